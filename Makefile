@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+#
+# GNU make 3.81 or later. Everything is built below $(BUILD); `make help` lists the targets.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/devmesh
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+
+# The user's: CC CFLAGS CPPFLAGS LDFLAGS. Ours are added to them.
+#   SAN=address,undefined   with sanitizers, in a build folder of its own
+#   WERROR=1                warnings are errors
+#   V=1                     show the commands
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+comma   := ,
+BUILD   ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+OS      := $(if $(filter Darwin,$(shell uname)),darwin,linux)
+Q       := $(if $(V),,@)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith \
+	-Wvla -Wformat=2 -Wundef -Wswitch-enum -Wimplicit-fallthrough
+DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar \
+	$(if $(filter darwin,$(OS)),-D_DARWIN_C_SOURCE,-D_DEFAULT_SOURCE) \
+	$(shell pkg-config --cflags-only-I libcurl libcjson inih cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong)
+DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+DM_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) \
+	$(if $(filter linux,$(OS)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
+LIBS := $(shell pkg-config --libs libcjson inih 2>/dev/null || echo -lcjson -linih) -ldl
+
+other_os := $(filter-out $(OS),linux darwin)
+LIB_SRC  := $(filter-out registrar/main.c registrar/base/os_$(other_os).c, \
+	$(wildcard registrar/*.c registrar/*/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB      := $(BUILD)/libdevmesh.a
+
+UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit/test_*.c))
+HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
+	$(wildcard tests/integration/test_*.c))
+FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
+BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
+C_SOURCES := $(LIB_SRC) registrar/main.c $(wildcard tests/*.c tests/*/*.c examples/*/*.c)
+C_FILES   := $(wildcard registrar/*.[ch] registrar/*/*.[ch] tests/*.c tests/*/*.[ch] examples/*/*.c)
+MANUALS   := registrar/devmesh.1 registrar/devmesh.ini.5
+
+all: $(BUILD)/devmesh ## build the programs
+
+up: ## install what is missing, start a private local mesh with an example, print its URL
+	@sh tests/setup.sh build run
+	@$(MAKE) --no-print-directory all $(BUILD)/bin/hello
+	@sh examples/hello/up.sh $(BUILD)
+
+down: ## end what `make up` has started
+	@sh examples/hello/down.sh $(BUILD)
+
+check: ## install what is missing, build, run every test
+	@sh tests/setup.sh check
+	@$(MAKE) --no-print-directory check-run
+
+# ---- building -------------------------------------------------------------------------------
+
+# Another compiler or other flags make everything anew.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DM_CPPFLAGS) $(DM_CFLAGS) $(DM_LDFLAGS) $(LIBS)
+$(BUILD)/flags: always
+	@mkdir -p $(BUILD)
+	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  CC   $<")
+	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB): $(LIB_OBJ)
+	@$(if $(V),,echo "  AR   $@")
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+link = @mkdir -p $(@D); $(if $(V),,echo "  LD   $@";) \
+	$(CC) $(DM_CFLAGS) $(CFLAGS) $(DM_LDFLAGS) $(LDFLAGS) -o $@
+
+$(BUILD)/devmesh: $(BUILD)/registrar/main.o $(LIB)
+	$(link) $^ $(LIBS)
+
+$(BUILD)/bin/hello: $(BUILD)/examples/hello/hello.o
+	$(link) $^
+
+$(BUILD)/bin/lint: $(BUILD)/tests/lint/lint.o
+	$(link) $^
+
+$(BUILD)/bin/run: $(BUILD)/tests/run.o
+	$(link) $^
+
+$(UNIT): $(BUILD)/bin/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIB)
+	$(link) $^ $(LIBS) -lcmocka
+
+$(INTEGRATION): $(BUILD)/bin/integration/test_%: $(BUILD)/tests/integration/test_%.o $(HARNESS)
+	$(link) $^ -lcmocka -lcjson -lcurl
+
+$(REPLAYS): $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIB)
+	$(link) $^ $(LIBS)
+
+-include $(LIB_OBJ:.o=.d) $(shell find $(BUILD)/registrar/main.d $(BUILD)/tests $(BUILD)/examples -name '*.d' 2>/dev/null)
+
+# ---- checking -------------------------------------------------------------------------------
+
+JOBS ?= 2
+SELF := $(MAKE) --no-print-directory -s
+
+check-run: all $(BUILD)/bin/hello $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
+	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
+	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
+	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $(JOBS) $(UNIT) \
+	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
+	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
+	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
+	--cmocka -t 1200 --serial $(INTEGRATION)
+
+lint: $(BUILD)/bin/lint ## check layers, banned calls, sizes
+	$(BUILD)/bin/lint tests/lint/rules.txt .
+
+check-format:
+	clang-format --dry-run --Werror $(C_FILES)
+
+format: ## format the C files in place
+	clang-format -i $(C_FILES)
+
+# Every header compiles by itself.
+check-headers:
+	@for h in $(filter registrar/%.h,$(C_FILES)); do \
+		$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) -Werror -fsyntax-only -include $$h -x c /dev/null || exit 1; \
+	done
+
+check-manuals:
+	mandoc -Tlint -W warning $(MANUALS)
+
+check-shell:
+	shellcheck tests/setup.sh .ci/run $(wildcard examples/*/*.sh)
+
+cppcheck: ## static analysis by cppcheck
+	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
+		--suppress=missingIncludeSystem -Iregistrar -D__GNUC__ $(LIB_SRC) registrar/main.c
+
+tidy: ## static analysis by clang-tidy
+	@echo $(LIB_SRC) registrar/main.c | tr ' ' '\n' | \
+		xargs -P $(JOBS) -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(subst ",\",$(subst ','\'',$(DM_CPPFLAGS))) 2>/dev/null' tidy
+
+# Without a warning under both compilers.
+check-compilers:
+	@$(SELF) CC=gcc WERROR=1 BUILD=$(BUILD)/werror-gcc all
+	@$(SELF) CC=clang WERROR=1 BUILD=$(BUILD)/werror-clang all
+
+FUZZ_SECONDS ?= 60
+fuzz: ## run each fuzzer for FUZZ_SECONDS (60), with clang
+	@for f in $(FUZZERS); do \
+		mkdir -p $(BUILD)/fuzz/$$f && \
+		clang $(DM_CPPFLAGS) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
+			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(LIB_SRC) $(LIBS) && \
+		$(BUILD)/fuzz/$$f/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$f/ \
+			$$(ls tests/fuzz/$${f#fuzz_}.dict 2>/dev/null | sed 's/^/-dict=/') \
+			$(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; \
+	done
+
+# ---- measuring ------------------------------------------------------------------------------
+
+$(BUILD)/bin/bench: $(BENCH_SRC:%.c=$(BUILD)/%.o)
+	$(link) $^ -lcurl -lcjson -lm
+
+$(BUILD)/bin/raw_route: $(BUILD)/tests/bench/raw_route.o
+	$(link) $^ -lcurl
+
+bench: ## measure against raw requests and portless, as a table (needs npm; about 2 minutes)
+	@sh tests/setup.sh check
+	@$(MAKE) --no-print-directory all $(BUILD)/bin/bench $(BUILD)/bin/raw_route
+	@$(BUILD)/bin/bench --src tests/bench $(abspath $(BUILD)/devmesh) $(BUILD)/npm
+
+# ---- installing -----------------------------------------------------------------------------
+
+install: all ## install below PREFIX (/usr/local), DESTDIR in front of it
+	mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
+	install -m 755 $(BUILD)/devmesh $(DESTDIR)$(BINDIR)/devmesh
+	install -m 644 registrar/devmesh.1 $(DESTDIR)$(MANDIR)/man1/devmesh.1
+	install -m 644 registrar/devmesh.ini.5 $(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
+	install -m 644 config.example.ini README.md LICENSE $(DESTDIR)$(DOCDIR)
+
+uninstall: ## remove what install has put there
+	rm -f $(DESTDIR)$(BINDIR)/devmesh $(DESTDIR)$(MANDIR)/man1/devmesh.1 \
+		$(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+compile_commands.json: always ## for clangd
+	$(Q)for f in $(C_SOURCES); do \
+		printf '{"directory":"%s","file":"%s","command":"cc %s -c %s"},\n' '$(CURDIR)' $$f \
+			'$(subst ",\\",$(subst ',,$(DM_CPPFLAGS))) -std=c11' $$f; \
+	done | sed '1s/^/[/; $$s/,$$/]/' >$@
+
+clean: ## remove the build folder
+	rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
+
+always:
+.PHONY: all up down check check-run lint check-format format check-headers check-manuals check-shell \
+	cppcheck tidy check-compilers fuzz bench install uninstall clean help always
+.SECONDARY:

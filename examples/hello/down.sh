@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Ends what up.sh has started: the example server, its registration, the private mesh.
+#   down.sh BUILD
+set -eu
+devmesh=$1/devmesh
+id=$("$devmesh" name --app hello)
+
+# one line for each service; the pid is the listener's own, from its socket
+pid=$("$devmesh" -q status | awk -v id="$id" '$2 == id && $4 ~ /^[0-9]+$/ { print $4 }')
+[ -z "$pid" ] || kill "$pid"
+"$devmesh" -q down "$id" || true
+"$devmesh" stop

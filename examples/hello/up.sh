@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The private mesh and the example service, for `make up`. Running it twice changes nothing.
+#   up.sh BUILD
+set -eu
+devmesh=$1/devmesh
+hello=$1/bin/hello
+
+"$devmesh" start >&2
+"$devmesh" -q up --app hello >/dev/null
+id=$("$devmesh" name --app hello)
+env=$("$devmesh" env "$id")
+eval "$env"
+if ! "$devmesh" -q wait "$id" --timeout 0 >/dev/null 2>&1; then
+	# in the background, and no child of the terminal's
+	(trap '' HUP && exec "$hello" "$DEVMESH_SOCKET" </dev/null >>"$1/hello.log" 2>&1) &
+fi
+"$devmesh" wait "$id" --timeout 20

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The two clocks. Pure code takes times as arguments instead of calling these. */
+#ifndef DEVMESH_CLOCK_H
+#define DEVMESH_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic milliseconds since some fixed point; for deadlines and intervals. */
+int64_t dm_now_ms(void);
+/* Seconds since the epoch; for what is written down. */
+int64_t dm_wall_seconds(void);
+/* Sleeps at least `ms` milliseconds, signals notwithstanding. For polling with a deadline only. */
+void dm_pause_ms(int64_t ms);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static enum dm_level current = DM_LOG_NOTE;
+
+void
+dm_log_level(enum dm_level level)
+{
+	current = level;
+}
+
+/* One write for the whole line, so that lines of parallel processes do not mix. */
+static void
+emit(const char *prefix, const char *text)
+{
+	char line[2048];
+	size_t n = 0;
+
+	while (*prefix != '\0' && n < 64)
+		line[n++] = *prefix++;
+	for (; *text != '\0' && n < sizeof(line) - 6; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f)
+			n += (size_t)snprintf(line + n, sizeof(line) - n, "\\x%02x", c);
+		else
+			line[n++] = (char)c;
+	}
+	line[n++] = '\n';
+	(void)fwrite(line, 1, n, stderr);
+}
+
+static void
+say(enum dm_level level, const char *prefix, const char *fmt, va_list ap)
+{
+	char text[1600];
+
+	if (current < level)
+		return;
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	emit(prefix, text);
+}
+
+void
+dm_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(DM_LOG_NOTE, "devmesh: warning: ", fmt, ap);
+	va_end(ap);
+}
+
+void
+dm_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(DM_LOG_NOTE, "devmesh: ", fmt, ap);
+	va_end(ap);
+}
+
+void
+dm_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(DM_LOG_DEBUG, "devmesh: debug: ", fmt, ap);
+	va_end(ap);
+}
+
+void
+dm_print_error(const struct dm_err *err)
+{
+	emit("devmesh: error: ", err->msg);
+	if (err->hint[0] != '\0')
+		emit("  try: ", err->hint);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is said to a person, on stderr. stdout is for answers only.
+ *
+ * Control bytes are written as \xNN, so a hostile branch or file name cannot drive a terminal.
+ * The verbosity is the only mutable global of the project.
+ */
+#ifndef DEVMESH_LOG_H
+#define DEVMESH_LOG_H
+
+#include "base/err.h"
+
+enum dm_level {
+	DM_LOG_QUIET, /* errors only */
+	DM_LOG_NOTE,  /* the default */
+	DM_LOG_DEBUG, /* -v */
+};
+
+void dm_log_level(enum dm_level level);
+
+/* "devmesh: warning: ..." unless quiet. */
+void dm_warn(const char *fmt, ...) DM_PRINTF(1, 2);
+/* "devmesh: ..." unless quiet. */
+void dm_note(const char *fmt, ...) DM_PRINTF(1, 2);
+/* "devmesh: debug: ..." with -v. */
+void dm_debug(const char *fmt, ...) DM_PRINTF(1, 2);
+/* "devmesh: error: <msg>" and, on its own line, "  try: <hint>". Always printed. */
+void dm_print_error(const struct dm_err *err);
+
+#endif

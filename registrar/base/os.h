@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few things that differ between kernels. os_linux.c and os_darwin.c implement them; the
+ * Makefile picks one, so there is no #ifdef anywhere else.
+ */
+#ifndef DEVMESH_OS_H
+#define DEVMESH_OS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Who listens at the other end of a connected Unix socket: SO_PEERCRED (unix(7)) on Linux,
+ * LOCAL_PEERPID and getpeereid(3) on macOS. pid is 0 if the kernel does not say.
+ */
+bool dm_os_peer(int fd, pid_t *pid, uid_t *uid);
+
+/* Where programs keep their state below a home directory: ".local/state" or "Library/..." */
+const char *dm_os_state_subdir(void);
+
+/* File name of libcurl for dlopen(3). */
+const char *dm_os_libcurl(void);
+
+/* Makes getopt_long(3) begin anew with another argument vector. */
+void dm_os_getopt_reset(void);
+
+/*
+ * argv of the command that adds the certificate at `path` to the system's trust store; NULL if
+ * there is no such command here. Static storage, valid until the next call.
+ */
+const char *const *dm_os_trust_command(const char *path);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Written from Apple's headers and manuals; not yet run on a Mac. */
+#include "base/os.h"
+
+#include <getopt.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+bool
+dm_os_peer(int fd, pid_t *pid, uid_t *uid)
+{
+	socklen_t len = sizeof(*pid);
+	gid_t gid;
+
+	if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, pid, &len) != 0)
+		*pid = 0;
+	return getpeereid(fd, uid, &gid) == 0;
+}
+
+const char *
+dm_os_state_subdir(void)
+{
+	return "Library/Application Support";
+}
+
+const char *
+dm_os_libcurl(void)
+{
+	return "/usr/lib/libcurl.4.dylib";
+}
+
+void
+dm_os_getopt_reset(void)
+{
+	optreset = 1;
+	optind = 1;
+}
+
+const char *const *
+dm_os_trust_command(const char *path)
+{
+	static const char *argv[] = {"/usr/bin/security", "add-trusted-cert", "-d", "-r",
+	    "trustRoot", "-k", "/Library/Keychains/System.keychain", NULL, NULL};
+
+	argv[7] = path;
+	return argv;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* struct ucred */
+#include "base/os.h"
+
+#include <getopt.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool
+dm_os_peer(int fd, pid_t *pid, uid_t *uid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return false;
+	*pid = cred.pid;
+	*uid = cred.uid;
+	return true;
+}
+
+const char *
+dm_os_state_subdir(void)
+{
+	return ".local/state";
+}
+
+const char *
+dm_os_libcurl(void)
+{
+	return "libcurl.so.4";
+}
+
+void
+dm_os_getopt_reset(void)
+{
+	optind = 0;
+}
+
+const char *const *
+dm_os_trust_command(const char *path)
+{
+	static const char *argv[8];
+
+	/* Debian's and Fedora's tools differ; each is where its family keeps it. */
+	if (access("/usr/sbin/update-ca-certificates", X_OK) == 0) {
+		argv[0] = "sh";
+		argv[1] = "-c";
+		argv[2] = "cp -- \"$1\" /usr/local/share/ca-certificates/devmesh.crt && "
+			  "/usr/sbin/update-ca-certificates";
+		argv[3] = "sh";
+		argv[4] = path;
+		argv[5] = NULL;
+		return argv;
+	}
+	if (access("/usr/bin/trust", X_OK) == 0) {
+		argv[0] = "/usr/bin/trust";
+		argv[1] = "anchor";
+		argv[2] = "--store";
+		argv[3] = path;
+		argv[4] = NULL;
+		return argv;
+	}
+	return NULL;
+}

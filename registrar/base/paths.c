@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/paths.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/os.h"
+
+#ifndef PATH_MAX
+#define PATH_MAX 4096
+#endif
+
+/* An environment variable that holds an absolute path, or NULL (XDG: relative ones are invalid). */
+static const char *
+absolute_env(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v != NULL && v[0] == '/' ? v : NULL;
+}
+
+char *
+dm_state_dir(struct dm_err *err)
+{
+	const char *xdg = absolute_env("XDG_STATE_HOME"), *home = absolute_env("HOME");
+
+	if (xdg != NULL)
+		return dm_asprintf("%s/devmesh", xdg);
+	if (home != NULL)
+		return dm_asprintf("%s/%s/devmesh", home, dm_os_state_subdir());
+	(void)dm_fail(err, DM_USAGE, "finding the state directory: HOME is not set");
+	(void)dm_hint(err, "set HOME, or DEVMESH_LOCAL_STATE_DIR");
+	return NULL;
+}
+
+char *
+dm_user_config_file(void)
+{
+	const char *xdg = absolute_env("XDG_CONFIG_HOME"), *home = absolute_env("HOME");
+
+	if (xdg != NULL)
+		return dm_asprintf("%s/devmesh/config.ini", xdg);
+	if (home != NULL)
+		return dm_asprintf("%s/.config/devmesh/config.ini", home);
+	return NULL;
+}
+
+char *
+dm_absolute(const char *path, struct dm_err *err)
+{
+	char cwd[PATH_MAX];
+
+	if (path[0] == '/')
+		return dm_strdup(path);
+	if (getcwd(cwd, sizeof(cwd)) == NULL) {
+		(void)dm_fail_errno(err, errno, "finding the working directory");
+		return NULL;
+	}
+	return dm_asprintf("%s/%s", cwd, path);
+}

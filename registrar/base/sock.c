@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+
+size_t
+dm_sock_path_max(void)
+{
+	return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+}
+
+static bool
+unix_address(const char *path, struct sockaddr_un *sa)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	return dm_snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", path);
+}
+
+/* A non-blocking, close-on-exec stream socket. */
+static int
+stream_socket(int family)
+{
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	if (fd >= 0) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	}
+	return fd;
+}
+
+/* One connect to a Unix path; the errno of the attempt, 0 if connected. */
+static int
+try_unix(const char *path, struct dm_sock_info *out)
+{
+	struct sockaddr_un sa;
+	DM_AUTO_CLOSE int fd = stream_socket(AF_UNIX);
+
+	if (fd < 0)
+		return errno;
+	if (!unix_address(path, &sa))
+		return ENAMETOOLONG;
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
+		return errno;
+	if (!dm_os_peer(fd, &out->pid, &out->listener_uid))
+		out->pid = 0;
+	return 0;
+}
+
+void
+dm_sock_probe(const char *path, struct dm_sock_info *out)
+{
+	struct stat st;
+
+	memset(out, 0, sizeof(*out));
+	if (lstat(path, &st) != 0) {
+		out->state = errno == ENOENT || errno == ENOTDIR ? DM_SOCK_ABSENT : DM_SOCK_DENIED;
+		return;
+	}
+	out->owner = st.st_uid;
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	out->is_link = S_ISLNK(st.st_mode);
+	if (out->is_link && stat(path, &st) != 0) {
+		out->state = DM_SOCK_ABSENT;
+		return;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		out->state = DM_SOCK_OTHER;
+		return;
+	}
+	switch (try_unix(path, out)) {
+	case 0:
+	case EAGAIN: /* the backlog is full: busy, not dead */
+	case EINPROGRESS:
+		out->state = DM_SOCK_LISTENING;
+		break;
+	case ECONNREFUSED:
+		out->state = DM_SOCK_REFUSED;
+		break;
+	case ENOENT:
+		out->state = DM_SOCK_ABSENT;
+		break;
+	default:
+		out->state = DM_SOCK_DENIED;
+		break;
+	}
+}
+
+bool
+dm_sock_unlink_stale(
+    const char *path, const struct dm_sock_info *seen, bool *removed, struct dm_err *err)
+{
+	struct dm_sock_info now;
+
+	*removed = false;
+	dm_sock_probe(path, &now);
+	if (seen->state != DM_SOCK_REFUSED || now.state != DM_SOCK_REFUSED ||
+	    now.dev != seen->dev || now.ino != seen->ino)
+		return true;
+	if (now.owner != geteuid())
+		return dm_fail(err, DM_DENIED, "the stale socket %s belongs to uid %u", path,
+		    (unsigned)now.owner);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return dm_fail_errno(err, errno, "removing the stale socket %s", path);
+	*removed = true;
+	return true;
+}
+
+/* Waits for a started connect; the socket's error, 0 when connected, ETIMEDOUT. */
+static int
+finish_connect(int fd, int64_t deadline)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	for (;;) {
+		int64_t left = deadline - dm_now_ms();
+		int n = left <= 0 ? 0 : poll(&p, 1, (int)left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? ETIMEDOUT : errno;
+		break;
+	}
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
+static int
+fail_connect(struct dm_err *err, int error, const char *what)
+{
+	(void)dm_fail_errno(err, error, "connecting to %s", what);
+	if (error == ETIMEDOUT || error == EAGAIN)
+		err->code = DM_TIMEOUT;
+	else if (error != EACCES && error != EPERM)
+		err->code = DM_UNREACHABLE;
+	return -1;
+}
+
+int
+dm_sock_connect_unix(const char *path, int64_t timeout_ms, struct dm_err *err)
+{
+	int64_t deadline = dm_now_ms() + timeout_ms;
+	struct sockaddr_un sa;
+	DM_AUTO_CLOSE int fd = stream_socket(AF_UNIX);
+	int out;
+
+	if (fd < 0)
+		return fail_connect(err, errno, path);
+	if (!unix_address(path, &sa))
+		return fail_connect(err, ENAMETOOLONG, path);
+	while (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		/* EAGAIN: the backlog is full; poll(2) cannot wait for it to drain */
+		if ((errno != EAGAIN && errno != EINTR) || dm_now_ms() >= deadline)
+			return fail_connect(err, errno, path);
+		dm_pause_ms(5);
+	}
+	out = fd;
+	fd = -1;
+	return out;
+}
+
+int
+dm_sock_connect_tcp(const char *host, uint16_t port, int64_t timeout_ms, struct dm_err *err)
+{
+	int64_t deadline = dm_now_ms() + timeout_ms;
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *list = NULL;
+	int error = ECONNREFUSED, rc, out = -1;
+	char service[8], where[300];
+
+	(void)snprintf(service, sizeof(service), "%u", (unsigned)port);
+	(void)snprintf(where, sizeof(where), "%s:%u", host, (unsigned)port);
+	if ((rc = getaddrinfo(host, service, &hints, &list)) != 0) {
+		(void)dm_fail(err, DM_UNREACHABLE, "looking up %s: %s", host, gai_strerror(rc));
+		return -1;
+	}
+	for (const struct addrinfo *a = list; a != NULL && out < 0; a = a->ai_next) {
+		DM_AUTO_CLOSE int fd = stream_socket(a->ai_family);
+
+		if (fd < 0)
+			continue;
+		error = connect(fd, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
+		if (error == EINPROGRESS)
+			error = finish_connect(fd, deadline);
+		if (error == 0) {
+			out = fd;
+			fd = -1;
+		}
+	}
+	freeaddrinfo(list);
+	return out >= 0 ? out : fail_connect(err, error, where);
+}
+
+/* The loopback address of one family; its length. */
+static socklen_t
+loopback(int family, uint16_t port, struct sockaddr_storage *ss)
+{
+	memset(ss, 0, sizeof(*ss));
+	if (family == AF_INET) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		memcpy(ss, &in, sizeof(in));
+		return sizeof(in);
+	} else {
+		struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+		in6.sin6_addr = in6addr_loopback;
+		memcpy(ss, &in6, sizeof(in6));
+		return sizeof(in6);
+	}
+}
+
+bool
+dm_tcp_listening(uint16_t port)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = loopback(families[i], port, &ss);
+		DM_AUTO_CLOSE int fd = stream_socket(families[i]);
+
+		if (fd < 0)
+			continue;
+		if (connect(fd, (const struct sockaddr *)&ss, len) == 0 ||
+		    (errno == EINPROGRESS && finish_connect(fd, dm_now_ms() + 250) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int
+bind_errno(int family, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = loopback(family, port, &ss);
+	DM_AUTO_CLOSE int fd = stream_socket(family);
+	int one = 1;
+
+	if (fd < 0)
+		return errno;
+	/* over connections in TIME_WAIT, but not over a listener */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&ss, len) != 0 || listen(fd, 1) != 0)
+		return errno;
+	return 0;
+}
+
+bool
+dm_has_ipv6_loopback(void)
+{
+	return bind_errno(AF_INET6, 0) == 0;
+}
+
+int
+dm_tcp_bind_errno(uint16_t port)
+{
+	int error = bind_errno(AF_INET, port);
+
+	if (error == 0 && dm_has_ipv6_loopback())
+		error = bind_errno(AF_INET6, port);
+	return error;
+}

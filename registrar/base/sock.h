@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets, seen from the client's side. A socket file proves nothing: servers that are ended by
+ * a signal leave it behind. Only connect(2) tells whether somebody listens.
+ */
+#ifndef DEVMESH_SOCK_H
+#define DEVMESH_SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+enum dm_sock_state {
+	DM_SOCK_ABSENT,	   /* no such file, or a dangling link */
+	DM_SOCK_REFUSED,   /* a socket file that nobody listens on: stale */
+	DM_SOCK_LISTENING, /* somebody does (a full backlog counts) */
+	DM_SOCK_DENIED,	   /* there is one, but we may not connect: unknown */
+	DM_SOCK_OTHER,	   /* a file that is no socket is in the way */
+};
+
+struct dm_sock_info {
+	enum dm_sock_state state;
+	bool is_link; /* the name itself is a symbolic link */
+	uid_t owner;  /* of the file (not of a link's target) */
+	dev_t dev;    /* which file was looked at, for dm_sock_unlink_stale */
+	ino_t ino;
+	pid_t pid; /* of the listener; 0 if unknown */
+	uid_t listener_uid;
+};
+
+/* The longest path a Unix socket can have here: sizeof sun_path less one (unix(7): 107, macOS:
+ * 103). */
+size_t dm_sock_path_max(void);
+
+/* Looks at `path` with one non-blocking connect. Never fails: what cannot be told is a state. */
+void dm_sock_probe(const char *path, struct dm_sock_info *out);
+
+/*
+ * Removes a stale socket: only if it is ours, still the inode of `seen`, and a second connect is
+ * refused as well. *removed tells whether it went; a socket that came to life is no error.
+ */
+bool dm_sock_unlink_stale(
+    const char *path, const struct dm_sock_info *seen, bool *removed, struct dm_err *err) DM_MUST;
+
+/* A connected, close-on-exec Unix stream socket; -1 with *err set. The caller closes it. */
+int dm_sock_connect_unix(const char *path, int64_t timeout_ms, struct dm_err *err) DM_MUST;
+
+/* The same over TCP; `host` is a name or an address ("localhost" tries both families). */
+int dm_sock_connect_tcp(
+    const char *host, uint16_t port, int64_t timeout_ms, struct dm_err *err) DM_MUST;
+
+/* Whether somebody listens on the loopback TCP port, on either address family. */
+bool dm_tcp_listening(uint16_t port);
+
+/*
+ * Whether a TCP listener could be bound to the port on 127.0.0.1 (and ::1 where there is IPv6);
+ * 0 if yes, else an errno value. Asked without SO_REUSEPORT: with it two Caddys share a port.
+ */
+int dm_tcp_bind_errno(uint16_t port);
+
+/* Whether this machine has the IPv6 loopback address. */
+bool dm_has_ipv6_loopback(void);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+extern char **environ;
+
+static int
+exit_code(int wstatus)
+{
+	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
+}
+
+/* A pipe whose ends do not leak into children. */
+static bool
+cloexec_pipe(int fds[2])
+{
+	if (pipe(fds) != 0)
+		return false;
+	(void)fcntl(fds[0], F_SETFD, FD_CLOEXEC);
+	(void)fcntl(fds[1], F_SETFD, FD_CLOEXEC);
+	return true;
+}
+
+/* In the child: become argv, or report errno through the pipe. Never returns. */
+static void
+become(const char *const argv[], char **env, int report)
+{
+	char **args;
+	size_t n = 0;
+	int saved;
+	ssize_t ignored;
+
+	while (argv[n] != NULL)
+		n++;
+	args = dm_calloc(n + 1, sizeof(*args));
+	for (size_t i = 0; i < n; i++)
+		args[i] = dm_strdup(argv[i]);
+	environ = env;
+	(void)execvp(args[0], args);
+	saved = errno;
+	ignored = write(report, &saved, sizeof(saved));
+	(void)ignored;
+	_exit(127);
+}
+
+/* Waits until the child has become its program: 0, or the errno of execvp. */
+static int
+exec_result(int report)
+{
+	int error = 0;
+	ssize_t n;
+
+	do
+		n = read(report, &error, sizeof(error));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(error) ? error : 0;
+}
+
+static bool
+fail_exec(struct dm_err *err, int error, const char *program)
+{
+	(void)dm_fail_errno(err, error, "running %s", program);
+	if (error == ENOENT)
+		err->code = DM_NOT_FOUND;
+	return false;
+}
+
+static char **
+filtered_environment(const char *drop)
+{
+	size_t n = 0, kept = 0;
+	char **env;
+
+	while (environ[n] != NULL)
+		n++;
+	env = dm_calloc(n + 1, sizeof(*env));
+	for (size_t i = 0; i < n; i++) {
+		if (drop == NULL || !dm_starts_with(environ[i], drop))
+			env[kept++] = environ[i];
+	}
+	return env;
+}
+
+/* Reads what is there; closes and marks the descriptor at end of file. */
+static void
+drain(struct pollfd *p, struct dm_str *into)
+{
+	char buf[8192];
+	ssize_t n;
+
+	if ((p->revents & (POLLIN | POLLHUP | POLLERR)) == 0)
+		return;
+	n = read(p->fd, buf, sizeof(buf));
+	if (n > 0) {
+		if (!dm_str_add(into, buf, (size_t)n))
+			into->overflow = true;
+	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+		(void)close(p->fd);
+		p->fd = -1;
+	}
+}
+
+/* Collects both streams until both end; false when the deadline passes. */
+static bool
+collect(struct pollfd p[2], struct dm_str *out, struct dm_str *errout, int64_t deadline)
+{
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		int64_t left = deadline - dm_now_ms();
+
+		if (left <= 0)
+			return false;
+		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
+			return false;
+		if (p[0].fd >= 0)
+			drain(&p[0], out);
+		if (p[1].fd >= 0)
+			drain(&p[1], errout);
+	}
+	return true;
+}
+
+/* In the child: descriptors 0, 1 and 2, and default signals. */
+static void
+child_stdio(int out, int errfd)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)dup2(null, STDIN_FILENO);
+	(void)dup2(out, STDOUT_FILENO);
+	(void)dup2(errfd, STDERR_FILENO);
+	(void)signal(SIGPIPE, SIG_DFL);
+}
+
+bool
+dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struct dm_str *out,
+    struct dm_str *errout, int *status, struct dm_err *err)
+{
+	int o[2], e[2], report[2], wstatus, error;
+	DM_AUTO_FREE char **env = filtered_environment(drop_env);
+	struct pollfd p[2];
+	bool in_time;
+	pid_t pid;
+
+	if (!cloexec_pipe(o) || !cloexec_pipe(e) || !cloexec_pipe(report))
+		return dm_fail_errno(err, errno, "running %s: making pipes", argv[0]);
+	if ((pid = fork()) < 0)
+		return dm_fail_errno(err, errno, "running %s: fork", argv[0]);
+	if (pid == 0) {
+		child_stdio(o[1], e[1]);
+		become(argv, env, report[1]);
+	}
+	(void)close(o[1]);
+	(void)close(e[1]);
+	(void)close(report[1]);
+	error = exec_result(report[0]);
+	(void)close(report[0]);
+	p[0] = (struct pollfd){.fd = o[0], .events = POLLIN};
+	p[1] = (struct pollfd){.fd = e[0], .events = POLLIN};
+	in_time = collect(p, out, errout, dm_now_ms() + timeout_ms);
+	for (int i = 0; i < 2; i++) {
+		if (p[i].fd >= 0)
+			(void)close(p[i].fd);
+	}
+	if (!in_time)
+		(void)kill(pid, SIGKILL);
+	while (waitpid(pid, &wstatus, 0) < 0 && errno == EINTR)
+		continue;
+	if (error != 0)
+		return fail_exec(err, error, argv[0]);
+	if (!in_time)
+		return dm_fail(err, DM_TIMEOUT, "running %s: no end after %lld ms", argv[0],
+		    (long long)timeout_ms);
+	*status = exit_code(wstatus);
+	return true;
+}
+
+bool
+dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int log =
+	    open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int report[2], error;
+	pid_t child;
+
+	if (log < 0)
+		return dm_fail_errno(err, errno, "opening %s", log_path);
+	if (!cloexec_pipe(report) || (child = fork()) < 0)
+		return dm_fail_errno(err, errno, "starting %s", argv[0]);
+	if (child == 0) {
+		(void)setsid();
+		child_stdio(log, log);
+		if (chdir("/") != 0)
+			_exit(127);
+		become(argv, environ, report[1]);
+	}
+	(void)close(report[1]);
+	error = exec_result(report[0]);
+	(void)close(report[0]);
+	if (error != 0) {
+		(void)waitpid(child, NULL, 0);
+		return fail_exec(err, error, argv[0]);
+	}
+	*pid = child;
+	return true;
+}
+
+bool
+dm_child_ended(pid_t pid, int *status)
+{
+	int wstatus;
+
+	if (waitpid(pid, &wstatus, WNOHANG) != pid)
+		return false;
+	*status = exit_code(wstatus);
+	return true;
+}

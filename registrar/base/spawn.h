@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Other programs: always an argument vector, never a shell line. */
+#ifndef DEVMESH_SPAWN_H
+#define DEVMESH_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * Runs argv[0] (searched in PATH) and waits for it. Its stdout goes to `out` and its stderr to
+ * `errout`, each up to its maximum; stdin is /dev/null. Environment variables whose names begin
+ * with `drop_env` (NULL: none) are not passed on. *status is its exit code, 128 + n after
+ * signal n. A program that runs longer than timeout_ms is killed: DM_TIMEOUT. A missing program
+ * is DM_NOT_FOUND.
+ */
+bool dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struct dm_str *out,
+    struct dm_str *errout, int *status, struct dm_err *err) DM_MUST;
+
+/*
+ * Starts argv[0] in a session of its own, working directory "/", stdin /dev/null, stdout and
+ * stderr appended to log_path (made 0600). *pid is a direct child: dm_child_ended() tells if it
+ * has ended since.
+ */
+bool dm_start_background(
+    const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err) DM_MUST;
+
+/* Whether our child has ended (it is reaped then); *status as in dm_run. */
+bool dm_child_ended(pid_t pid, int *status);
+
+#endif

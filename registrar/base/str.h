@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Strings: a growable one with a maximum, and the few parsers everybody needs.
+ */
+#ifndef DEVMESH_STR_H
+#define DEVMESH_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * A byte string that grows up to `max` and always ends in NUL. Adding past the maximum sets
+ * `overflow` and changes nothing else, so a caller may check once at the end.
+ */
+struct dm_str {
+	char *data; /* never NULL after dm_str_init */
+	size_t len, cap, max;
+	bool overflow;
+};
+
+/* `max` is the largest length in bytes, without the final NUL. Release with dm_str_release. */
+void dm_str_init(struct dm_str *s, size_t max);
+void dm_str_release(struct dm_str *s);
+/* Appends; false if the maximum would be passed. */
+bool dm_str_add(struct dm_str *s, const void *bytes, size_t n);
+bool dm_str_addf(struct dm_str *s, const char *fmt, ...) DM_PRINTF(2, 3);
+/* Gives the bytes to the caller (free) and leaves s empty but usable. */
+char *dm_str_take(struct dm_str *s);
+
+#define DM_AUTO_STR __attribute__((cleanup(dm_str_release)))
+
+/* snprintf into a fixed array: false if the text was cut. */
+bool dm_snprintf(char *buf, size_t size, const char *fmt, ...) DM_PRINTF(3, 4) DM_MUST;
+
+/* Parses all of `s` as a decimal number in [min, max]; no sign, no blanks. */
+bool dm_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *out) DM_MUST;
+
+bool dm_starts_with(const char *s, const char *prefix);
+bool dm_ends_with(const char *s, const char *suffix);
+
+/* The last component of a path, without trailing slashes; the caller owns it. "/" gives "". */
+char *dm_path_base(const char *path);
+/* The path without its last component; the caller owns it. "/a" gives "/". */
+char *dm_path_dir(const char *path);
+
+/*
+ * Edit distance with adjacent transpositions (optimal string alignment), for "did you mean".
+ * Inputs longer than 63 bytes count as infinitely far.
+ */
+unsigned dm_edit_distance(const char *a, const char *b);
+
+#endif

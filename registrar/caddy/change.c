@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+#include "caddy/change.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "caddy/etag.h"
+
+enum {
+	FIRST_PAUSE_MS = 4,
+	LAST_PAUSE_MS = 200,
+	MIN_TOTAL_MS = 10000, /* contended changes take many tries; see research of 20 writers */
+	CONFIG_MAX = 32 << 20,
+};
+
+/* One change being attempted until its deadline. */
+struct attempt {
+	struct caddy_admin *admin;
+	int64_t deadline;
+	int64_t pause;
+	unsigned jitter;
+	struct http_reply reply;
+};
+
+static void
+attempt_begin(struct attempt *a, struct caddy_admin *admin)
+{
+	int64_t total = 3 * caddy_admin_timeout(admin);
+
+	a->admin = admin;
+	a->deadline = dm_now_ms() + (total > MIN_TOTAL_MS ? total : MIN_TOTAL_MS);
+	a->pause = FIRST_PAUSE_MS;
+	a->jitter = (unsigned)getpid();
+	http_reply_init(&a->reply);
+}
+
+static void
+attempt_end(struct attempt *a)
+{
+	http_reply_release(&a->reply);
+}
+
+#define AUTO_ATTEMPT __attribute__((cleanup(attempt_end)))
+
+/* Waits before another try; false with *err (kept if set by the cause) when time is up. */
+static bool
+back_off(struct attempt *a, const char *why, struct dm_err *err)
+{
+	if (dm_now_ms() >= a->deadline) {
+		(void)dm_fail(err, DM_TIMEOUT,
+		    "Caddy's configuration at %s kept changing, or did not answer: %s",
+		    caddy_admin_address(a->admin), why);
+		return dm_hint(err, "run it again; if it persists, see what else writes to Caddy");
+	}
+	dm_debug("trying again: %s", why);
+	/* a process's own sequence is enough to keep several from moving in step */
+	a->jitter = a->jitter * 1103515245U + 12345U;
+	dm_pause_ms(a->pause / 2 + 1 + (int64_t)(a->jitter >> 16) % a->pause);
+	a->pause = a->pause * 2 < LAST_PAUSE_MS ? a->pause * 2 : LAST_PAUSE_MS;
+	return true;
+}
+
+/*
+ * GET with its ETag. Resets and the like are tried again until the deadline; *json is NULL when
+ * the answer is not 200 (see a->reply).
+ */
+static bool
+get_tagged(struct attempt *a, const char *path, cJSON **json, char etag[ETAG_MAX], bool *in_trailer,
+    struct dm_err *err)
+{
+	*json = NULL;
+	for (;;) {
+		enum http_outcome outcome =
+		    caddy_admin_send(a->admin, "GET", path, NULL, NULL, NULL, &a->reply, err);
+
+		if (outcome == HTTP_ANSWERED)
+			break;
+		/* one timeout is enough for a read; a reset is over in a moment */
+		if (outcome == HTTP_NOT_SENT || err->code == DM_TIMEOUT ||
+		    dm_now_ms() >= a->deadline)
+			return false;
+		dm_pause_ms(FIRST_PAUSE_MS);
+	}
+	if (a->reply.status != 200)
+		return true;
+	if (!http_reply_field(&a->reply, "ETag", etag, ETAG_MAX, in_trailer)) {
+		(void)dm_fail(err, DM_FAILED,
+		    "Caddy at %s gives no ETag, so routes cannot be changed safely",
+		    caddy_admin_address(a->admin));
+		return dm_hint(err, "use the mesh route instead: [caddy] registration = mesh");
+	}
+	*json = cJSON_ParseWithLength(a->reply.body.data, a->reply.body.len);
+	if (*json == NULL)
+		return dm_fail(err, DM_FAILED, "Caddy's answer to GET %s is not JSON", path);
+	return true;
+}
+
+/* Whether the answer to a write means "look again", not failure: others changed something. */
+static bool
+is_race(const struct http_reply *reply)
+{
+	const char *text = reply->body.data;
+
+	return reply->status == 412 ||
+	       (reply->status >= 400 && (strstr(text, "out of bounds") != NULL ||
+					    strstr(text, "invalid traversal") != NULL ||
+					    strstr(text, "duplicate ID") != NULL));
+}
+
+/*
+ * One conditional write. True with *done when it was carried out; true without it when the
+ * caller has to look again (412, or an unknown outcome).
+ */
+static bool
+write_if(struct attempt *a, const char *method, const char *path, const char *body,
+    const char *etag, bool *done, struct dm_err *err)
+{
+	enum http_outcome outcome =
+	    caddy_admin_send(a->admin, method, path, NULL, body, etag, &a->reply, err);
+	DM_AUTO_FREE char *what = dm_asprintf("%s %s", method, path);
+
+	*done = false;
+	if (outcome == HTTP_NOT_SENT)
+		return back_off(a, "no connection", err);
+	if (outcome == HTTP_UNKNOWN)
+		return back_off(a, "the outcome of a write is unknown", err);
+	if (a->reply.status == 200) {
+		*done = true;
+		return true;
+	}
+	if (is_race(&a->reply))
+		return back_off(a, "somebody else changed it first", err);
+	return caddy_admin_refused(&a->reply, what, err);
+}
+
+/* Deletes one object with this @id. *gone when there is none (any more). */
+static bool
+remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, struct dm_err *err)
+{
+	DM_AUTO_FREE char *by_id = dm_asprintf("/id/%s", id);
+	char etag[ETAG_MAX], path[ETAG_MAX];
+	const char *found;
+	bool done, in_trailer;
+	cJSON *object;
+
+	*gone = false;
+	if (!get_tagged(a, by_id, &object, etag, &in_trailer, err))
+		return false;
+	if (object == NULL) {
+		if (a->reply.status == 404) {
+			*gone = true;
+			return true;
+		}
+		/* the index may point past an array that has just become shorter */
+		if (is_race(&a->reply))
+			return back_off(a, "the route moved while being read", err);
+		return caddy_admin_refused(&a->reply, by_id, err);
+	}
+	/* the same race makes even the GET return another object */
+	found = route_id(object);
+	done = found != NULL && strcmp(found, id) == 0;
+	cJSON_Delete(object);
+	if (!done)
+		return back_off(a, "Caddy answered with another route", err);
+	if (!etag_path(etag, path, err))
+		return false;
+	if (!write_if(a, "DELETE", path, NULL, etag, &done, err))
+		return false;
+	*removed += done ? 1 : 0;
+	return true;
+}
+
+static bool
+remove_all(struct attempt *a, const char *id, unsigned *removed, struct dm_err *err)
+{
+	bool gone = false;
+
+	while (!gone) {
+		if (!remove_once(a, id, &gone, removed, err))
+			return dm_wrap(err, "removing the route %s from Caddy", id);
+	}
+	return true;
+}
+
+bool
+caddy_route_remove(struct caddy_admin *admin, const char *id, unsigned *removed, struct dm_err *err)
+{
+	AUTO_ATTEMPT struct attempt a;
+
+	*removed = 0;
+	attempt_begin(&a, admin);
+	return remove_all(&a, id, removed, err);
+}
+
+/* What a list of routes holds of ours, and where a new one belongs. */
+struct standing {
+	int count;     /* routes with our @id */
+	bool equal;    /* the first of them is as wanted and reached by every request */
+	int insert_at; /* index of the first other route that would catch our hosts; -1: none */
+};
+
+static struct standing
+look(const cJSON *routes, const struct route_spec *spec)
+{
+	struct standing s = {.insert_at = -1};
+	const cJSON *route;
+	int i = 0;
+
+	cJSON_ArrayForEach (route, routes) {
+		const char *id = route_id(route);
+
+		if (id != NULL && strcmp(id, spec->id) == 0) {
+			if (s.count++ == 0)
+				s.equal = s.insert_at < 0 && route_equals(route, spec);
+		} else if (s.insert_at < 0) {
+			for (size_t h = 0; h < spec->host_count; h++) {
+				if (route_catches(route, spec->hosts[h]))
+					s.insert_at = i;
+			}
+		}
+		i++;
+	}
+	return s;
+}
+
+/*
+ * Whether the running Caddy knows stream_close_delay: certain if the ETag is a header (2.8); else
+ * a tiny Caddyfile is given to /adapt, which applies nothing.
+ */
+static bool
+knows_close_delay(struct attempt *a, bool etag_in_trailer)
+{
+	static const char caddyfile[] = ":0 {\n\treverse_proxy localhost:1 {\n"
+					"\t\tstream_close_delay 1h\n\t}\n}\n";
+	struct dm_err ignored;
+
+	if (!etag_in_trailer)
+		return true;
+	return caddy_admin_send(a->admin, "POST", "/adapt", "text/caddyfile", caddyfile, NULL,
+		   &a->reply, &ignored) == HTTP_ANSWERED &&
+	       a->reply.status == 200;
+}
+
+/* Writes the route into the list that has the given ETag. */
+static bool
+insert(struct attempt *a, const char *list, const cJSON *routes, const char *etag, bool in_trailer,
+    const struct route_spec *spec, int at, struct dm_err *err)
+{
+	cJSON *route = route_build(spec, knows_close_delay(a, in_trailer));
+	DM_AUTO_FREE char *path = dm_strdup(list);
+	const char *method = "POST";
+	char *text;
+	bool ok, done;
+
+	if (!cJSON_IsArray(routes)) {
+		/* no list yet: PUT creates the key, with whatever is given as its value */
+		cJSON *array = cJSON_CreateArray();
+
+		(void)cJSON_AddItemToArray(array, route);
+		route = array;
+		method = "PUT";
+	} else if (at >= 0) {
+		free(path);
+		path = dm_asprintf("%s/%d", list, at);
+		method = "PUT";
+	}
+	text = cJSON_PrintUnformatted(route);
+	ok = write_if(a, method, path, text, etag, &done, err);
+	free(text);
+	cJSON_Delete(route);
+	return ok;
+}
+
+/* How far caddy_route_put() has come. */
+struct progress {
+	bool cleared; /* no other object has the @id */
+	bool reached; /* exactly one route, as wanted */
+	bool added;
+	unsigned removed;
+};
+
+/* One look at the list, and one change towards the goal. */
+static bool
+put_once(struct attempt *a, const char *list, const struct route_spec *spec, struct progress *p,
+    struct dm_err *err)
+{
+	char etag[ETAG_MAX];
+	struct standing s;
+	bool in_trailer, ok;
+	cJSON *routes;
+
+	if (!get_tagged(a, list, &routes, etag, &in_trailer, err))
+		return false;
+	if (routes == NULL && a->reply.status != 200)
+		return caddy_admin_refused(&a->reply, list, err);
+	s = look(routes, spec);
+	p->reached = s.count == 1 && s.equal;
+	ok = true;
+	if (p->reached) {
+		/* nothing left to do */
+	} else if (s.count > 0 || !p->cleared) {
+		/* also when the list has none: the @id may be in another server, or nested */
+		ok = remove_all(a, spec->id, &p->removed, err);
+		p->cleared = true;
+	}
+	if (ok && !p->reached && s.count == 0) {
+		/* the next turn reads back: what was written does not count as reached */
+		p->added = true;
+		ok = insert(a, list, routes, etag, in_trailer, spec, s.insert_at, err);
+	}
+	cJSON_Delete(routes);
+	return ok;
+}
+
+bool
+caddy_route_in_place(const struct cJSON *routes, const struct route_spec *spec)
+{
+	struct standing s = look(routes, spec);
+
+	return s.count == 1 && s.equal;
+}
+
+bool
+caddy_route_put(struct caddy_admin *admin, const char *server, const struct route_spec *spec,
+    enum route_change *change, struct dm_err *err)
+{
+	DM_AUTO_FREE char *list = dm_asprintf("/config/apps/http/servers/%s/routes", server);
+	AUTO_ATTEMPT struct attempt a;
+	struct progress p = {false, false, false, 0};
+
+	attempt_begin(&a, admin);
+	while (!p.reached) {
+		if (!put_once(&a, list, spec, &p, err))
+			return dm_wrap(err, "registering %s", spec->hosts[0]);
+		if (!p.reached && dm_now_ms() >= a.deadline)
+			return back_off(&a, "the route does not stay", err);
+	}
+	*change = p.removed > 0 ? ROUTE_REPLACED : p.added ? ROUTE_ADDED : ROUTE_UNCHANGED;
+	return true;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "caddy/mesh.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "caddy/route.h"
+
+/* What Caddy calls the label that the gate has captured. */
+#define LABEL "{http.regexp.w.1}"
+
+/* The pages for a name nobody answers for; Caddy fills in the label, which the gate has checked. */
+#define PAGE(what) \
+	"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">" \
+	"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">" \
+	"<meta http-equiv=\"refresh\" content=\"2\"><title>" LABEL \
+	" is not running</title><style>" \
+	":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}" \
+	"body{margin:0;display:grid;min-height:100vh;place-items:center}" \
+	"main{max-width:42rem;padding:2rem}h1{margin:.25rem 0 1rem;overflow-wrap:anywhere}" \
+	"code,pre{font:.875rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}" \
+	"pre{padding:1rem;border-radius:.5rem;background:#8882;white-space:pre-wrap}" \
+	".s{margin:0;opacity:.75}</style></head><body><main><p class=\"s\">not running</p>" \
+	"<h1>" LABEL "</h1>" what "<p class=\"s\">This page tries again every two seconds.</p>" \
+	"</main></body></html>\n"
+
+/* %s: the directory of the sockets */
+static const char claimed_html[] =
+    PAGE("<p>Its worktree is registered, but nothing listens on <code>%s/" LABEL ".sock</code>. "
+	 "Go into the worktree (<code>devmesh status</code> says where it is) and start its "
+	 "server there:</p><pre>eval \"$(devmesh env)\"   # sets DEVMESH_SOCKET\n"
+	 "node server.js             # or whatever listens on that socket\n\n"
+	 "devmesh up --port 3000     # if it can only listen on a port</pre>");
+static const char unclaimed_html[] =
+    PAGE("<p>No worktree has claimed this name. In the one that it belongs to:</p>"
+	 "<pre>devmesh up</pre>");
+static const char claimed_text[] =
+    "devmesh: " LABEL " is not running: nothing listens on %s/" LABEL ".sock\n"
+    "start the server of its worktree (devmesh status says where that is) on this socket\n";
+static const char unclaimed_text[] =
+    "devmesh: " LABEL " is not running: no worktree has claimed this name\n"
+    "in the worktree that it belongs to: devmesh up\n";
+
+static cJSON *
+array_of(cJSON *item)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	if (item != NULL)
+		(void)cJSON_AddItemToArray(list, item);
+	return list;
+}
+
+static cJSON *
+array_of_text(const char *text)
+{
+	return array_of(cJSON_CreateString(text));
+}
+
+static cJSON *
+handler(const char *name)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(o, "handler", name);
+	return o;
+}
+
+/* {"match": [<match>], "handle": [<handle>]}; without match if NULL. */
+static cJSON *
+route(cJSON *match, cJSON *handle)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	if (match != NULL)
+		(void)cJSON_AddItemToObject(o, "match", array_of(match));
+	(void)cJSON_AddItemToObject(o, "handle", array_of(handle));
+	(void)cJSON_AddBoolToObject(o, "terminal", true);
+	return o;
+}
+
+static cJSON *
+subroute(cJSON *first, cJSON *second)
+{
+	cJSON *o = handler("subroute");
+	cJSON *routes = cJSON_AddArrayToObject(o, "routes");
+
+	(void)cJSON_AddItemToArray(routes, first);
+	(void)cJSON_AddItemToArray(routes, second);
+	return o;
+}
+
+/* {"<key>": {"<name>": [<value>]}} */
+static cJSON *
+matcher(const char *key, const char *name, const char *value)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddItemToObject(cJSON_AddObjectToObject(o, key), name, array_of_text(value));
+	return o;
+}
+
+static cJSON *
+host_matcher(const char *domain)
+{
+	DM_AUTO_FREE char *pattern = dm_asprintf("*.%s", domain);
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddItemToObject(o, "host", array_of_text(pattern));
+	return o;
+}
+
+static cJSON *
+static_response(int status, const char *type, const char *state, const char *body)
+{
+	cJSON *o = handler("static_response");
+	cJSON *headers;
+
+	(void)cJSON_AddNumberToObject(o, "status_code", status);
+	headers = cJSON_AddObjectToObject(o, "headers");
+	(void)cJSON_AddItemToObject(headers, "Content-Type", array_of_text(type));
+	(void)cJSON_AddItemToObject(headers, "Cache-Control", array_of_text("no-store"));
+	(void)cJSON_AddItemToObject(headers, MESH_STATE_HEADER, array_of_text(state));
+	if (status == 503)
+		(void)cJSON_AddItemToObject(headers, "Retry-After", array_of_text("2"));
+	(void)cJSON_AddStringToObject(o, "body", body);
+	return o;
+}
+
+/* A file matcher for "<dir>/<label><suffix>"; it sees sockets as well. */
+static cJSON *
+file_exists(const char *dir, const char *suffix)
+{
+	DM_AUTO_FREE char *name = dm_asprintf("/" LABEL "%s", suffix);
+	cJSON *o = matcher("file", "try_files", name);
+
+	(void)cJSON_AddStringToObject(cJSON_GetObjectItemCaseSensitive(o, "file"), "root", dir);
+	return o;
+}
+
+/* A copy of `page` with its "%s", if it has one, replaced. The caller owns it. */
+static char *
+fill_in(const char *page, const char *dir)
+{
+	const char *at = strstr(page, "%s");
+
+	if (at == NULL)
+		return dm_strdup(page);
+	return dm_asprintf("%.*s%s%s", (int)(at - page), page, dir, at + 2);
+}
+
+/* A page for browsers, two lines of text for everybody else. */
+static cJSON *
+apology(const char *dir, const char *state, const char *html_page, const char *text_page)
+{
+	DM_AUTO_FREE char *html = fill_in(html_page, dir);
+	DM_AUTO_FREE char *text = fill_in(text_page, dir);
+
+	return subroute(route(matcher("header", "Accept", "*text/html*"),
+			    static_response(503, "text/html; charset=utf-8", state, html)),
+	    route(NULL, static_response(503, "text/plain; charset=utf-8", state, text)));
+}
+
+/* The answer for a name nobody listens for: is there a claim at least? */
+static cJSON *
+not_running(const char *dir)
+{
+	return subroute(route(file_exists(dir, ".json"),
+			    apology(dir, "not-running", claimed_html, claimed_text)),
+	    route(NULL, apology(dir, "unclaimed", unclaimed_html, unclaimed_text)));
+}
+
+static cJSON *
+proxy(const char *dir)
+{
+	DM_AUTO_FREE char *dial = dm_asprintf("unix/%s/" LABEL ".sock", dir);
+	cJSON *o = handler("reverse_proxy");
+	cJSON *upstream = cJSON_CreateObject(), *part;
+
+	(void)cJSON_AddStringToObject(upstream, "dial", dial);
+	(void)cJSON_AddItemToObject(o, "upstreams", array_of(upstream));
+	part = cJSON_AddObjectToObject(o, "transport");
+	(void)cJSON_AddStringToObject(part, "protocol", "http");
+	/* a pooled connection would reach the old server after a new one has bound the path */
+	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(part, "keep_alive"), "enabled", false);
+	part = cJSON_AddObjectToObject(o, "load_balancing");
+	/* over a full backlog, and the moment in which a server is restarted */
+	(void)cJSON_AddStringToObject(part, "try_duration", "2s");
+	(void)cJSON_AddStringToObject(part, "try_interval", "50ms");
+	part = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "headers"), "response");
+	part = cJSON_AddObjectToObject(part, "set");
+	(void)cJSON_AddItemToObject(part, ROUTE_ID_HEADER, array_of_text(LABEL));
+	return o;
+}
+
+/* The label as a pattern: what slug_valid() accepts, and DNS's 63 bytes for names by hand. */
+static cJSON *
+gate(const char *domain)
+{
+	DM_AUTO_STR struct dm_str pattern;
+	cJSON *o = cJSON_CreateObject(), *match = cJSON_AddObjectToObject(o, "vars_regexp");
+	cJSON *rule = cJSON_AddObjectToObject(match, "{http.request.host}");
+
+	dm_str_init(&pattern, 1024);
+	(void)dm_str_addf(&pattern, "^([a-z0-9][a-z0-9-]{0,62})");
+	for (const char *p = domain, *dot; p != NULL; p = dot == NULL ? NULL : dot + 1) {
+		dot = strchr(p, '.');
+		(void)dm_str_addf(&pattern, "\\.%.*s", (int)strcspn(p, "."), p);
+	}
+	(void)dm_str_addf(&pattern, "(:[0-9]+)?$");
+	(void)cJSON_AddStringToObject(rule, "name", "w");
+	(void)cJSON_AddStringToObject(rule, "pattern", pattern.data);
+	return o;
+}
+
+struct cJSON *
+mesh_route(const char *domain, const char *dir)
+{
+	/*
+	 * Matchers of one set run in no fixed order, and the file needs the gate's capture, so
+	 * nest. Only with a socket is there a dial: what is certain to fail loses no POST body.
+	 */
+	cJSON *by_socket =
+	    subroute(route(file_exists(dir, ".sock"), proxy(dir)), route(NULL, not_running(dir)));
+	cJSON *body = subroute(route(gate(domain), by_socket),
+	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+			    "devmesh: this is not the name of a service\n")));
+	cJSON *errors = cJSON_AddObjectToObject(body, "errors");
+	cJSON *whole;
+
+	(void)cJSON_AddItemToObject(errors, "routes", array_of(route(NULL, not_running(dir))));
+	whole = route(host_matcher(domain), body);
+	(void)cJSON_AddStringToObject(whole, "@id", MESH_ROUTE_ID);
+	return whole;
+}
+
+static void
+add_listen(cJSON *server, const struct mesh_settings *settings, uint16_t port)
+{
+	cJSON *listen = cJSON_AddArrayToObject(server, "listen");
+	DM_AUTO_FREE char *v4 = dm_asprintf("127.0.0.1:%u", (unsigned)port);
+	DM_AUTO_FREE char *v6 = dm_asprintf("[::1]:%u", (unsigned)port);
+
+	(void)cJSON_AddItemToArray(listen, cJSON_CreateString(v4));
+	if (settings->ipv6)
+		(void)cJSON_AddItemToArray(listen, cJSON_CreateString(v6));
+}
+
+static cJSON *
+not_found(void)
+{
+	return route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+			       "devmesh: nothing is served under this name\n"));
+}
+
+static cJSON *
+https_server(const struct mesh_settings *settings)
+{
+	cJSON *server = cJSON_CreateObject(), *list;
+
+	add_listen(server, settings, settings->https_port);
+	/* without h3: before Caddy 2.9 a reload cuts its connections */
+	list = cJSON_AddArrayToObject(server, "protocols");
+	(void)cJSON_AddItemToArray(list, cJSON_CreateString("h1"));
+	(void)cJSON_AddItemToArray(list, cJSON_CreateString("h2"));
+	/* Caddy's own redirects forget the port */
+	(void)cJSON_AddBoolToObject(
+	    cJSON_AddObjectToObject(server, "automatic_https"), "disable_redirects", true);
+	list = cJSON_AddArrayToObject(server, "routes");
+	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir));
+	(void)cJSON_AddItemToArray(list, not_found());
+	return server;
+}
+
+static cJSON *
+redirect_server(const struct mesh_settings *settings)
+{
+	cJSON *server = cJSON_CreateObject(), *list, *o = handler("static_response"), *headers;
+	DM_AUTO_FREE char *location =
+	    settings->https_port == 443
+		? dm_strdup("https://{http.request.host}{http.request.uri}")
+		: dm_asprintf("https://{http.request.host}:%u{http.request.uri}",
+		      (unsigned)settings->https_port);
+
+	add_listen(server, settings, settings->http_port);
+	(void)cJSON_AddBoolToObject(
+	    cJSON_AddObjectToObject(server, "automatic_https"), "disable", true);
+	(void)cJSON_AddNumberToObject(o, "status_code", 308);
+	headers = cJSON_AddObjectToObject(o, "headers");
+	(void)cJSON_AddItemToObject(headers, "Location", array_of_text(location));
+	list = cJSON_AddArrayToObject(server, "routes");
+	(void)cJSON_AddItemToArray(list, route(host_matcher(settings->domain), o));
+	(void)cJSON_AddItemToArray(list, not_found());
+	return server;
+}
+
+/* Certificates for the wildcard, from Caddy's own CA, whose root stays where it is. */
+static void
+add_certificates(cJSON *apps, const char *domain)
+{
+	DM_AUTO_FREE char *wildcard = dm_asprintf("*.%s", domain);
+	cJSON *tls = cJSON_AddObjectToObject(apps, "tls"), *policy = cJSON_CreateObject();
+	cJSON *issuer = cJSON_CreateObject(), *pki, *ca;
+
+	(void)cJSON_AddItemToObject(
+	    cJSON_AddObjectToObject(tls, "certificates"), "automate", array_of_text(wildcard));
+	(void)cJSON_AddStringToObject(issuer, "module", "internal");
+	(void)cJSON_AddItemToObject(policy, "subjects", array_of_text(wildcard));
+	(void)cJSON_AddItemToObject(policy, "issuers", array_of(issuer));
+	(void)cJSON_AddItemToObject(
+	    cJSON_AddObjectToObject(tls, "automation"), "policies", array_of(policy));
+	pki = cJSON_AddObjectToObject(apps, "pki");
+	ca = cJSON_AddObjectToObject(
+	    cJSON_AddObjectToObject(pki, "certificate_authorities"), "local");
+	(void)cJSON_AddStringToObject(ca, "name", "devmesh local");
+	(void)cJSON_AddBoolToObject(ca, "install_trust", false);
+}
+
+char *
+mesh_config(const struct mesh_settings *settings)
+{
+	cJSON *config = cJSON_CreateObject(), *o, *apps, *http;
+	DM_AUTO_FREE char *admin = dm_asprintf("unix/%s", settings->admin_socket);
+	char *text;
+
+	o = cJSON_AddObjectToObject(config, "admin");
+	(void)cJSON_AddStringToObject(o, "listen", admin);
+	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(o, "config"), "persist", false);
+	o = cJSON_AddObjectToObject(cJSON_AddObjectToObject(config, "logging"), "logs");
+	(void)cJSON_AddStringToObject(cJSON_AddObjectToObject(o, "default"), "level", "WARN");
+	o = cJSON_AddObjectToObject(config, "storage");
+	(void)cJSON_AddStringToObject(o, "module", "file_system");
+	(void)cJSON_AddStringToObject(o, "root", settings->data_dir);
+	apps = cJSON_AddObjectToObject(config, "apps");
+	add_certificates(apps, settings->domain);
+	http = cJSON_AddObjectToObject(apps, "http");
+	(void)cJSON_AddNumberToObject(http, "http_port", settings->http_port);
+	(void)cJSON_AddNumberToObject(http, "https_port", settings->https_port);
+	o = cJSON_AddObjectToObject(http, "servers");
+	(void)cJSON_AddItemToObject(o, "srv0", https_server(settings));
+	(void)cJSON_AddItemToObject(o, "redirect", redirect_server(settings));
+	text = cJSON_Print(config);
+	cJSON_Delete(config);
+	return text;
+}

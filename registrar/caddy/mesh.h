@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mesh route: one static route that serves every name below a domain by its socket file, so
+ * that registering a service changes nothing in Caddy. And the configuration of a private Caddy
+ * that consists of little else. Pure.
+ */
+#ifndef DEVMESH_MESH_H
+#define DEVMESH_MESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cJSON;
+
+/* The @id of the mesh route: with a dot, so that no service can have it. */
+#define MESH_ROUTE_ID "devmesh.mesh"
+/* The response header by which the mesh's own answers can be told from a service's. */
+#define MESH_STATE_HEADER "X-Devmesh-State"
+
+/*
+ * The route for "*.<domain>" and the sockets in `dir`. A name without a socket gets a page that
+ * says so (503); a label that is no service name gets 404. The caller owns it.
+ */
+struct cJSON *mesh_route(const char *domain, const char *dir);
+
+/* Everything is borrowed. */
+struct mesh_settings {
+	const char *domain;
+	const char *sockets_dir;
+	const char *admin_socket; /* path */
+	const char *data_dir;	  /* certificates */
+	uint16_t https_port, http_port;
+	bool ipv6; /* listen on [::1] as well */
+};
+
+/*
+ * Caddy's whole configuration for a private mesh: listens on the loopback addresses only, takes
+ * its certificates from its own CA, asks no public one, and installs nothing in trust stores.
+ * The caller owns the text.
+ */
+char *mesh_config(const struct mesh_settings *settings);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* One service's route as Caddy's JSON, and back. Pure. */
+#ifndef DEVMESH_ROUTE_H
+#define DEVMESH_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cJSON;
+
+/* The response header that tells whose answer it is, and that a route is of our making. */
+#define ROUTE_ID_HEADER "X-Devmesh-Id"
+
+/* Everything is borrowed. */
+struct route_spec {
+	const char *id; /* the route's @id */
+	const char *hosts[2];
+	size_t host_count;
+	const char *dial; /* "unix//path" or "host:port" */
+};
+
+/*
+ * The route. `stream_close_delay` (Caddy 2.7 and later) keeps its WebSockets open over reloads.
+ * Connections to a Unix socket are not kept alive: a pooled one would lead to the old server
+ * after a new one has bound the path. The caller owns it (cJSON_Delete).
+ */
+struct cJSON *route_build(const struct route_spec *spec, bool stream_close_delay);
+
+/* Whether `route` is what route_build() gives, with or without stream_close_delay. */
+bool route_equals(const struct cJSON *route, const struct route_spec *spec);
+
+/* The @id as text; NULL if it has none or another type. Borrowed. */
+const char *route_id(const struct cJSON *route);
+
+/* Whether the route bears our header: it was made by devmesh, for this id. */
+bool route_is_ours(const struct cJSON *route, const char *id);
+
+/* The dial address of the first upstream anywhere in the route; NULL if there is none. Borrowed. */
+const char *route_dial(const struct cJSON *route);
+
+/*
+ * Whether no request for `host` gets past this route: its matchers let every such request in,
+ * and its handlers answer.
+ */
+bool route_catches(const struct cJSON *route, const char *host);
+
+/* Whether a host matcher of the route names or covers `host`, whatever else it matches on. */
+bool route_names_host(const struct cJSON *route, const char *host);
+
+/*
+ * Whether this is a mesh route: a host matcher for "*.<domain>" and an upstream whose dial is a
+ * placeholder below unix/<dir>/.
+ */
+bool route_is_mesh(const struct cJSON *route, const char *domain, const char *dir);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A claim: the record, /tmp/caddy-dev/<id>.json, that says whose a name is. Here: the record and
+ * its JSON. Who may write one, and where, is registry.h.
+ *
+ * Records of other users are hostile until parsed: bounded in size, every field checked.
+ */
+#ifndef DEVMESH_CLAIM_H
+#define DEVMESH_CLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "model/slug.h"
+
+enum claim_registration {
+	CLAIM_MESH,  /* the mesh route leads to the socket; nothing was written to Caddy */
+	CLAIM_ROUTE, /* a route of its own, @id = id */
+};
+
+/* Strings are owned by the struct; NULL where the record has none. */
+struct claim {
+	struct slug id;
+	struct slug app;
+	bool is_alias;	      /* a bare app name that leads to another claim of the same worktree */
+	struct slug alias_of; /* which one */
+	char *branch;
+	char *worktree; /* absolute */
+	char *socket;	/* absolute path of the Unix socket; NULL with a port */
+	uint16_t port;	/* TCP port on this machine; 0 with a socket */
+	enum claim_registration registration;
+	char *url;	 /* where the service was registered */
+	char *host;	 /* its host name */
+	int64_t created; /* seconds since the epoch */
+
+	uid_t uid; /* owner of the file (never what the record says) */
+};
+
+/* The largest record that is read, in bytes. */
+#define CLAIM_FILE_MAX 16384
+
+struct claim *claim_new(void);
+struct claim *claim_dup(const struct claim *claim);
+void claim_free(struct claim *claim);
+DM_DEFINE_FREEP(claim)
+
+/* The record's text; the caller owns it. */
+char *claim_encode(const struct claim *claim);
+
+/* Parses a record that was found under the name `id`. uid is left 0. The caller owns it. */
+struct claim *
+claim_decode(const char *text, size_t len, const char *id, struct dm_err *err) DM_MUST;
+
+/*
+ * Whether the claimed worktree is gone: only if the system says that the path does not exist. A
+ * path that may not be looked at is there.
+ */
+bool claim_worktree_gone(const struct claim *claim);
+
+/* Caddy's name for the upstream: "unix//path" or "localhost:port". The caller owns it. */
+char *claim_dial(const struct claim *claim);
+
+#endif

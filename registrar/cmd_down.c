@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd.h"
+#include "out.h"
+#include "register.h"
+
+/* Takes one claim down and says so; the JSON goes into `list`. */
+static bool
+down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_err *err)
+{
+	struct unregister_result result;
+	cJSON *o;
+
+	if (!unregister_service(ctx->session, claim, &result, err))
+		return false;
+	if (result.still_listening != 0)
+		dm_warn("pid %ld still listens on %s: its URL may go on answering until it ends",
+		    (long)result.still_listening, claim->socket);
+	if (!ctx->line->json) {
+		dm_note("%s is down%s%s", claim->id.s,
+		    result.removed_route ? "; its route is removed" : "",
+		    result.removed_socket ? "; its stale socket is removed" : "");
+		return true;
+	}
+	o = out_claim(claim);
+	(void)cJSON_AddBoolToObject(o, "removed_route", result.removed_route);
+	(void)cJSON_AddBoolToObject(o, "removed_socket", result.removed_socket);
+	(void)cJSON_AddNumberToObject(o, "still_listening", (double)result.still_listening);
+	(void)cJSON_AddItemToArray(list, o);
+	return true;
+}
+
+/* All claims of this user; the first failure is reported, the others are still tried. */
+static bool
+down_all(struct cmd_ctx *ctx, cJSON *list, struct dm_err *err)
+{
+	struct registry_claims claims;
+	bool ok = true;
+
+	if (!session_need_registry(ctx->session, err) ||
+	    !registry_scan(ctx->session->registry, &claims, err))
+		return false;
+	for (size_t i = 0; i < claims.count; i++) {
+		const struct claim *claim = claims.list[i];
+		struct dm_err own;
+
+		if (claim->is_alias || claim->uid != geteuid())
+			continue;
+		if (!down_one(ctx, claim, list, &own) && ok) {
+			*err = own;
+			ok = false;
+		}
+	}
+	registry_claims_free(&claims);
+	return ok;
+}
+
+static bool
+run(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	dm_auto(claim) claim = NULL;
+	cJSON *o = out_object(), *list = cJSON_AddArrayToObject(o, "down");
+	bool all = cmd_value(ctx, "all") != NULL, ok;
+
+	if (all && (cmd_arg(ctx, 0) != NULL || cmd_value(ctx, "directory") != NULL))
+		ok = dm_fail(err, DM_USAGE, "--all goes with neither an ID nor -C");
+	else if (all)
+		ok = down_all(ctx, list, err);
+	else
+		ok = cmd_claim(ctx, &claim, err) && down_one(ctx, claim, list, err);
+	if (ok && ctx->line->json)
+		out_json(o);
+	else
+		cJSON_Delete(o);
+	return ok;
+}
+
+static const struct cmd_opt opts[] = {
+    {"directory", 'C', "DIR", false, "act for the worktree DIR, which may be gone already"},
+    {"all", 0, NULL, false, "take down all services of this user"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_down;
+const struct cmd cmd_down = {
+    .name = "down",
+    .args = "[ID]",
+    .max_args = 1,
+    .summary = "remove the route, the claim and a leftover socket",
+    .help = "A server that still listens is left alone, with a warning.",
+    .opts = opts,
+    .run = run,
+};

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* gc: clean-up by evidence. Nothing alive is touched, and nothing of others. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sock.h"
+#include "base/str.h"
+#include "caddy/change.h"
+#include "caddy/route.h"
+#include "cmd.h"
+#include "out.h"
+#include "register.h"
+#include "survey.h"
+
+/*
+ * Between two looks at a socket that refuses: a server that has bound it but does not listen yet
+ * refuses as well, for a moment.
+ */
+enum {
+	SECOND_LOOK_MS = 100
+};
+
+struct gc {
+	struct cmd_ctx *ctx;
+	struct session *s;
+	bool dry_run;
+	cJSON *removed;
+	unsigned count;
+};
+
+static void
+say(struct gc *gc, const char *kind, const char *what, const char *why)
+{
+	gc->count++;
+	if (gc->ctx->line->json) {
+		cJSON *o = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(o, "kind", kind);
+		(void)cJSON_AddStringToObject(o, "name", what);
+		(void)cJSON_AddStringToObject(o, "reason", why);
+		(void)cJSON_AddItemToArray(gc->removed, o);
+		return;
+	}
+	(void)printf("%s %s %s: %s\n", gc->dry_run ? "would remove" : "removed", kind, what, why);
+}
+
+/* Claims of worktrees that are gone, unless something still listens for them. */
+static bool
+collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct survey_row *row = &survey->rows[i];
+		struct unregister_result result;
+		struct dm_err own;
+
+		if (row->state != SERVICE_ORPHAN)
+			continue;
+		if (row->evidence.listening) {
+			dm_warn("%s is kept: its worktree %s is gone, but pid %ld still listens",
+			    row->claim->id.s, row->claim->worktree, (long)row->pid);
+			continue;
+		}
+		if (!gc->dry_run && !unregister_service(gc->s, row->claim, &result, &own)) {
+			if (ok)
+				*err = own;
+			ok = false;
+			continue;
+		}
+		say(gc, "claim", row->claim->id.s, "its worktree is gone");
+	}
+	return ok;
+}
+
+/* Alias records whose claim no longer exists. */
+static bool
+collect_aliases(struct gc *gc, const struct survey *survey, struct dm_err *err)
+{
+	for (size_t i = 0; i < survey->claims.count; i++) {
+		const struct claim *alias = survey->claims.list[i];
+		dm_auto(claim) target = NULL;
+		dm_auto(claim) dead = NULL;
+
+		if (!alias->is_alias || alias->uid != geteuid())
+			continue;
+		if (!registry_find(gc->s->registry, alias->alias_of.s, &target, err))
+			return false;
+		if (target != NULL)
+			continue;
+		/* releasing the claim that it led to releases it */
+		dead = claim_dup(alias);
+		dead->id = alias->alias_of;
+		dead->app = alias->id;
+		if (!gc->dry_run && !registry_release(gc->s->registry, dead, err))
+			return false;
+		say(gc, "alias", alias->id.s, "what it led to is gone");
+	}
+	return true;
+}
+
+struct suspect {
+	char *path;
+	struct dm_sock_info seen;
+};
+
+/* Sockets of ours that refuse at two looks. */
+static bool
+collect_sockets(struct gc *gc, struct dm_err *err)
+{
+	char **ids = NULL;
+	size_t count = 0, suspects = 0;
+	DM_AUTO_FREE struct suspect *list = NULL;
+	bool ok = true;
+
+	if (!registry_sockets(gc->s->registry, &ids, &count, err))
+		return false;
+	list = dm_calloc(count, sizeof(*list));
+	for (size_t i = 0; i < count; i++) {
+		struct suspect *x = &list[suspects];
+
+		x->path = registry_socket(gc->s->registry, ids[i]);
+		dm_sock_probe(x->path, &x->seen);
+		if (x->seen.state == DM_SOCK_REFUSED && x->seen.owner == geteuid() &&
+		    !x->seen.is_link)
+			suspects++;
+		else
+			free(x->path);
+		free(ids[i]);
+	}
+	free(ids);
+	if (suspects > 0)
+		dm_pause_ms(SECOND_LOOK_MS);
+	for (size_t i = 0; i < suspects; i++) {
+		struct dm_sock_info now;
+		bool removed = true;
+
+		dm_sock_probe(list[i].path, &now);
+		if (gc->dry_run)
+			removed = now.state == DM_SOCK_REFUSED && now.ino == list[i].seen.ino;
+		else if (!dm_sock_unlink_stale(list[i].path, &list[i].seen, &removed, err))
+			ok = false;
+		if (ok && removed)
+			say(gc, "socket", list[i].path, "nobody listens on it");
+		free(list[i].path);
+	}
+	return ok;
+}
+
+struct route_search {
+	struct gc *gc;
+	char **ids; /* of routes to remove */
+	size_t count;
+};
+
+/* Whether the upstream of a route in our directory, or on this machine, is certainly dead. */
+static bool
+is_dead(const struct gc *gc, const char *dial)
+{
+	const char *dir = registry_dir(gc->s->registry);
+	struct dm_sock_info info;
+	uint64_t port;
+
+	if (dm_starts_with(dial, "unix/") && dm_starts_with(dial + 5, dir)) {
+		dm_sock_probe(dial + 5, &info);
+		return info.state == DM_SOCK_ABSENT ||
+		       (info.state == DM_SOCK_REFUSED && info.owner == geteuid());
+	}
+	return dm_starts_with(dial, "localhost:") &&
+	       dm_parse_uint(dial + strlen("localhost:"), 1, UINT16_MAX, &port) &&
+	       !dm_tcp_listening((uint16_t)port);
+}
+
+/* Routes that devmesh made, whose claim exists no more and whose upstream is dead. */
+static void
+consider_route(const struct cJSON *route, void *user)
+{
+	struct route_search *search = user;
+	const char *id = route_id(route), *dial = route_dial(route);
+	dm_auto(claim) claim = NULL;
+	struct dm_err ignored;
+
+	if (id == NULL || dial == NULL || !slug_valid(id) || !route_is_ours(route, id))
+		return;
+	/* a record that cannot be read is another user's, and so may the route be */
+	if (!registry_find(search->gc->s->registry, id, &claim, &ignored) || claim != NULL ||
+	    !is_dead(search->gc, dial))
+		return;
+	search->ids = dm_reallocarray(search->ids, search->count + 1, sizeof(char *));
+	search->ids[search->count++] = dm_strdup(id);
+}
+
+static bool
+collect_routes(struct gc *gc, struct dm_err *err)
+{
+	struct route_search search = {.gc = gc};
+	bool ok = true;
+
+	if (!session_need_view(gc->s, err))
+		return dm_wrap(err, "looking for routes that are left over");
+	caddy_view_each_route(gc->s->view, consider_route, &search);
+	for (size_t i = 0; i < search.count; i++) {
+		unsigned removed = 1;
+
+		if (ok && !gc->dry_run)
+			ok = caddy_route_remove(gc->s->admin, search.ids[i], &removed, err);
+		if (ok && removed > 0)
+			say(gc, "route", search.ids[i], "no claim, and nobody listens");
+		free(search.ids[i]);
+	}
+	free(search.ids);
+	return ok;
+}
+
+static bool
+collect_all(struct gc *gc, struct dm_err *err)
+{
+	struct survey survey;
+	struct dm_err first = {.code = DM_OK};
+	unsigned temporary;
+
+	if (!survey_take(gc->s, &survey, err))
+		return false;
+	/* each part does what it can, whatever became of the others */
+	if (!collect_claims(gc, &survey, err))
+		first = *err;
+	if (!collect_aliases(gc, &survey, err) && first.code == DM_OK)
+		first = *err;
+	if (!collect_sockets(gc, err) && first.code == DM_OK)
+		first = *err;
+	/* a claim that was just removed took its route along: look afresh */
+	session_drop_view(gc->s);
+	if (!collect_routes(gc, err) && first.code == DM_OK)
+		first = *err;
+	temporary = registry_sweep_temporary(gc->s->registry, gc->dry_run);
+	if (temporary > 0)
+		say(gc, "temporary", "files", "the processes that made them have died");
+	survey_release(&survey);
+	*err = first;
+	return first.code == DM_OK;
+}
+
+static bool
+run(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	cJSON *o = out_object();
+	struct gc gc = {.ctx = ctx,
+	    .s = ctx->session,
+	    .dry_run = cmd_value(ctx, "dry-run") != NULL,
+	    .removed = cJSON_AddArrayToObject(o, "removed")};
+	bool ok = session_need_registry(ctx->session, err) && collect_all(&gc, err);
+
+	if (!ok || !ctx->line->json) {
+		cJSON_Delete(o);
+		if (ok && gc.count == 0)
+			dm_note("nothing to clean up");
+		return ok;
+	}
+	(void)cJSON_AddBoolToObject(o, "dry_run", gc.dry_run);
+	out_json(o);
+	return true;
+}
+
+static const struct cmd_opt opts[] = {
+    {"dry-run", 0, NULL, false, "only say what would be removed"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_gc;
+const struct cmd cmd_gc = {
+    .name = "gc",
+    .args = "",
+    .summary = "remove stale sockets, and claims and routes of worktrees that are gone",
+    .help =
+	"Removes only what is yours and certainly dead: sockets that refuse connections twice,\n"
+	"claims whose worktree does not exist any more and for which nothing listens, and routes\n"
+	"made by devmesh that have neither a claim nor a listener.",
+    .opts = opts,
+    .run = run,
+};

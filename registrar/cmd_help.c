@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* help and completion: what the table of verbs says, for people and for shells. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+
+static bool
+run_help(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	const char *name = cmd_arg(ctx, 0);
+	const struct cmd *cmd = name == NULL ? NULL : cmd_find(name), *near;
+
+	if (name != NULL && cmd == NULL) {
+		near = cmd_nearest(name);
+		(void)dm_fail(err, DM_USAGE, "there is no verb \"%.60s\"", name);
+		if (near != NULL)
+			return dm_hint(err, "perhaps devmesh help %s?", near->name);
+		return dm_hint(err, "devmesh help lists them");
+	}
+	cmd_print_help(cmd);
+	return true;
+}
+
+/* Calls print for every option of a verb and for the global ones. */
+static void
+each_opt(const struct cmd *cmd, void (*print)(const struct cmd *, const struct cmd_opt *))
+{
+	for (size_t i = 0; cmd->opts != NULL && cmd->opts[i].name != NULL; i++)
+		print(cmd, &cmd->opts[i]);
+	for (size_t i = 0; cmd_global_opts[i].name != NULL; i++)
+		print(cmd, &cmd_global_opts[i]);
+}
+
+static void
+print_word(const struct cmd *cmd, const struct cmd_opt *opt)
+{
+	(void)cmd;
+	(void)printf(" --%s%s", opt->name, opt->value != NULL && !opt->optional ? "=" : "");
+}
+
+static void
+complete_bash(void)
+{
+	(void)puts("# bash completion for devmesh; eval \"$(devmesh completion bash)\"\n"
+		   "_devmesh() {\n"
+		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words=\n"
+		   "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"\\");
+	for (size_t i = 0; cmds[i] != NULL; i++)
+		(void)printf("%s%s", i == 0 ? "" : " ", cmds[i]->name);
+	(void)puts("\"\n\telse\n\t\tcase $verb in");
+	for (size_t i = 0; cmds[i] != NULL; i++) {
+		(void)printf("\t\t%s) words=\"", cmds[i]->name);
+		each_opt(cmds[i], print_word);
+		(void)puts("\" ;;");
+	}
+	(void)puts(
+	    "\t\tesac\n"
+	    "\t\tcase \"$verb:$cur\" in\n"
+	    "\t\t*:-*) ;;\n"
+	    "\t\turl:*|env:*|down:*|wait:*) words=$(devmesh -q list 2>/dev/null | cut -f1) ;;\n"
+	    "\t\tesac\n"
+	    "\tfi\n"
+	    "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	    "}\n"
+	    "complete -o default -F _devmesh devmesh");
+}
+
+/* Text inside single quotes of zsh's _arguments: quotes, brackets and colons are special. */
+static void
+print_zsh_text(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\'')
+			(void)fputs("'\\''", stdout);
+		else if (strchr("[]:\\", *text) != NULL)
+			(void)printf("\\%c", *text);
+		else
+			(void)putchar(*text);
+	}
+}
+
+static void
+print_zsh(const struct cmd *cmd, const struct cmd_opt *opt)
+{
+	(void)cmd;
+	(void)printf(" \\\n\t\t\t'--%s%s[", opt->name,
+	    opt->value == NULL ? ""
+	    : opt->optional    ? "=-"
+			       : "=");
+	print_zsh_text(opt->help);
+	(void)printf("]%s%s%s'",
+	    opt->value == NULL ? ""
+	    : opt->optional    ? "::"
+			       : ":",
+	    opt->value == NULL ? "" : opt->value,
+	    opt->value == NULL							 ? ""
+	    : strcmp(opt->value, "DIR") == 0					 ? ":_directories"
+	    : strcmp(opt->value, "FILE") == 0 || strcmp(opt->value, "PATH") == 0 ? ":_files"
+										 : ":");
+}
+
+static void
+complete_zsh(void)
+{
+	(void)puts("#compdef devmesh\n"
+		   "# zsh completion for devmesh\n"
+		   "_devmesh() {\n"
+		   "\tlocal -a verbs=(");
+	for (size_t i = 0; cmds[i] != NULL; i++) {
+		(void)printf("\t\t'%s:", cmds[i]->name);
+		print_zsh_text(cmds[i]->summary);
+		(void)puts("'");
+	}
+	(void)puts("\t)\n"
+		   "\tif (( CURRENT == 2 )); then\n"
+		   "\t\t_describe verb verbs\n"
+		   "\t\treturn\n"
+		   "\tfi\n"
+		   "\tlocal verb=$words[2]\n"
+		   "\tshift words\n"
+		   "\t(( CURRENT-- ))\n"
+		   "\tcase $verb in");
+	for (size_t i = 0; cmds[i] != NULL; i++) {
+		(void)printf("\t%s)\n\t\t_arguments", cmds[i]->name);
+		each_opt(cmds[i], print_zsh);
+		if (strcmp(cmds[i]->args, "[ID]") == 0)
+			(void)printf(
+			    " \\\n\t\t\t'1:id:($(devmesh -q list 2>/dev/null | cut -f1))'");
+		(void)puts("\n\t\t;;");
+	}
+	(void)puts("\tesac\n}\ncompdef _devmesh devmesh");
+}
+
+static void
+print_fish(const struct cmd *cmd, const struct cmd_opt *opt)
+{
+	(void)printf("complete -c devmesh -n '__fish_seen_subcommand_from %s' -l %s%s -d '",
+	    cmd->name, opt->name, opt->value != NULL && !opt->optional ? " -r" : "");
+	for (const char *p = opt->help; *p != '\0'; p++) {
+		if (*p == '\'' || *p == '\\')
+			(void)putchar('\\');
+		(void)putchar(*p);
+	}
+	(void)puts("'");
+}
+
+static void
+complete_fish(void)
+{
+	(void)puts("# fish completion for devmesh\ncomplete -c devmesh -f");
+	for (size_t i = 0; cmds[i] != NULL; i++) {
+		(void)printf("complete -c devmesh -n __fish_use_subcommand -a %s -d '%s'\n",
+		    cmds[i]->name, cmds[i]->summary);
+		each_opt(cmds[i], print_fish);
+		if (strcmp(cmds[i]->args, "[ID]") == 0)
+			(void)printf("complete -c devmesh -n '__fish_seen_subcommand_from %s' "
+				     "-a '(devmesh -q list 2>/dev/null | cut -f1)'\n",
+			    cmds[i]->name);
+	}
+}
+
+static bool
+run_completion(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	static const struct {
+		const char *shell;
+		void (*print)(void);
+	} shells[] = {{"bash", complete_bash}, {"zsh", complete_zsh}, {"fish", complete_fish}};
+	const char *shell = cmd_arg(ctx, 0);
+
+	for (size_t i = 0; shell != NULL && i < 3; i++) {
+		if (strcmp(shell, shells[i].shell) == 0) {
+			shells[i].print();
+			return true;
+		}
+	}
+	if (shell == NULL)
+		(void)dm_fail(err, DM_USAGE, "completion for which shell?");
+	else
+		(void)dm_fail(err, DM_USAGE, "there is no completion for \"%.40s\"", shell);
+	return dm_hint(err, "devmesh completion bash, zsh or fish");
+}
+
+extern const struct cmd cmd_help, cmd_completion;
+
+const struct cmd cmd_help = {
+    .name = "help",
+    .args = "[VERB]",
+    .max_args = 1,
+    .summary = "print what the verbs do",
+    .run = run_help,
+};
+
+const struct cmd cmd_completion = {
+    .name = "completion",
+    .args = "bash|zsh|fish",
+    .max_args = 1,
+    .summary = "print a completion script for a shell",
+    .run = run_completion,
+};

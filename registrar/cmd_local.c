@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* start, stop and trust: the private mesh. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/os.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "cmd.h"
+#include "local.h"
+#include "out.h"
+
+enum {
+	TRUST_MS = 120000
+};
+
+static bool
+run_start(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	struct local_mesh mesh;
+	struct front front = {.https = true};
+	char url[URL_MAX + 1], host[HOST_MAX + 1];
+	DM_AUTO_FREE char *root = NULL;
+
+	if (!local_start(ctx->session, &mesh, err))
+		return false;
+	front.port = mesh.https_port;
+	if (!dm_snprintf(host, sizeof(host), "<app>-<branch>.%.200s", mesh.domain))
+		return dm_fail(err, DM_FAILED, "the domain is too long");
+	url_make(&front, host, url);
+	root = local_root_certificate(ctx->session);
+	if (ctx->line->json) {
+		cJSON *o = out_object();
+
+		(void)cJSON_AddBoolToObject(o, "was_running", mesh.was_running);
+		(void)cJSON_AddStringToObject(o, "domain", mesh.domain);
+		(void)cJSON_AddNumberToObject(o, "https_port", mesh.https_port);
+		(void)cJSON_AddNumberToObject(o, "http_port", mesh.http_port);
+		(void)cJSON_AddNumberToObject(o, "pid", (double)mesh.pid);
+		(void)cJSON_AddStringToObject(o, "root_certificate", root);
+		out_json(o);
+		return true;
+	}
+	(void)printf("the private mesh %s (pid %ld)\n", mesh.was_running ? "runs already" : "runs",
+	    (long)mesh.pid);
+	(void)printf("services: %s\n", url);
+	if (!mesh.was_running)
+		dm_note("browsers will ask about the certificate until its CA is trusted: devmesh "
+			"trust");
+	return true;
+}
+
+static bool
+run_stop(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	pid_t pid;
+
+	if (!local_stop(ctx->session, &pid, err))
+		return false;
+	if (ctx->line->json) {
+		cJSON *o = out_object();
+
+		(void)cJSON_AddBoolToObject(o, "was_running", pid != 0);
+		(void)cJSON_AddNumberToObject(o, "pid", (double)pid);
+		out_json(o);
+	} else if (pid != 0) {
+		(void)printf("the private mesh has ended (pid %ld)\n", (long)pid);
+	} else {
+		(void)puts("the private mesh does not run");
+	}
+	return true;
+}
+
+static void
+explain_trust(const char *root, const char *const *argv)
+{
+	(void)printf("The private mesh signs its certificates with a CA of its own. Its root:\n\n"
+		     "  %s\n\n",
+	    root);
+	(void)printf("One program:    curl --cacert '%s' URL\n"
+		     "Node.js:        export NODE_EXTRA_CA_CERTS='%s'\n"
+		     "Python:         export REQUESTS_CA_BUNDLE='%s'\n",
+	    root, root, root);
+	(void)printf(
+	    "Chrome, Linux:  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n devmesh -i '%s'\n"
+	    "Firefox:        Settings, Certificates, View, Authorities, Import\n",
+	    root);
+	if (argv != NULL)
+		(void)puts("The system:     devmesh trust --install (as root, or with sudo)");
+	(void)puts("\nThe key of this CA is on this machine only, readable by you only.");
+}
+
+static bool
+install_trust(const char *const *argv, struct dm_err *err)
+{
+	DM_AUTO_STR struct dm_str out, errout;
+	int status;
+
+	if (argv == NULL) {
+		(void)dm_fail(err, DM_NOT_FOUND,
+		    "installing the CA: this system has no known command for it");
+		return dm_hint(err, "devmesh trust explains the other ways");
+	}
+	dm_str_init(&out, 16384);
+	dm_str_init(&errout, 16384);
+	if (!dm_run(argv, NULL, TRUST_MS, &out, &errout, &status, err))
+		return dm_wrap(err, "installing the CA");
+	if (status == 0)
+		return true;
+	errout.data[strcspn(errout.data, "\n")] = '\0';
+	(void)dm_fail(err, geteuid() == 0 ? DM_FAILED : DM_DENIED,
+	    "installing the CA: %s ended with status %d: %s", argv[0], status, errout.data);
+	return dm_hint(err, "as root: sudo -E devmesh trust --install");
+}
+
+static bool
+run_trust(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	DM_AUTO_FREE char *root = NULL;
+	const char *const *argv;
+	bool install = cmd_value(ctx, "install") != NULL;
+
+	if (!session_need_state_dir(ctx->session, err))
+		return false;
+	root = local_root_certificate(ctx->session);
+	if (access(root, R_OK) != 0) {
+		(void)dm_fail_errno(err, errno, "reading the CA's root certificate %s", root);
+		if (err->code == DM_FAILED)
+			err->code = DM_NOT_FOUND;
+		return dm_hint(err, "it is made by the first devmesh start");
+	}
+	argv = dm_os_trust_command(root);
+	if (install && !install_trust(argv, err))
+		return false;
+	if (ctx->line->json) {
+		cJSON *o = out_object();
+
+		(void)cJSON_AddStringToObject(o, "root_certificate", root);
+		(void)cJSON_AddBoolToObject(o, "installed", install);
+		out_json(o);
+	} else if (install) {
+		(void)printf("installed %s in the system's trust store\n", root);
+	} else {
+		explain_trust(root, argv);
+	}
+	return true;
+}
+
+static const struct cmd_opt trust_opts[] = {
+    {"install", 0, NULL, false, "add the CA to the system's trust store"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_start, cmd_stop, cmd_trust;
+
+const struct cmd cmd_start = {
+    .name = "start",
+    .args = "",
+    .summary = "start the private mesh: a Caddy of your own, in the background",
+    .help = "Needs no root, no domain and no account. Returns when it really serves. Starting it\n"
+	    "twice is harmless. Nothing outside [local] state_dir is changed.",
+    .run = run_start,
+};
+
+const struct cmd cmd_stop = {
+    .name = "stop",
+    .args = "",
+    .summary = "stop the private mesh",
+    .run = run_stop,
+};
+
+const struct cmd cmd_trust = {
+    .name = "trust",
+    .args = "",
+    .summary = "explain how to trust the private mesh's CA, or install it",
+    .opts = trust_opts,
+    .run = run_trust,
+};

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sock.h"
+#include "base/str.h"
+#include "cmd.h"
+#include "out.h"
+#include "register.h"
+#include "wait.h"
+
+enum {
+	WAIT_MS = 60000
+};
+
+static bool
+get_request(const struct cmd_ctx *ctx, struct register_request *request, struct dm_err *err)
+{
+	const char *port = cmd_value(ctx, "port");
+	uint64_t number = 0;
+
+	request->name = cmd_name_flags(ctx);
+	request->socket = cmd_value(ctx, "socket");
+	request->force = cmd_value(ctx, "force") != NULL;
+	request->dry_run = cmd_value(ctx, "dry-run") != NULL;
+	if (port != NULL && request->socket != NULL)
+		return dm_fail(
+		    err, DM_USAGE, "both --port and --socket are given: a service has one");
+	if (port != NULL && !dm_parse_uint(port, 1, UINT16_MAX, &number)) {
+		(void)dm_fail(err, DM_USAGE, "--port: \"%.40s\" is not a TCP port", port);
+		return dm_hint(err, "a number from 1 to 65535");
+	}
+	request->port = (uint16_t)number;
+	return true;
+}
+
+/* What a person is told beside the URL. */
+static void
+comment(const struct register_result *result, const struct register_request *request)
+{
+	const struct claim *claim = result->claim;
+	struct dm_sock_info info;
+
+	if (result->alias_url != NULL)
+		dm_debug("also at %s", result->alias_url);
+	if (result->removed_socket)
+		dm_note("removed the stale socket %s", claim->socket);
+	if (!result->claimed || claim->socket == NULL)
+		return;
+	dm_sock_probe(claim->socket, &info);
+	if (info.state == DM_SOCK_LISTENING)
+		dm_note("pid %ld already listens on %s", (long)info.pid, claim->socket);
+	else if (request->socket == NULL)
+		dm_note("start the server of this worktree on %s", claim->socket);
+}
+
+static void
+print_plan(const struct register_result *result)
+{
+	DM_AUTO_FREE char *dial = claim_dial(result->claim);
+	const struct claim *claim = result->claim;
+
+	(void)printf("would %s the name %s for %s\n", result->claimed ? "claim" : "keep",
+	    claim->id.s, claim->worktree);
+	if (result->wrote_route)
+		(void)printf("would %s %s\n",
+		    claim->registration == CLAIM_MESH ? "remove Caddy's own route for"
+						      : "write a route to Caddy:",
+		    claim->id.s);
+	else
+		(void)puts("would leave Caddy's configuration as it is");
+	if (result->removed_socket)
+		(void)printf("would remove the stale socket %s\n", claim->socket);
+	(void)printf("%s would lead to %s\n", claim->url, dial);
+}
+
+static void
+print_json(const struct register_result *result, bool dry_run)
+{
+	cJSON *o = out_object();
+
+	(void)cJSON_AddBoolToObject(o, "dry_run", dry_run);
+	(void)cJSON_AddBoolToObject(o, "claimed", result->claimed);
+	(void)cJSON_AddBoolToObject(o, "wrote_route", result->wrote_route);
+	(void)cJSON_AddBoolToObject(o, "removed_socket", result->removed_socket);
+	(void)cJSON_AddStringToObject(o, "url", result->claim->url);
+	if (result->alias_url != NULL)
+		(void)cJSON_AddStringToObject(o, "alias_url", result->alias_url);
+	else
+		(void)cJSON_AddNullToObject(o, "alias_url");
+	(void)cJSON_AddItemToObject(o, "service", out_claim(result->claim));
+	out_json(o);
+}
+
+static bool
+run(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	struct register_request request = {.port = 0};
+	struct register_result result;
+	int64_t wait_ms;
+	bool ok = true;
+
+	if (!get_request(ctx, &request, err) || !cmd_seconds(ctx, "wait", WAIT_MS, &wait_ms, err) ||
+	    !register_service(ctx->session, &request, &result, err))
+		return false;
+	if (!request.dry_run) {
+		comment(&result, &request);
+		if (cmd_value(ctx, "wait") != NULL)
+			ok = wait_for_service(result.claim, wait_ms, err);
+	}
+	if (ok && ctx->line->json)
+		print_json(&result, request.dry_run);
+	else if (ok && request.dry_run)
+		print_plan(&result);
+	else if (ok)
+		(void)puts(result.claim->url);
+	register_result_release(&result);
+	return ok;
+}
+
+static const struct cmd_opt opts[] = {
+    {"directory", 'C', "DIR", false, "act for the worktree DIR instead of the current directory"},
+    {"app", 0, "NAME", false, "name of the app, before DEVMESH_APP and .id"},
+    {"id", 0, "ID", false, "the whole name; a conflict is an error then"},
+    {"socket", 0, "PATH", false, "lead the URL to this Unix socket"},
+    {"port", 0, "N", false, "lead the URL to this TCP port of this machine"},
+    {"wait", 0, "SECONDS", true, "return when something answers at the URL (default 60)"},
+    {"force", 0, NULL, false, "take the name over from another worktree of yours"},
+    {"dry-run", 0, NULL, false, "only say what would be done"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_up;
+const struct cmd cmd_up = {
+    .name = "up",
+    .args = "",
+    .summary = "register this worktree and print its URL",
+    .help =
+	"Claims the name <app>-<branch>, sees to it that Caddy leads its URL to the socket\n"
+	"<sockets.dir>/<app>-<branch>.sock, and prints the URL. Doing it again changes nothing.",
+    .opts = opts,
+    .run = run,
+};

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* url, name and env: what is known of one service, without asking Caddy. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "out.h"
+
+static bool
+fail_no_url(const struct claim *claim, struct dm_err *err)
+{
+	(void)dm_fail(err, DM_NOT_FOUND, "%s has not been registered to its end", claim->id.s);
+	return dm_hint(err, "devmesh up -C '%s'", claim->worktree);
+}
+
+static bool
+run_url(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	dm_auto(claim) claim = NULL;
+
+	if (!cmd_claim(ctx, &claim, err))
+		return false;
+	if (claim->url == NULL)
+		return fail_no_url(claim, err);
+	if (ctx->line->json) {
+		cJSON *o = out_object();
+
+		(void)cJSON_AddStringToObject(o, "url", claim->url);
+		(void)cJSON_AddItemToObject(o, "service", out_claim(claim));
+		out_json(o);
+	} else {
+		(void)puts(claim->url);
+	}
+	return true;
+}
+
+/* Everything that `name` has to say. */
+struct explanation {
+	const struct repo *repo;
+	const struct name *name;
+	const char *id; /* the one that is, or would be, claimed */
+	bool held;
+};
+
+static void
+print_name_json(const struct explanation *e)
+{
+	cJSON *o = out_object(), *from;
+
+	(void)cJSON_AddStringToObject(o, "id", e->id);
+	(void)cJSON_AddStringToObject(o, "app", e->name->app.s);
+	if (e->repo->branch != NULL)
+		(void)cJSON_AddStringToObject(o, "branch", e->repo->branch);
+	else
+		(void)cJSON_AddNullToObject(o, "branch");
+	(void)cJSON_AddStringToObject(o, "worktree", e->repo->worktree);
+	(void)cJSON_AddBoolToObject(o, "git", e->repo->is_git);
+	(void)cJSON_AddBoolToObject(o, "claimed", e->held);
+	(void)cJSON_AddBoolToObject(o, "collision", strcmp(e->id, e->name->id.s) != 0);
+	if (e->name->has_alias)
+		(void)cJSON_AddStringToObject(o, "alias", e->name->app.s);
+	else
+		(void)cJSON_AddNullToObject(o, "alias");
+	from = cJSON_AddObjectToObject(o, "from");
+	(void)cJSON_AddStringToObject(from, "id", e->name->id_from);
+	(void)cJSON_AddStringToObject(from, "app", e->name->app_from);
+	(void)cJSON_AddStringToObject(from, "branch", e->name->branch_from);
+	out_json(o);
+}
+
+static void
+print_explanation(const struct explanation *e)
+{
+	(void)printf("id        %s\n          from: %s\n", e->id, e->name->id_from);
+	if (strcmp(e->id, e->name->id.s) != 0)
+		(void)printf("          %s is another worktree's, so a hash of app and branch is "
+			     "appended\n",
+		    e->name->id.s);
+	(void)printf("app       %s\n          from: %s\n", e->name->app.s, e->name->app_from);
+	(void)printf("branch    %s\n          from: %s\n",
+	    e->repo->branch != NULL ? e->repo->branch : "(none)", e->name->branch_from);
+	(void)printf("worktree  %s%s\n", e->repo->worktree,
+	    !e->repo->is_git	 ? " (not a git repository)"
+	    : e->repo->is_linked ? " (linked)"
+				 : "");
+	(void)printf("claimed   %s\n", e->held ? "yes" : "no");
+	if (e->name->has_alias)
+		(void)printf(
+		    "alias     %s, if nobody claims it (default branch)\n", e->name->app.s);
+}
+
+static bool
+run_name(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	struct name_flags flags = cmd_name_flags(ctx);
+	dm_auto(repo) repo = NULL;
+	struct name name;
+	struct slug id;
+	struct explanation e;
+	bool held;
+
+	if (!session_name(ctx->session, &flags, &repo, &name, err) ||
+	    !session_need_registry(ctx->session, err) ||
+	    !registry_resolve(
+		ctx->session->registry, &name, repo->worktree, false, &id, &held, err))
+		return false;
+	e = (struct explanation){.repo = repo, .name = &name, .id = id.s, .held = held};
+	if (ctx->line->json)
+		print_name_json(&e);
+	else if (cmd_value(ctx, "explain") != NULL)
+		print_explanation(&e);
+	else
+		(void)puts(id.s);
+	return true;
+}
+
+/* A shell assignment: single quotes, which sh, bash, zsh and fish read alike. */
+static void
+print_export(const char *name, const char *value)
+{
+	(void)printf("export %s='", name);
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '\'')
+			(void)fputs("'\\''", stdout);
+		else
+			(void)putchar(*p);
+	}
+	(void)puts("'");
+}
+
+struct variable {
+	const char *name;
+	const char *value; /* NULL: not set */
+};
+
+static bool
+run_env(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	dm_auto(claim) claim = NULL;
+	char port[8] = "";
+
+	if (!cmd_claim(ctx, &claim, err))
+		return false;
+	if (claim->url == NULL)
+		return fail_no_url(claim, err);
+	if (claim->port != 0)
+		(void)snprintf(port, sizeof(port), "%u", (unsigned)claim->port);
+	{
+		const struct variable vars[] = {
+		    {"DEVMESH_URL", claim->url},
+		    {"DEVMESH_HOST", claim->host},
+		    {"DEVMESH_ID", claim->id.s},
+		    {"DEVMESH_APP_NAME", claim->app.s},
+		    {"DEVMESH_BRANCH", claim->branch},
+		    {"DEVMESH_SOCKET", claim->socket},
+		    {"DEVMESH_PORT", claim->port != 0 ? port : NULL},
+		    {"DEVMESH_WORKTREE", claim->worktree},
+		};
+		cJSON *o = out_object(), *env = cJSON_AddObjectToObject(o, "env");
+
+		for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++) {
+			if (vars[i].value == NULL)
+				continue;
+			(void)cJSON_AddStringToObject(env, vars[i].name, vars[i].value);
+			if (!ctx->line->json)
+				print_export(vars[i].name, vars[i].value);
+		}
+		if (ctx->line->json)
+			out_json(o);
+		else
+			cJSON_Delete(o);
+	}
+	return true;
+}
+
+#define DIRECTORY \
+	{ \
+		"directory", 'C', "DIR", false, \
+		    "act for the worktree DIR instead of the current directory" \
+	}
+
+static const struct cmd_opt directory_opts[] = {DIRECTORY, {NULL, 0, NULL, false, NULL}};
+
+static const struct cmd_opt name_opts[] = {
+    DIRECTORY,
+    {"app", 0, "NAME", false, "name of the app, before DEVMESH_APP and .id"},
+    {"id", 0, "ID", false, "the whole name"},
+    {"explain", 0, NULL, false, "say where each part comes from"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_url, cmd_name, cmd_env;
+
+const struct cmd cmd_url = {
+    .name = "url",
+    .args = "[ID]",
+    .max_args = 1,
+    .summary = "print the URL of a registered service",
+    .opts = directory_opts,
+    .run = run_url,
+};
+
+const struct cmd cmd_name = {
+    .name = "name",
+    .args = "",
+    .summary = "print the name that this worktree has, or would get",
+    .opts = name_opts,
+    .run = run_name,
+};
+
+const struct cmd cmd_env = {
+    .name = "env",
+    .args = "[ID]",
+    .max_args = 1,
+    .summary = "print shell assignments: eval \"$(devmesh env)\"",
+    .help = "DEVMESH_URL, DEVMESH_HOST, DEVMESH_ID, DEVMESH_APP_NAME, DEVMESH_BRANCH,\n"
+	    "DEVMESH_SOCKET or DEVMESH_PORT, and DEVMESH_WORKTREE.",
+    .opts = directory_opts,
+    .run = run_env,
+};

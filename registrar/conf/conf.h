@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration: one typed table of keys. Loading, `devmesh config`, the manual's drift test and
+ * the environment names all read it.
+ *
+ * To add a key: a field in struct conf, a row in conf_keys.c, an entry in config.example.ini and
+ * in devmesh.ini(5). A test fails when one of them is missing.
+ */
+#ifndef DEVMESH_CONF_H
+#define DEVMESH_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum conf_registration {
+	CONF_REGISTRATION_AUTO,
+	CONF_REGISTRATION_ROUTE,
+	CONF_REGISTRATION_MESH,
+};
+
+enum conf_type {
+	CONF_DOMAIN, /* char *: a DNS domain */
+	CONF_ADMIN,  /* char *: http://host:port or unix:///path */
+	CONF_PATH,   /* char *: absolute; "~/" is the home directory */
+	CONF_WORD,   /* char *: anything without control characters */
+	CONF_NUMBER, /* uint32_t in [min, max] */
+	CONF_BOOL,   /* bool: yes, no, true, false, on, off, 1, 0 */
+	CONF_CHOICE, /* int: index of one of `choices` */
+};
+
+struct conf_key {
+	const char *section;
+	const char *name;
+	enum conf_type type;
+	size_t offset;		    /* of the field in struct conf */
+	const char *fallback;	    /* the default as it would be written; NULL: unset */
+	uint32_t min, max;	    /* CONF_NUMBER */
+	const char *const *choices; /* CONF_CHOICE, NULL-terminated */
+	const char *help;	    /* one line */
+};
+
+extern const struct conf_key conf_keys[];
+extern const size_t conf_key_count;
+
+/* Where a key's value came from. */
+struct conf_value {
+	char *text;   /* as written; NULL when unset */
+	char *origin; /* "default", "environment", "/etc/devmesh/config.ini:3" */
+};
+
+/* Immutable once loaded. Strings are owned by the struct; NULL where unset. */
+struct conf {
+	char *domain;
+	char *app;
+	char *admin;
+	char *server;
+	int registration; /* enum conf_registration */
+	uint32_t timeout_ms;
+	bool allow_https_change;
+	char *sockets_dir;
+	uint32_t http_port, https_port; /* 0: choose */
+	char *state_dir;		/* NULL: dm_state_dir() */
+	char *caddy;
+
+	struct conf_value *values; /* one for each row of conf_keys */
+};
+
+/*
+ * Reads, later ones winning: defaults, /etc/devmesh/config.ini, the user's file, `file` (from
+ * --config or DEVMESH_CONFIG; NULL: none), the environment. A file named by `file` must exist.
+ * Fails with DM_USAGE, naming file and line, on anything it does not know.
+ */
+struct conf *conf_load(const char *file, struct dm_err *err) DM_MUST;
+void conf_free(struct conf *conf);
+DM_DEFINE_FREEP(conf)
+
+/* "DEVMESH_CADDY_ADMIN" for a key; the caller owns it. */
+char *conf_env_name(const struct conf_key *key);
+
+/* Parses one file's text into a configuration being loaded; for the fuzzer and the tests. */
+bool conf_parse_text(struct conf *conf, const char *text, size_t len, const char *origin,
+    struct dm_err *err) DM_MUST;
+/* A configuration of defaults only. */
+struct conf *conf_new(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of configuration keys, in the order of `devmesh config` and devmesh.ini(5). */
+#include "conf/conf.h"
+
+#define FIELD(f) offsetof(struct conf, f)
+
+static const char *const registrations[] = {"auto", "route", "mesh", NULL};
+
+const struct conf_key conf_keys[] = {
+    {"mesh", "domain", CONF_DOMAIN, FIELD(domain), NULL, 0, 0, NULL,
+	"Domain below which every service gets its name; unset: found in Caddy's configuration."},
+    {"mesh", "app", CONF_WORD, FIELD(app), NULL, 0, 0, NULL,
+	"Name of the app where neither --app, DEVMESH_APP nor .id gives one."},
+    {"caddy", "admin", CONF_ADMIN, FIELD(admin), NULL, 0, 0, NULL,
+	"Caddy's admin API; unset: the private mesh if it runs, else http://localhost:2019."},
+    {"caddy", "server", CONF_WORD, FIELD(server), NULL, 0, 0, NULL,
+	"Caddy's HTTP server to register with; unset: found by its listen addresses."},
+    {"caddy", "registration", CONF_CHOICE, FIELD(registration), "auto", 0, 0, registrations,
+	"How a service gets its route: by the mesh route, by a route of its own, or what fits."},
+    {"caddy", "timeout", CONF_NUMBER, FIELD(timeout_ms), "5000", 100, 600000, NULL,
+	"Milliseconds that one request to Caddy may take."},
+    {"caddy", "allow_https_change", CONF_BOOL, FIELD(allow_https_change), "no", 0, 0, NULL,
+	"Whether a route may be added where that makes Caddy turn on HTTPS by itself."},
+    {"sockets", "dir", CONF_PATH, FIELD(sockets_dir), "/tmp/caddy-dev", 0, 0, NULL,
+	"Directory of the services' sockets and claims."},
+    {"local", "http_port", CONF_NUMBER, FIELD(http_port), "0", 0, 65535, NULL,
+	"Plain HTTP port of the private mesh; 0: 80 where allowed, else 8080."},
+    {"local", "https_port", CONF_NUMBER, FIELD(https_port), "0", 0, 65535, NULL,
+	"HTTPS port of the private mesh; 0: 443 where allowed, else 8443."},
+    {"local", "state_dir", CONF_PATH, FIELD(state_dir), NULL, 0, 0, NULL,
+	"Directory of the private mesh: its Caddy's configuration, log and certificates."},
+    {"local", "caddy", CONF_WORD, FIELD(caddy), "caddy", 0, 0, NULL,
+	"The caddy program that the private mesh runs."},
+};
+
+const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* devmesh: the registrar. argv to a verb; prints the one error; exit code. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd.h"
+#include "out.h"
+#include "version.h"
+
+static int
+report(const struct dm_err *err, bool json)
+{
+	if (json) {
+		cJSON *o = out_object(), *e = cJSON_AddObjectToObject(o, "error");
+
+		(void)cJSON_AddStringToObject(e, "code", dm_code_name(err->code));
+		(void)cJSON_AddStringToObject(e, "message", err->msg);
+		(void)cJSON_AddStringToObject(e, "hint", err->hint);
+		out_json(o);
+	} else {
+		(void)fflush(stdout);
+		dm_print_error(err);
+	}
+	return (int)err->code;
+}
+
+/* Whether --json is among the arguments: also a command line that cannot be parsed answers so. */
+static bool
+wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+run_verb(const struct cmd_line *line, struct dm_err *err)
+{
+	dm_auto(session) session = session_open(line->config, err);
+	struct cmd_ctx ctx = {.line = line, .session = session};
+
+	return session != NULL && line->cmd->run(&ctx, err);
+}
+
+/* What was written must have arrived: a full disk or a closed pipe is no success. */
+static bool
+flush_answer(struct dm_err *err)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return true;
+	return dm_fail_errno(err, errno == 0 ? EIO : errno, "writing the answer to stdout");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cmd_line line;
+	struct dm_err err = {.code = DM_OK};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!cmd_parse(argc, argv, &line, &err))
+		return report(&err, wants_json(argc, argv));
+	dm_log_level(line.verbose ? DM_LOG_DEBUG : line.quiet ? DM_LOG_QUIET : DM_LOG_NOTE);
+	if (line.version) {
+		(void)puts("devmesh " DEVMESH_VERSION);
+	} else if (line.help || line.cmd == NULL) {
+		cmd_print_help(line.cmd);
+		if (!line.help) {
+			(void)dm_fail(&err, DM_USAGE, "no verb was given");
+			return (int)err.code;
+		}
+	} else if (!run_verb(&line, &err)) {
+		return report(&err, line.json);
+	}
+	return flush_answer(&err) ? 0 : report(&err, false);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be said about a service, from evidence. Pure. */
+#ifndef DEVMESH_SERVICE_H
+#define DEVMESH_SERVICE_H
+
+#include <stdbool.h>
+
+enum service_state {
+	SERVICE_STARTING, /* claimed, nothing has listened yet: never "stale" */
+	SERVICE_UP,	  /* something listens and the route leads to it */
+	SERVICE_DEGRADED, /* something listens, but Caddy is down or has lost the route */
+	SERVICE_STALE,	  /* a socket file that nobody listens on */
+	SERVICE_DOWN,	  /* a claim with a TCP port that nobody listens on */
+	SERVICE_ORPHAN,	  /* its worktree is gone */
+};
+
+struct service_evidence {
+	bool worktree_exists;
+	bool socket_exists; /* a Unix socket's file is there */
+	bool listening;
+	bool is_tcp;   /* the upstream is a port */
+	bool route_ok; /* Caddy answers and leads the URL to the upstream */
+};
+
+enum service_state service_state_of(const struct service_evidence *e);
+
+/* "starting", "up", ... Static storage. */
+const char *service_state_name(enum service_state state);
+
+#endif

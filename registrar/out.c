@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "out.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "claim/claim.h"
+#include "version.h"
+
+struct cJSON *
+out_object(void)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddNumberToObject(o, "schema_version", DEVMESH_SCHEMA_VERSION);
+	return o;
+}
+
+void
+out_json(struct cJSON *document)
+{
+	char *text = cJSON_PrintUnformatted(document);
+
+	(void)puts(text);
+	free(text);
+	cJSON_Delete(document);
+}
+
+/* A member that is a text or null: a member that comes and goes is harder to read. */
+static void
+add_text(cJSON *o, const char *key, const char *text)
+{
+	if (text != NULL)
+		(void)cJSON_AddStringToObject(o, key, text);
+	else
+		(void)cJSON_AddNullToObject(o, key);
+}
+
+struct cJSON *
+out_claim(const struct claim *claim)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	add_text(o, "id", claim->id.s);
+	add_text(o, "url", claim->url);
+	add_text(o, "host", claim->host);
+	add_text(o, "app", claim->app.s);
+	add_text(o, "branch", claim->branch);
+	add_text(o, "worktree", claim->worktree);
+	add_text(o, "socket", claim->socket);
+	if (claim->port != 0)
+		(void)cJSON_AddNumberToObject(o, "port", claim->port);
+	else
+		(void)cJSON_AddNullToObject(o, "port");
+	add_text(o, "registration", claim->registration == CLAIM_ROUTE ? "route" : "mesh");
+	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
+	return o;
+}
+
+static void
+append_row(struct table *table, const char *const cells[])
+{
+	table->cells =
+	    dm_reallocarray(table->cells, (table->rows + 1) * table->columns, sizeof(char *));
+	for (size_t i = 0; i < table->columns; i++) {
+		char *cell = dm_strdup(cells[i] == NULL ? "-" : cells[i]);
+
+		/* other users' records are shown here: nothing may drive the terminal */
+		for (char *p = cell; *p != '\0'; p++) {
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = '?';
+		}
+		table->cells[table->rows * table->columns + i] = cell;
+	}
+	table->rows++;
+}
+
+void
+table_init(struct table *table, const char *const headings[])
+{
+	memset(table, 0, sizeof(*table));
+	while (headings[table->columns] != NULL)
+		table->columns++;
+	append_row(table, headings);
+}
+
+void
+table_add(struct table *table, const char *const cells[])
+{
+	append_row(table, cells);
+}
+
+void
+table_print(const struct table *table)
+{
+	DM_AUTO_FREE size_t *width = dm_calloc(table->columns, sizeof(*width));
+
+	for (size_t i = 0; i < table->rows * table->columns; i++) {
+		size_t n = strlen(table->cells[i]);
+
+		if (n > width[i % table->columns])
+			width[i % table->columns] = n;
+	}
+	for (size_t r = 0; r < table->rows; r++) {
+		for (size_t c = 0; c < table->columns; c++) {
+			bool last = c + 1 == table->columns;
+
+			(void)printf("%-*s%s", last ? 0 : (int)width[c],
+			    table->cells[r * table->columns + c], last ? "\n" : "  ");
+		}
+	}
+}
+
+void
+table_release(struct table *table)
+{
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	memset(table, 0, sizeof(*table));
+}
+
+void
+format_age(int64_t seconds, char *out, size_t size)
+{
+	static const struct {
+		int64_t unit;
+		char letter;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+
+	if (seconds < 0)
+		seconds = 0;
+	for (size_t i = 0; i < 4; i++) {
+		if (seconds >= units[i].unit || i == 3) {
+			(void)snprintf(out, size, "%lld%c", (long long)(seconds / units[i].unit),
+			    units[i].letter);
+			return;
+		}
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers on stdout: JSON documents, and tables for people. */
+#ifndef DEVMESH_OUT_H
+#define DEVMESH_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cJSON;
+struct claim;
+
+/* A new object with "schema_version". The caller owns it. */
+struct cJSON *out_object(void);
+/* Prints the document on one line and deletes it. */
+void out_json(struct cJSON *document);
+
+/* What every verb's JSON says about a service. The caller owns it. */
+struct cJSON *out_claim(const struct claim *claim);
+
+/* Rows of texts, printed with aligned columns. */
+struct table {
+	size_t columns;
+	size_t rows;
+	char **cells; /* rows * columns, owned */
+};
+
+/* `headings` are NULL-terminated and copied. */
+void table_init(struct table *table, const char *const headings[]);
+void table_add(struct table *table, const char *const cells[]);
+void table_print(const struct table *table);
+void table_release(struct table *table);
+
+/* "12s", "3m", "5h", "2d": for columns. */
+void format_age(int64_t seconds, char *out, size_t size);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "register.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/sock.h"
+#include "base/str.h"
+#include "caddy/change.h"
+#include "caddy/mesh.h"
+
+enum {
+	CADDY_LOCK_MS = 30000
+};
+
+void
+register_result_release(struct register_result *result)
+{
+	claim_free(result->claim);
+	free(result->alias_url);
+	memset(result, 0, sizeof(*result));
+}
+
+/* How a claim will be served: decided from the view before anything is changed. */
+struct plan {
+	struct session *s;
+	const struct register_request *request;
+	char domain[HOST_MAX + 1];
+	struct caddy_server server;
+	enum claim_registration how;
+	struct dm_sock_info socket; /* of the conventional socket */
+	char alias_host[HOST_MAX + 1];
+	bool has_alias;
+};
+
+static bool
+fail_no_mesh(const struct plan *plan, struct dm_err *err)
+{
+	(void)dm_fail(err, DM_NOT_FOUND,
+	    "Caddy at %s has no mesh route for *.%s and %s in front of other routes",
+	    caddy_admin_address(plan->s->admin), plan->domain, registry_dir(plan->s->registry));
+	return dm_hint(err,
+	    "devmesh start runs a private Caddy that has one; or set [caddy] registration = auto");
+}
+
+/* Mesh route or a route of its own? `auto` writes nothing where nothing has to be written. */
+static bool
+choose_registration(struct plan *plan, const struct claim *claim, struct dm_err *err)
+{
+	const struct conf *conf = plan->s->conf;
+	bool conventional = plan->request->port == 0 && plan->request->socket == NULL;
+
+	plan->how = CLAIM_ROUTE;
+	if (conf->registration != CONF_REGISTRATION_ROUTE && conventional &&
+	    caddy_view_mesh(plan->s->view, plan->domain, registry_dir(plan->s->registry),
+		claim->host, claim->id.s, &plan->server)) {
+		plan->how = CLAIM_MESH;
+		return true;
+	}
+	if (conf->registration == CONF_REGISTRATION_MESH) {
+		if (conventional)
+			return fail_no_mesh(plan, err);
+		(void)dm_fail(err, DM_USAGE,
+		    "the mesh route leads to the conventional socket only, not to --port or "
+		    "--socket");
+		return dm_hint(err, "set [caddy] registration = auto");
+	}
+	return caddy_view_server(plan->s->view, conf->server, claim->host, &plan->server, err) &&
+	       (conf->allow_https_change ||
+		   caddy_view_settled(plan->s->view, &plan->server, claim->host, err));
+}
+
+/* What is at the conventional socket's path must be ours, or nothing. */
+static bool
+check_socket(struct plan *plan, const struct claim *claim, struct dm_err *err)
+{
+	if (plan->request->port != 0 || plan->request->socket != NULL)
+		return true;
+	dm_sock_probe(claim->socket, &plan->socket);
+	if (plan->socket.state == DM_SOCK_ABSENT)
+		return true;
+	if (plan->socket.state == DM_SOCK_OTHER) {
+		(void)dm_fail(err, DM_CONFLICT, "%s is in the way: it is no socket", claim->socket);
+		return dm_hint(err, "see what it is, and remove it: rm '%s'", claim->socket);
+	}
+	if (plan->socket.owner != geteuid()) {
+		(void)dm_fail(err, DM_CONFLICT, "the socket %s belongs to uid %u", claim->socket,
+		    (unsigned)plan->socket.owner);
+		return dm_hint(err, "choose another name: --id, --app or .id");
+	}
+	return true;
+}
+
+/* Fills in what depends on the id; called under the lock, before the record is written. */
+static bool
+complete_claim(struct claim *claim, void *user, struct dm_err *err)
+{
+	struct plan *plan = user;
+	char host[HOST_MAX + 1], url[URL_MAX + 1];
+
+	host_join(&claim->id, plan->domain, host);
+	claim->host = dm_strdup(host);
+	if (!choose_registration(plan, claim, err) || !check_socket(plan, claim, err))
+		return false;
+	claim->registration = plan->how;
+	url_make(&plan->server.front, host, url);
+	claim->url = dm_strdup(url);
+	return true;
+}
+
+/* Without a change: the same steps, but the claim is only composed. */
+static bool
+preview_claim(
+    struct plan *plan, const struct name *name, struct claim *claim, bool *held, struct dm_err *err)
+{
+	struct session *s = plan->s;
+
+	if (!registry_resolve(
+		s->registry, name, claim->worktree, plan->request->force, &claim->id, held, err))
+		return false;
+	if (claim->port == 0 && claim->socket == NULL)
+		claim->socket = registry_socket(s->registry, claim->id.s);
+	return complete_claim(claim, plan, err);
+}
+
+/* The writers of one user take turns; when one hangs the others go on, safe by If-Match. */
+static int
+lock_caddy(struct session *s)
+{
+	struct dm_err err;
+	int fd = -1;
+
+	if (!registry_lock(s->registry, REGISTRY_LOCK_CADDY, CADDY_LOCK_MS, &fd, &err))
+		dm_warn("%s; going on without it", err.msg);
+	return fd;
+}
+
+static bool
+write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
+{
+	DM_AUTO_FREE char *dial = claim_dial(claim);
+	struct route_spec spec = {.id = claim->id.s,
+	    .hosts = {claim->host, plan->alias_host},
+	    .host_count = plan->has_alias ? 2 : 1,
+	    .dial = dial};
+	DM_AUTO_CLOSE int lock = -1;
+	enum route_change change;
+
+	if (caddy_route_in_place(plan->server.routes, &spec))
+		return true;
+	*wrote = true;
+	if (plan->request->dry_run)
+		return true;
+	lock = lock_caddy(plan->s);
+	if (!caddy_route_put(plan->s->admin, plan->server.name, &spec, &change, err))
+		return false;
+	*wrote = change != ROUTE_UNCHANGED;
+	return true;
+}
+
+/* With the mesh route, a route of its own from earlier (--port, say) would be in the way. */
+static bool
+drop_own_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	unsigned removed;
+
+	if (caddy_view_object(plan->s->view, claim->id.s) == NULL)
+		return true;
+	*wrote = true;
+	if (plan->request->dry_run)
+		return true;
+	lock = lock_caddy(plan->s);
+	return caddy_route_remove(plan->s->admin, claim->id.s, &removed, err);
+}
+
+static bool
+take_alias(struct plan *plan, const struct name *name, const struct claim *claim,
+    struct register_result *result, struct dm_err *err)
+{
+	char url[URL_MAX + 1];
+
+	if (!name->has_alias || strcmp(claim->app.s, claim->id.s) == 0)
+		return true;
+	host_join(&claim->app, plan->domain, plan->alias_host);
+	url_make(&plan->server.front, plan->alias_host, url);
+	if (plan->request->dry_run)
+		return true;
+	if (!registry_take_alias(
+		plan->s->registry, claim, plan->alias_host, url, &plan->has_alias, err))
+		return false;
+	if (plan->has_alias)
+		result->alias_url = dm_strdup(url);
+	return true;
+}
+
+/* Everything after the claim. */
+static bool
+carry_out(
+    struct plan *plan, const struct name *name, struct register_result *result, struct dm_err *err)
+{
+	const struct claim *claim = result->claim;
+	bool ok;
+
+	if (!take_alias(plan, name, claim, result, err))
+		return false;
+	ok = plan->how == CLAIM_ROUTE ? write_route(plan, claim, &result->wrote_route, err)
+				      : drop_own_route(plan, claim, &result->wrote_route, err);
+	if (!ok)
+		return false;
+	if (plan->socket.state != DM_SOCK_REFUSED)
+		return true;
+	result->removed_socket = true;
+	return plan->request->dry_run ||
+	       dm_sock_unlink_stale(claim->socket, &plan->socket, &result->removed_socket, err);
+}
+
+/* Checks --socket, and makes it absolute in the claim. */
+static bool
+set_upstream(struct claim *claim, const struct register_request *request, struct dm_err *err)
+{
+	claim->port = request->port;
+	if (request->socket == NULL)
+		return true;
+	if ((claim->socket = dm_absolute(request->socket, err)) == NULL)
+		return false;
+	if (strlen(claim->socket) > dm_sock_path_max())
+		return dm_fail(err, DM_USAGE,
+		    "%s is too long for a Unix socket (at most %zu bytes)", claim->socket,
+		    dm_sock_path_max());
+	/* Caddy would replace placeholders in it */
+	for (const char *p = claim->socket; *p != '\0'; p++) {
+		if (*p == '{' || *p == '}' || (unsigned char)*p < 0x20)
+			return dm_fail(err, DM_USAGE, "%s holds a character that Caddy cannot dial",
+			    claim->socket);
+	}
+	return true;
+}
+
+/* A name that was taken for nothing is given back, unless Caddy may yet act on it. */
+static void
+give_back(struct session *s, const struct claim *claim, const struct dm_err *cause)
+{
+	struct dm_err err;
+
+	if (cause->code == DM_TIMEOUT)
+		return;
+	if (!registry_release(s->registry, claim, &err))
+		dm_warn("%s", err.msg);
+}
+
+bool
+register_service(struct session *s, const struct register_request *request,
+    struct register_result *result, struct dm_err *err)
+{
+	struct plan plan = {.s = s, .request = request};
+	dm_auto(repo) repo = NULL;
+	dm_auto(claim) claim = claim_new();
+	struct name name;
+	bool held = false, ok;
+
+	memset(result, 0, sizeof(*result));
+	if (!session_name(s, &request->name, &repo, &name, err) ||
+	    !set_upstream(claim, request, err) || !session_need_registry(s, err) ||
+	    !session_need_view(s, err))
+		return false;
+	if (!repo->is_git)
+		dm_note("%s is not in a git repository: named after its directory", repo->worktree);
+	session_domain(s, plan.domain);
+	claim->app = name.app;
+	claim->branch = dm_strdup(repo->branch);
+	claim->worktree = dm_strdup(repo->worktree);
+	claim->created = dm_wall_seconds();
+	ok = request->dry_run ? preview_claim(&plan, &name, claim, &held, err)
+			      : registry_take(s->registry, &name, request->force, claim,
+				    complete_claim, &plan, &held, err);
+	if (!ok)
+		return dm_wrap(err, "registering %s", repo->worktree);
+	result->claimed = !held;
+	result->claim = DM_STEAL(&claim);
+	if (carry_out(&plan, &name, result, err))
+		return true;
+	if (!held && !request->dry_run)
+		give_back(s, result->claim, err);
+	register_result_release(result);
+	return false;
+}
+
+/* Removes the claim's route if Caddy has one. */
+static bool
+remove_route(struct session *s, const struct claim *claim, bool *removed_any, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	unsigned removed = 0;
+
+	*removed_any = false;
+	if (!session_need_view(s, err)) {
+		/* nothing was ever written to Caddy for it, so Caddy need not be asked */
+		if (claim->registration == CLAIM_MESH)
+			return true;
+		return dm_wrap(err, "removing the route of %s", claim->id.s);
+	}
+	if (caddy_view_object(s->view, claim->id.s) == NULL)
+		return true;
+	lock = lock_caddy(s);
+	if (!caddy_route_remove(s->admin, claim->id.s, &removed, err))
+		return false;
+	*removed_any = removed > 0;
+	return true;
+}
+
+bool
+unregister_service(struct session *s, const struct claim *claim, struct unregister_result *result,
+    struct dm_err *err)
+{
+	DM_AUTO_FREE char *conventional = registry_socket(s->registry, claim->id.s);
+	struct dm_sock_info info;
+
+	memset(result, 0, sizeof(*result));
+	if (claim->uid != geteuid()) {
+		(void)dm_fail(
+		    err, DM_DENIED, "%s belongs to uid %u", claim->id.s, (unsigned)claim->uid);
+		return dm_hint(err, "only that user can take it down");
+	}
+	if (!remove_route(s, claim, &result->removed_route, err))
+		return false;
+	if (claim->socket != NULL && strcmp(claim->socket, conventional) == 0) {
+		dm_sock_probe(conventional, &info);
+		if (info.state == DM_SOCK_LISTENING)
+			result->still_listening = info.pid;
+		if (info.state == DM_SOCK_REFUSED && info.owner == geteuid() &&
+		    !dm_sock_unlink_stale(conventional, &info, &result->removed_socket, err))
+			return false;
+	}
+	return registry_release(s->registry, claim, err);
+}

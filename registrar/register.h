@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registering a worktree's service and taking it back: claims and Caddy together. What `up` and
+ * `down` do, for every program that needs it.
+ */
+#ifndef DEVMESH_REGISTER_H
+#define DEVMESH_REGISTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "session.h"
+
+/* Borrowed. */
+struct register_request {
+	struct name_flags name;
+	const char *socket; /* another Unix socket than the conventional one; NULL: that */
+	uint16_t port;	    /* a TCP port instead; 0: none */
+	bool force;	    /* take the name over from another worktree of the same user */
+	bool dry_run;	    /* change nothing: only fill in the result */
+};
+
+struct register_result {
+	struct claim *claim;
+	char *alias_url; /* the same service under the bare app name; NULL: none */
+	/* What was, or with dry_run would be, done. */
+	bool claimed;	     /* the name was not ours before */
+	bool wrote_route;    /* Caddy's configuration was changed */
+	bool removed_socket; /* a stale socket was in the way of the server */
+};
+
+/*
+ * Claims the name, sees to it that Caddy leads its URL to the upstream, and removes a stale
+ * socket of ours. Idempotent. When it fails, a name that was not held before is given back,
+ * unless Caddy may still carry out what it was asked to.
+ */
+bool register_service(struct session *s, const struct register_request *request,
+    struct register_result *result, struct dm_err *err) DM_MUST;
+void register_result_release(struct register_result *result);
+
+struct unregister_result {
+	bool removed_route;
+	bool removed_socket;
+	pid_t still_listening; /* a live server is left alone; 0: none */
+};
+
+/*
+ * Takes back a claim of ours: its route, a stale socket, the record, in this order, so that the
+ * record outlives what it describes.
+ */
+bool unregister_service(struct session *s, const struct claim *claim,
+    struct unregister_result *result, struct dm_err *err) DM_MUST;
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include "repo/repo.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fsio.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "model/name.h"
+
+enum {
+	GIT_TIMEOUT_MS = 10000,
+	GIT_OUTPUT_MAX = 32768,
+	REF_MAX = 4096,
+};
+
+void
+repo_free(struct repo *repo)
+{
+	if (repo == NULL)
+		return;
+	free(repo->worktree);
+	free(repo->main_dir);
+	free(repo->dir_name);
+	free(repo->branch);
+	free(repo->commit);
+	free(repo->id_line);
+	free(repo);
+}
+
+/* Runs git in `dir`; *out is its stdout without the last newline (caller owns) on any exit code. */
+static bool
+git(const char *dir, const char *const args[], char **out, char **errout, int *status,
+    struct dm_err *err)
+{
+	const char *argv[12] = {"git", "-C", dir};
+	DM_AUTO_STR struct dm_str o, e;
+	bool ok;
+
+	for (size_t i = 0; i < 8 && args[i] != NULL; i++)
+		argv[3 + i] = args[i];
+	dm_str_init(&o, GIT_OUTPUT_MAX);
+	dm_str_init(&e, 1024);
+	ok = dm_run(argv, "GIT_", GIT_TIMEOUT_MS, &o, &e, status, err);
+	if (!ok)
+		return false;
+	if (o.len > 0 && o.data[o.len - 1] == '\n')
+		o.data[--o.len] = '\0';
+	*out = dm_str_take(&o);
+	if (errout != NULL)
+		*errout = dm_str_take(&e);
+	return true;
+}
+
+/* First line of a small file of git's; NULL if it is not there. The caller owns it. */
+static char *
+read_line(const char *dir, const char *name)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, name);
+	DM_AUTO_STR struct dm_str text;
+	struct dm_err ignored;
+
+	dm_str_init(&text, REF_MAX);
+	if (!dm_read_file(path, &text, &ignored) || text.len == 0)
+		return NULL;
+	text.data[strcspn(text.data, "\r\n")] = '\0';
+	return dm_str_take(&text);
+}
+
+/*
+ * The target of a symbolic ref, "refs/heads/x"; NULL if it is none. In a repository with reftable
+ * the file only holds a placeholder, and git has to be asked.
+ */
+static char *
+symbolic_ref(const char *dir, const char *git_dir, const char *name)
+{
+	DM_AUTO_FREE char *line = read_line(git_dir, name);
+	char *out = NULL;
+	int status = 0;
+	struct dm_err ignored;
+	const char *const args[] = {"symbolic-ref", "-q", name, NULL};
+	DM_AUTO_FREE char *reftable = dm_asprintf("%s/reftable", git_dir);
+
+	if (line != NULL && strstr(line, ".invalid") == NULL)
+		return dm_starts_with(line, "ref: ") ? dm_strdup(line + 5) : NULL;
+	if (line == NULL && access(reftable, F_OK) != 0)
+		return NULL;
+	if (!git(dir, args, &out, NULL, &status, &ignored))
+		return NULL;
+	if (status != 0 || out[0] == '\0') {
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
+/* The branch that a rebase or a bisection will come back to; NULL if there is none. */
+static char *
+interrupted_branch(const char *git_dir)
+{
+	static const char *const files[] = {
+	    "rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		DM_AUTO_FREE char *line = read_line(git_dir, files[i]);
+
+		if (line == NULL || strcmp(line, "detached HEAD") == 0)
+			continue;
+		if (dm_starts_with(line, "refs/heads/"))
+			return dm_strdup(line + strlen("refs/heads/"));
+		/* BISECT_START holds the bare name, or a commit when it began detached */
+		if (i == 2 && strspn(line, "0123456789abcdef") != strlen(line))
+			return dm_strdup(line);
+	}
+	return NULL;
+}
+
+static char *
+short_commit(const char *dir)
+{
+	const char *const args[] = {"rev-parse", "-q", "--verify", "--short=7", "HEAD", NULL};
+	char *out = NULL;
+	int status = 0;
+	struct dm_err ignored;
+
+	if (!git(dir, args, &out, NULL, &status, &ignored))
+		return NULL;
+	if (status != 0) {
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
+static void
+find_branch(struct repo *repo, const char *git_dir, const char *common_dir)
+{
+	DM_AUTO_FREE char *head = symbolic_ref(repo->worktree, git_dir, "HEAD");
+	DM_AUTO_FREE char *origin = NULL;
+
+	if (head != NULL && dm_starts_with(head, "refs/heads/"))
+		repo->branch = dm_strdup(head + strlen("refs/heads/"));
+	else
+		repo->branch = interrupted_branch(git_dir);
+	if (repo->branch == NULL) {
+		repo->commit = short_commit(repo->worktree);
+		return;
+	}
+	if (strcmp(repo->branch, "main") == 0 || strcmp(repo->branch, "master") == 0) {
+		repo->is_default_branch = true;
+		return;
+	}
+	origin = symbolic_ref(repo->worktree, common_dir, "refs/remotes/origin/HEAD");
+	repo->is_default_branch =
+	    origin != NULL && dm_starts_with(origin, "refs/remotes/origin/") &&
+	    strcmp(origin + strlen("refs/remotes/origin/"), repo->branch) == 0;
+}
+
+/* The name by which people know the repository that a linked worktree belongs to. */
+static char *
+main_dir_of(const char *common_dir)
+{
+	char *base = dm_path_base(common_dir);
+	size_t n = strlen(base);
+
+	if (base[0] == '.') { /* shop/.git, shop/.bare */
+		DM_AUTO_FREE char *parent = dm_path_dir(common_dir);
+
+		free(base);
+		return dm_path_base(parent);
+	}
+	if (n > 4 && dm_ends_with(base, ".git"))
+		base[n - 4] = '\0';
+	return base;
+}
+
+/* Whether a repository begins at `dir` or above it, as far as files can tell. */
+static bool
+looks_like_git(const char *dir)
+{
+	DM_AUTO_FREE char *at = dm_strdup(dir);
+
+	for (;;) {
+		DM_AUTO_FREE char *dot = dm_asprintf("%s/.git", at);
+		char *up;
+
+		if (access(dot, F_OK) == 0)
+			return true;
+		if (strcmp(at, "/") == 0)
+			return false;
+		up = dm_path_dir(at);
+		free(at);
+		at = up;
+	}
+}
+
+static bool
+fail_bare(const char *dir, struct dm_err *err)
+{
+	(void)dm_fail(err, DM_NOT_FOUND,
+	    "%s is a bare repository or a .git directory: there is no worktree to serve", dir);
+	return dm_hint(
+	    err, "go into a worktree (git worktree list), or make one: git worktree add");
+}
+
+/* Splits the lines that rev-parse printed; how many there were. The text is cut up in place. */
+static size_t
+split_lines(char *text, char *lines[], size_t max)
+{
+	size_t n = 0;
+
+	for (char *p = text; *p != '\0' && n < max; n++) {
+		size_t len = strcspn(p, "\n");
+
+		lines[n] = p;
+		p += len;
+		if (*p == '\n')
+			*p++ = '\0';
+	}
+	return n;
+}
+
+/* Fills the git part; leaves is_git false for a plain directory. */
+static bool
+ask_git(struct repo *repo, const char *dir, struct dm_err *err)
+{
+	const char *const args[] = {"rev-parse", "--path-format=absolute", "--absolute-git-dir",
+	    "--git-common-dir", "--show-toplevel", NULL};
+	DM_AUTO_FREE char *out = NULL, *errout = NULL;
+	char *lines[4];
+	size_t n;
+	int status = 0;
+
+	if (!git(dir, args, &out, &errout, &status, err)) {
+		if (err->code == DM_NOT_FOUND && !looks_like_git(dir))
+			return true;
+		return dm_wrap(err, "asking git about %s", dir);
+	}
+	n = split_lines(out, lines, 4);
+	if (status != 0 && n >= 2)
+		return fail_bare(dir, err);
+	if (status != 0 && !looks_like_git(dir))
+		return true;
+	if (status != 0 || n != 3) {
+		errout[strcspn(errout, "\n")] = '\0';
+		(void)dm_fail(err, DM_FAILED, "asking git about %s: %s", dir,
+		    errout[0] != '\0' ? errout : "its answer cannot be understood");
+		return dm_hint(err, "see what git itself says there: git -C '%s' status", dir);
+	}
+	repo->is_git = true;
+	repo->is_linked = strcmp(lines[0], lines[1]) != 0;
+	free(repo->worktree);
+	repo->worktree = dm_strdup(lines[2]);
+	repo->main_dir = repo->is_linked ? main_dir_of(lines[1]) : dm_path_base(repo->worktree);
+	find_branch(repo, lines[0], lines[1]);
+	return true;
+}
+
+/* The file that .id is, links resolved; *path stays NULL if there is none. */
+static bool
+locate_id_file(const char *worktree, char **path, struct dm_err *err)
+{
+	DM_AUTO_FREE char *link = dm_asprintf("%s/.id", worktree);
+	struct stat st;
+
+	if (lstat(link, &st) != 0) {
+		if (errno == ENOENT)
+			return true;
+		return dm_fail_errno(err, errno, "looking at %s", link);
+	}
+	if (S_ISLNK(st.st_mode)) {
+		DM_AUTO_FREE char *target = realpath(link, NULL);
+		size_t n = strlen(worktree);
+
+		if (target == NULL)
+			return dm_fail_errno(err, errno, "following the link %s", link);
+		/* an untrusted checkout must not make us read, and publish, a file elsewhere */
+		if (strncmp(target, worktree, n) != 0 || target[n] != '/')
+			return dm_fail(
+			    err, DM_DENIED, "%s leads out of the worktree, to %s", link, target);
+		if (stat(target, &st) != 0)
+			return dm_fail_errno(err, errno, "looking at %s", target);
+		free(link);
+		link = dm_steal_pointer(&target);
+	}
+	if (!S_ISREG(st.st_mode))
+		return dm_fail(err, DM_USAGE, "%s is not a regular file", link);
+	*path = dm_steal_pointer(&link);
+	return true;
+}
+
+static bool
+read_id_file(struct repo *repo, struct dm_err *err)
+{
+	DM_AUTO_FREE char *path = NULL;
+	DM_AUTO_STR struct dm_str text;
+	char line[NAME_ID_LINE_MAX + 1];
+
+	dm_str_init(&text, REF_MAX);
+	if (!locate_id_file(repo->worktree, &path, err))
+		return dm_hint(err, ".id is one line: the name of the app");
+	if (path == NULL)
+		return true;
+	if (!dm_read_file(path, &text, err) || !name_parse_id_file(text.data, text.len, line, err))
+		return dm_wrap(err, "reading %s", path);
+	repo->id_line = dm_strdup(line);
+	return true;
+}
+
+struct repo *
+repo_open(const char *dir, struct dm_err *err)
+{
+	dm_auto(repo) repo = dm_calloc(1, sizeof(*repo));
+	struct stat st;
+
+	repo->worktree = realpath(dir, NULL);
+	if (repo->worktree == NULL || stat(repo->worktree, &st) != 0) {
+		(void)dm_fail_errno(err, errno, "looking at the directory %s", dir);
+		err->code = err->code == DM_DENIED ? DM_DENIED : DM_NOT_FOUND;
+		return NULL;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		(void)dm_fail(err, DM_USAGE, "%s is not a directory", dir);
+		return NULL;
+	}
+	if (!ask_git(repo, repo->worktree, err) || !read_id_file(repo, err))
+		return NULL;
+	repo->dir_name = dm_path_base(repo->worktree);
+	if (repo->main_dir == NULL)
+		repo->main_dir = dm_strdup(repo->dir_name);
+	return DM_STEAL(&repo);
+}
+
+char *
+repo_remote_url(const struct repo *repo)
+{
+	const char *const args[] = {"config", "--get", "remote.origin.url", NULL};
+	char *out = NULL;
+	int status = 0;
+	struct dm_err ignored;
+
+	if (!repo->is_git || !git(repo->worktree, args, &out, NULL, &status, &ignored))
+		return NULL;
+	if (status != 0 || out[0] == '\0') {
+		free(out);
+		return NULL;
+	}
+	return out;
+}

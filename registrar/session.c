@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/sock.h"
+#include "base/str.h"
+
+struct session *
+session_open(const char *config_file, struct dm_err *err)
+{
+	dm_auto(session) s = dm_calloc(1, sizeof(*s));
+	const char *file = config_file != NULL ? config_file : getenv("DEVMESH_CONFIG");
+
+	if (file != NULL && file[0] == '\0')
+		file = NULL;
+	if ((s->conf = conf_load(file, err)) == NULL)
+		return NULL;
+	return DM_STEAL(&s);
+}
+
+void
+session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	conf_free(s->conf);
+	free(s->state_dir);
+	registry_free(s->registry);
+	caddy_admin_free(s->admin);
+	caddy_view_free(s->view);
+	free(s);
+}
+
+bool
+session_need_registry(struct session *s, struct dm_err *err)
+{
+	if (s->registry == NULL)
+		s->registry = registry_open(s->conf->sockets_dir, err);
+	return s->registry != NULL;
+}
+
+bool
+session_need_state_dir(struct session *s, struct dm_err *err)
+{
+	if (s->state_dir == NULL)
+		s->state_dir =
+		    s->conf->state_dir != NULL ? dm_strdup(s->conf->state_dir) : dm_state_dir(err);
+	return s->state_dir != NULL;
+}
+
+char *
+session_private_admin(const struct session *s)
+{
+	return dm_asprintf("%s/admin.sock", s->state_dir);
+}
+
+/* The private mesh's address if it is alive; NULL otherwise. The caller owns it. */
+static char *
+private_address(struct session *s)
+{
+	DM_AUTO_FREE char *path = NULL;
+	struct dm_sock_info info;
+	struct dm_err ignored;
+
+	if (!session_need_state_dir(s, &ignored))
+		return NULL;
+	path = session_private_admin(s);
+	dm_sock_probe(path, &info);
+	if (info.state != DM_SOCK_LISTENING)
+		return NULL;
+	return dm_asprintf("unix://%s", path);
+}
+
+bool
+session_need_admin(struct session *s, struct dm_err *err)
+{
+	DM_AUTO_FREE char *address = NULL;
+
+	if (s->admin != NULL)
+		return true;
+	if (s->conf->admin != NULL)
+		address = dm_strdup(s->conf->admin);
+	else if ((address = private_address(s)) == NULL)
+		address = dm_strdup("http://localhost:2019");
+	s->admin = caddy_admin_new(address, s->conf->timeout_ms, err);
+	return s->admin != NULL;
+}
+
+bool
+session_need_view(struct session *s, struct dm_err *err)
+{
+	if (s->view == NULL && session_need_admin(s, err))
+		s->view = caddy_view_read(s->admin, err);
+	return s->view != NULL;
+}
+
+void
+session_drop_view(struct session *s)
+{
+	caddy_view_free(s->view);
+	s->view = NULL;
+}
+
+void
+session_domain(const struct session *s, char out[HOST_MAX + 1])
+{
+	const char *domain = s->conf->domain;
+
+	if (domain == NULL && s->view != NULL)
+		domain = caddy_view_domain(s->view);
+	if (!dm_snprintf(out, HOST_MAX + 1, "%s", domain != NULL ? domain : DEFAULT_DOMAIN))
+		out[0] = '\0'; /* domains are shorter: domain_parse() */
+}
+
+/* A variable that is meant for this worktree; NULL if unset, empty or inherited from another. */
+static const char *
+own_env(const char *name, const struct repo *repo)
+{
+	const char *value = getenv(name), *where = getenv("DEVMESH_WORKTREE");
+
+	if (value == NULL || value[0] == '\0')
+		return NULL;
+	if (where != NULL && strcmp(where, repo->worktree) != 0) {
+		dm_note(
+		    "%s=%s is ignored: it was exported for the worktree %s", name, value, where);
+		return NULL;
+	}
+	return value;
+}
+
+bool
+session_name(struct session *s, const struct name_flags *flags, struct repo **out,
+    struct name *name, struct dm_err *err)
+{
+	dm_auto(repo) repo = repo_open(flags->dir != NULL ? flags->dir : ".", err);
+	DM_AUTO_FREE char *remote = NULL;
+	struct name_input in = {
+	    .id = flags->id, .app_flag = flags->app, .app_config = s->conf->app};
+
+	if (repo == NULL)
+		return false;
+	if (in.id == NULL && in.app_flag == NULL)
+		in.id = own_env("DEVMESH_ID", repo);
+	if (in.app_flag == NULL)
+		in.app_env = own_env("DEVMESH_APP", repo);
+	in.id_file = repo->id_line;
+	in.main_dir = repo->main_dir;
+	in.branch = repo->branch;
+	in.is_default_branch = repo->is_default_branch;
+	in.commit = repo->commit;
+	if (repo->is_git && repo->branch == NULL)
+		in.worktree_dir = repo->dir_name;
+	if (name_wants_remote(&in))
+		in.remote_url = remote = repo_remote_url(repo);
+	if (!name_compose(&in, name, err))
+		return dm_wrap(err, "naming %s", repo->worktree);
+	*out = DM_STEAL(&repo);
+	return true;
+}
+
+/* Sets the error for an id that nobody has claimed, with those that are. */
+static bool
+fail_unknown_id(struct session *s, const char *id, struct dm_err *err)
+{
+	struct registry_claims claims;
+	DM_AUTO_STR struct dm_str list;
+	struct dm_err ignored;
+
+	dm_str_init(&list, 300);
+	if (registry_scan(s->registry, &claims, &ignored)) {
+		for (size_t i = 0; i < claims.count; i++) {
+			if (claims.list[i]->uid == geteuid())
+				(void)dm_str_addf(
+				    &list, "%s%s", list.len > 0 ? ", " : "", claims.list[i]->id.s);
+		}
+		registry_claims_free(&claims);
+	}
+	(void)dm_fail(err, DM_NOT_FOUND, "there is no service \"%.80s\"", id);
+	if (list.len > 0)
+		return dm_hint(err, "one of: %s", list.data);
+	return dm_hint(err, "nothing is claimed yet; run devmesh up in a worktree");
+}
+
+static bool
+claim_by_id(struct session *s, const char *id, struct claim **out, struct dm_err *err)
+{
+	dm_auto(claim) claim = NULL;
+	struct slug parsed;
+
+	if (!slug_parse(id, &parsed, err))
+		return false;
+	if (!registry_find(s->registry, parsed.s, &claim, err))
+		return false;
+	if (claim != NULL && claim->is_alias) {
+		dm_auto(claim) target = NULL;
+
+		if (!registry_find(s->registry, claim->alias_of.s, &target, err))
+			return false;
+		claim_free(claim);
+		claim = DM_STEAL(&target);
+	}
+	if (claim == NULL)
+		return fail_unknown_id(s, id, err);
+	*out = DM_STEAL(&claim);
+	return true;
+}
+
+/* The claim of a worktree that no longer exists, by its path. */
+static bool
+claim_by_path(struct session *s, const char *dir, struct claim **out, struct dm_err *err)
+{
+	DM_AUTO_FREE char *path = dm_absolute(dir, err);
+	struct registry_claims claims;
+
+	if (path == NULL || !registry_scan(s->registry, &claims, err))
+		return false;
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+	for (size_t i = 0; i < claims.count && *out == NULL; i++) {
+		if (strcmp(claims.list[i]->worktree, path) == 0 && !claims.list[i]->is_alias)
+			*out = claim_dup(claims.list[i]);
+	}
+	registry_claims_free(&claims);
+	if (*out != NULL)
+		return true;
+	(void)dm_fail(err, DM_NOT_FOUND, "no service is claimed for %s", path);
+	return dm_hint(err, "devmesh list shows what is");
+}
+
+bool
+session_claim(struct session *s, const char *id, const struct name_flags *flags, struct claim **out,
+    struct dm_err *err)
+{
+	dm_auto(repo) repo = NULL;
+	struct name name;
+	struct slug own;
+	bool held;
+
+	*out = NULL;
+	if (!session_need_registry(s, err))
+		return false;
+	if (id != NULL)
+		return claim_by_id(s, id, out, err);
+	if (flags->dir != NULL && access(flags->dir, F_OK) != 0)
+		return claim_by_path(s, flags->dir, out, err);
+	if (!session_name(s, flags, &repo, &name, err) ||
+	    !registry_resolve(s->registry, &name, repo->worktree, false, &own, &held, err))
+		return false;
+	if (!held) {
+		(void)dm_fail(err, DM_NOT_FOUND, "%s is not registered (its name would be %s)",
+		    repo->worktree, own.s);
+		return dm_hint(err, "devmesh up");
+	}
+	return registry_find(s->registry, own.s, out, err);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "wait.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/sock.h"
+#include "base/str.h"
+#include "caddy/http.h"
+#include "caddy/mesh.h"
+
+enum {
+	FIRST_PAUSE_MS = 5,
+	LAST_PAUSE_MS = 100,
+	REQUEST_MS = 10000,
+	BODY_MAX = 65536
+};
+
+static bool
+is_listening(const struct claim *claim)
+{
+	struct dm_sock_info info;
+
+	if (claim->port != 0)
+		return dm_tcp_listening(claim->port);
+	dm_sock_probe(claim->socket, &info);
+	/* a socket that we may not connect to may still be Caddy's to reach */
+	return info.state == DM_SOCK_LISTENING || info.state == DM_SOCK_DENIED;
+}
+
+/* "127.0.0.1:<port of the URL>": names below the domain need not resolve on this machine. */
+static char *
+front_address(const char *url)
+{
+	const char *host = strstr(url, "://"), *colon;
+
+	host = host == NULL ? url : host + 3;
+	colon = strchr(host, ':');
+	if (colon != NULL)
+		return dm_asprintf("127.0.0.1:%.*s", (int)strcspn(colon + 1, "/"), colon + 1);
+	return dm_strdup(dm_starts_with(url, "https:") ? "127.0.0.1:443" : "127.0.0.1:80");
+}
+
+/* One request; false with the reason in *err when it was not the service that answered. */
+static bool
+answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
+{
+	DM_AUTO_FREE char *to = front_address(claim->url);
+	/* which machine answers is certain (loopback), so its certificate need not be */
+	struct http_request request = {.method = "GET",
+	    .url = claim->url,
+	    .connect_to = to,
+	    .any_certificate = true,
+	    .timeout_ms = timeout_ms,
+	    .max_body = BODY_MAX};
+	HTTP_AUTO_REPLY struct http_reply reply;
+	char state[64];
+
+	http_reply_init(&reply);
+	/* headers alone will do: a page may be larger than the limit, or a stream without end */
+	if (http_perform(http, &request, &reply, err) != HTTP_ANSWERED && reply.status == 0)
+		return false;
+	if (http_reply_field(&reply, MESH_STATE_HEADER, state, sizeof(state), NULL))
+		return dm_fail(err, DM_UNREACHABLE, "the mesh answers: %s", state);
+	if (reply.status == 502 || reply.status == 504)
+		return dm_fail(err, DM_UNREACHABLE, "Caddy answers %d", reply.status);
+	return true;
+}
+
+bool
+wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
+{
+	int64_t deadline = dm_now_ms() + timeout_ms, pause = FIRST_PAUSE_MS, left;
+	dm_auto(http) http = NULL;
+	DM_AUTO_FREE char *dial = NULL;
+	bool listening;
+
+	if (claim->url == NULL)
+		return dm_fail(
+		    err, DM_FAILED, "the record of %s has no URL; run devmesh up", claim->id.s);
+	for (;;) {
+		listening = is_listening(claim);
+		if (listening && http == NULL && (http = http_new(err)) == NULL)
+			return false;
+		left = deadline - dm_now_ms();
+		if (listening && answers(http, claim,
+				     left < 1000	 ? 1000
+				     : left < REQUEST_MS ? left
+							 : REQUEST_MS,
+				     err))
+			return true;
+		if (dm_now_ms() + pause >= deadline)
+			break;
+		dm_pause_ms(pause);
+		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
+	}
+	if (listening) {
+		(void)dm_wrap(
+		    err, "waiting for %s: after %lld s", claim->url, (long long)timeout_ms / 1000);
+		err->code = DM_TIMEOUT;
+		return dm_hint(err, "devmesh status; is it this Caddy that serves the domain?");
+	}
+	dial = claim_dial(claim);
+	(void)dm_fail(err, DM_TIMEOUT, "waiting for %s: after %lld s nothing listens on %s",
+	    claim->url, (long long)timeout_ms / 1000, dial);
+	return dm_hint(err, "start the server in %s", claim->worktree);
+}

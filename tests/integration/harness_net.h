@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network of a test world: HTTP, the real Caddy, and the servers and clients around it.
+ */
+#ifndef DEVMESH_TEST_HARNESS_NET_H
+#define DEVMESH_TEST_HARNESS_NET_H
+
+#include "harness.h"
+
+struct reply {
+	long status; /* 0: no answer, and `error` says why */
+	const char *body, *headers, *error;
+};
+
+/* harness_http.c: HTTP and Caddy */
+struct reply http_get(struct world *w, int port, const char *host, const char *path);
+struct reply fetch(struct world *w, const char *url, const char *const headers[]);
+struct reply admin(struct world *w, const char *method, const char *path, const char *body);
+const char *reply_header(struct world *w, struct reply r, const char *name); /* NULL: absent */
+void assert_answers(struct world *w, const char *host, const char *body);
+void assert_url_answers(struct world *w, const char *url, const char *body);
+void caddy_start(struct world *w, const char *config); /* on w->admin, which the config names */
+void caddy_restart(struct world *w);		       /* from its file, without API changes */
+void caddy_plain(struct world *w, const char *routes); /* srv0, plain HTTP, these routes */
+void caddy_plain_tcp(struct world *w, const char *routes);
+void caddy_mesh(struct world *w, const char *more_routes); /* with the mesh route */
+char *routes_text(struct world *w);
+cJSON *routes(struct world *w);
+int count_routes(struct world *w, const char *id);
+cJSON *route_of(struct world *w, const char *id); /* fails unless there is exactly one */
+char *bystanders(struct world *w, int n);	  /* JSON array of n routes of others */
+void assert_bystanders(struct world *w, int n);
+
+/* harness_peer.c: servers and clients the tests play themselves */
+struct proc *serve_unix(struct world *w, const char *path, const char *name);
+struct proc *serve_id(struct world *w, const char *id); /* on the conventional socket of id */
+struct proc *serve_tcp(struct world *w, int status, const char *name, int *port);
+void stale_socket(const char *path);
+int full_socket(const char *path, int pending[2]); /* listens, backlog full; close them yourself */
+struct proc *serve_ws(struct world *w, const char *path);
+int ws_open(struct world *w, const char *host);
+bool ws_closed(int fd); /* it ended, or sent something nobody asked for */
+bool ws_ping(int fd);	/* a ping is answered by its pong */
+
+#endif

@@ -1,0 +1,213 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs what is missing for a job: build (make), run (the program and its local mesh) or check
+# (everything else that `make check`, lint and format need; it includes build and run).
+#
+#   sh tests/setup.sh build|run|check ...
+#
+# On Debian and Ubuntu by apt-get, as root or by sudo. Elsewhere it says what to install and how,
+# and fails only if something is missing. When nothing is missing it does nothing, at once.
+set -eu
+
+# What is needed, one line each:
+#   job | how it is noticed | Debian | Fedora | Arch | Alpine | openSUSE | Homebrew
+# Noticed by: a command, a pkg-config module (lib:NAME), or a function below (is:NAME).
+# For Debian a/b is the first one that the system offers; "-" comes with the system or another line.
+needs() {
+	cat <<'EOF'
+build | cc                | gcc                  | gcc                | gcc       | gcc                | gcc                | xcode
+build | is:libc_headers   | libc6-dev            | glibc-devel        | glibc     | musl-dev           | glibc-devel        | xcode
+build | make              | make                 | make               | make      | make               | make               | xcode
+build | pkg-config        | pkg-config           | pkgconf-pkg-config | pkgconf   | pkgconf            | pkgconf-pkg-config | pkgconf
+build | lib:libcurl       | libcurl4-openssl-dev | libcurl-devel      | curl      | curl-dev           | libcurl-devel      | curl
+build | lib:libcjson      | libcjson-dev         | cjson-devel        | cjson     | cjson-dev          | cJSON-devel        | cjson
+build | lib:inih          | libinih-dev          | inih-devel         | libinih   | inih-dev           | inih-devel         | inih
+run   | git               | git                  | git-core           | git       | git                | git-core           | git
+run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
+check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
+check | clang             | clang                | clang              | clang     | clang              | clang              | xcode
+check | is:fuzzer_runtime | libclang-rt-dev/libclang-rt-14-dev | compiler-rt | compiler-rt | compiler-rt  | clang              | llvm
+check | clang-format      | clang-format         | clang-tools-extra  | clang     | clang-extra-tools  | clang-tools        | clang-format
+check | clang-tidy        | clang-tidy           | clang-tools-extra  | clang     | clang-extra-tools  | clang-tools        | llvm
+check | cppcheck          | cppcheck             | cppcheck           | cppcheck  | cppcheck           | cppcheck           | cppcheck
+check | mandoc            | mandoc               | mandoc             | mandoc    | mandoc             | mandoc             | mandoc
+check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
+check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
+check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
+EOF
+}
+
+libc_headers() {
+	[ -e /usr/include/stdio.h ] || [ "$(uname)" = Darwin ]
+}
+
+fuzzer_runtime() {
+	command -v clang >/dev/null || return 1
+	for file in "$(clang -print-resource-dir)"/lib/*/*clang_rt.fuzzer*; do
+		[ -e "$file" ] && return 0
+	done
+	return 1
+}
+
+has() {
+	case $1 in
+	is:libc_headers) libc_headers ;;
+	is:fuzzer_runtime) fuzzer_runtime ;;
+	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+# Prints "NOTICED-BY PACKAGE" for everything that the jobs need and this system lacks.
+missing() {
+	needs | while IFS='| ' read -r job by debian fedora arch alpine suse brew; do
+		case " $jobs " in
+		*" $job "*) ;;
+		*) continue ;;
+		esac
+		has "$by" && continue
+		case $system in
+		debian | unknown) echo "$by $debian" ;;
+		fedora) echo "$by $fedora" ;;
+		arch) echo "$by $arch" ;;
+		alpine) echo "$by $alpine" ;;
+		suse) echo "$by $suse" ;;
+		brew) echo "$by $brew" ;;
+		esac
+	done
+}
+
+say() {
+	echo "setup: $*" >&2
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# The packages of $lacking, each once, on one line.
+packages() {
+	echo "$lacking" | cut -d ' ' -f 2 | sort -u | tr '\n' ' '
+}
+
+# Debian's caddy package enables and starts a system-wide Caddy. Nobody asked for that here: the
+# unit is masked while the package is set up, and left disabled.
+mask_caddy() {
+	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+		if as_root systemctl --quiet --runtime mask caddy.service caddy-api.service; then
+			masked=yes
+			trap unmask_caddy EXIT
+		else
+			say "could not keep the caddy package from starting its system service"
+		fi
+	fi
+}
+
+unmask_caddy() {
+	trap - EXIT
+	if [ "$masked" = yes ]; then
+		masked=no
+		as_root systemctl --quiet --runtime unmask caddy.service caddy-api.service
+		if systemctl is-enabled caddy.service >/dev/null 2>&1; then
+			as_root systemctl --quiet disable caddy.service
+		fi
+		say "caddy's system service is installed, but neither started nor enabled"
+	fi
+}
+
+has_package() {
+	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q ' installed$'
+}
+
+install_debian() {
+	if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+		say "run this as root, or install sudo:"
+		say "  apt-get install --no-install-recommends $(packages)"
+		exit 1
+	fi
+	# The npm of a node that apt did not install is not apt's to install either.
+	if echo "$lacking" | grep -q '^npm ' && has node && ! has_package nodejs; then
+		say "$(command -v node) has no npm beside it: install the npm that belongs to it"
+		lacking=$(echo "$lacking" | grep -v '^npm ' || true)
+		[ -n "$lacking" ] || return 0
+	fi
+	say "installing: $(packages)"
+	as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2
+	set --
+	for package in $(packages); do
+		for one in $(echo "$package" | tr / ' '); do
+			if apt-cache policy "$one" | grep -q 'Candidate: [^(]'; then
+				set -- "$@" "$one"
+				continue 2
+			fi
+		done
+		say "$package is not in this system's package sources"
+		if [ "$package" = caddy ]; then
+			say "  see https://caddyserver.com/docs/install"
+		fi
+	done
+	case " $* " in
+	*" caddy "*) mask_caddy ;;
+	esac
+	if [ $# -gt 0 ]; then
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+			install --no-install-recommends "$@" >&2 </dev/null
+	fi
+	unmask_caddy
+}
+
+jobs=
+for job in "$@"; do
+	case $job in
+	build | run) jobs="$jobs $job" ;;
+	check) jobs="build run check" ;;
+	*) jobs= && break ;;
+	esac
+done
+if [ -z "$jobs" ]; then
+	echo "usage: setup.sh build|run|check ..." >&2
+	exit 2
+fi
+
+system=unknown
+for pair in apt-get:debian dnf:fedora pacman:arch apk:alpine zypper:suse; do
+	if command -v "${pair%%:*}" >/dev/null; then
+		system=${pair##*:}
+		break
+	fi
+done
+[ "$(uname)" = Darwin ] && system=brew
+
+masked=no
+lacking=$(missing)
+[ -z "$lacking" ] && exit 0
+if [ "$system" = debian ]; then
+	install_debian
+	lacking=$(missing)
+	[ -z "$lacking" ] && exit 0
+	say "still missing: $(echo "$lacking" | cut -d ' ' -f 1 | tr '\n' ' ')"
+	exit 1
+fi
+
+say "missing: $(echo "$lacking" | cut -d ' ' -f 1 | tr '\n' ' ')"
+case $system in
+fedora) install="dnf install" ;;
+arch) install="pacman -S --needed" ;;
+alpine) install="apk add" ;;
+suse) install="zypper install" ;;
+brew) install="brew install" ;;
+*) install="install what Debian calls" ;;
+esac
+if [ "$system" = brew ]; then
+	case " $(packages) " in
+	*" xcode "*) say "  xcode-select --install" ;;
+	esac
+	lacking=$(echo "$lacking" | grep -v ' xcode$' || true)
+fi
+[ -n "$lacking" ] && say "  $install $(packages)"
+exit 1
