@@ -32,6 +32,7 @@ struct cmd {
 	const char *summary;	    /* one line, no full stop */
 	const char *help;	    /* paragraphs of --help; NULL: none */
 	const struct cmd_opt *opts; /* ended by a row without a name; NULL: none */
+	bool without_session;	    /* works whatever the configuration is: ctx->session is NULL */
 	bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
 };
 
@@ -52,7 +53,7 @@ struct cmd_line {
 
 struct cmd_ctx {
 	const struct cmd_line *line;
-	struct session *session; /* open */
+	struct session *session; /* open, unless the verb works without */
 };
 
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */

@@ -18,8 +18,7 @@ print_json(const struct conf *conf)
 
 		(void)cJSON_AddStringToObject(key, "section", conf_keys[i].section);
 		(void)cJSON_AddStringToObject(key, "name", conf_keys[i].name);
-		(void)cJSON_AddItemToObject(key, "value",
-		    value->text == NULL ? cJSON_CreateNull() : cJSON_CreateString(value->text));
+		out_add_text(key, "value", value->text);
 		(void)cJSON_AddStringToObject(key, "origin", value->origin);
 		(void)cJSON_AddStringToObject(key, "environment", env);
 		(void)cJSON_AddStringToObject(key, "help", conf_keys[i].help);

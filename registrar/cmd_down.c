@@ -26,7 +26,8 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 		    result.removed_socket ? "; its stale socket is removed" : "");
 		return true;
 	}
-	o = out_claim(claim);
+	o = cJSON_CreateObject();
+	out_add_claim(o, claim);
 	(void)cJSON_AddBoolToObject(o, "removed_route", result.removed_route);
 	(void)cJSON_AddBoolToObject(o, "removed_socket", result.removed_socket);
 	(void)cJSON_AddNumberToObject(o, "still_listening", (double)result.still_listening);

@@ -1,9 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /* help and completion: what the table of verbs says, for people and for shells. */
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "out.h"
+
+static cJSON *
+opts_json(const struct cmd_opt *opts)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; opts != NULL && opts[i].name != NULL; i++) {
+		const char letter[2] = {opts[i].letter, '\0'};
+		cJSON *o = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(o, "name", opts[i].name);
+		out_add_text(o, "letter", opts[i].letter != 0 ? letter : NULL);
+		out_add_text(o, "value", opts[i].value);
+		(void)cJSON_AddBoolToObject(o, "value_optional", opts[i].optional);
+		(void)cJSON_AddStringToObject(o, "help", opts[i].help);
+		(void)cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}
+
+static void
+print_json(const struct cmd *only)
+{
+	cJSON *o = out_object(), *list = cJSON_AddArrayToObject(o, "verbs");
+
+	for (size_t i = 0; cmds[i] != NULL; i++) {
+		cJSON *verb;
+
+		if (only != NULL && cmds[i] != only)
+			continue;
+		verb = cJSON_CreateObject();
+		(void)cJSON_AddStringToObject(verb, "name", cmds[i]->name);
+		(void)cJSON_AddStringToObject(verb, "arguments", cmds[i]->args);
+		(void)cJSON_AddStringToObject(verb, "summary", cmds[i]->summary);
+		(void)cJSON_AddItemToObject(verb, "options", opts_json(cmds[i]->opts));
+		(void)cJSON_AddItemToArray(list, verb);
+	}
+	(void)cJSON_AddItemToObject(o, "options", opts_json(cmd_global_opts));
+	out_json(o);
+}
 
 static bool
 run_help(struct cmd_ctx *ctx, struct dm_err *err)
@@ -18,7 +60,10 @@ run_help(struct cmd_ctx *ctx, struct dm_err *err)
 			return dm_hint(err, "perhaps devmesh help %s?", near->name);
 		return dm_hint(err, "devmesh help lists them");
 	}
-	cmd_print_help(cmd);
+	if (ctx->line->json)
+		print_json(cmd);
+	else
+		cmd_print_help(cmd);
 	return true;
 }
 
@@ -189,6 +234,7 @@ const struct cmd cmd_help = {
     .args = "[VERB]",
     .max_args = 1,
     .summary = "print what the verbs do",
+    .without_session = true,
     .run = run_help,
 };
 
@@ -197,5 +243,6 @@ const struct cmd cmd_completion = {
     .args = "bash|zsh|fish",
     .max_args = 1,
     .summary = "print a completion script for a shell",
+    .without_session = true,
     .run = run_completion,
 };

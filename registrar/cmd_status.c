@@ -23,18 +23,16 @@ render_json(const struct session *s, const struct survey *survey)
 	bool ok = survey->caddy.code == DM_OK;
 	char *text;
 
-	if (s->admin != NULL)
-		(void)cJSON_AddStringToObject(caddy, "admin", caddy_admin_address(s->admin));
-	else
-		(void)cJSON_AddNullToObject(caddy, "admin");
+	out_add_text(caddy, "admin", s->admin == NULL ? NULL : caddy_admin_address(s->admin));
 	/* without services it was not asked */
 	(void)cJSON_AddItemToObject(
 	    caddy, "answers", s->admin == NULL ? cJSON_CreateNull() : cJSON_CreateBool(ok));
 	list = cJSON_AddArrayToObject(o, "services");
 	for (size_t i = 0; i < survey->count; i++) {
 		const struct survey_row *row = &survey->rows[i];
-		cJSON *service = out_claim(row->claim);
+		cJSON *service = cJSON_CreateObject();
 
+		out_add_claim(service, row->claim);
 		(void)cJSON_AddStringToObject(service, "state", service_state_name(row->state));
 		(void)cJSON_AddItemToObject(service, "pid",
 		    row->pid != 0 ? cJSON_CreateNumber((double)row->pid) : cJSON_CreateNull());
@@ -135,11 +133,15 @@ run_list(struct cmd_ctx *ctx, struct dm_err *err)
 
 		if (claim->is_alias || claim->uid != geteuid())
 			continue;
-		if (ctx->line->json)
-			(void)cJSON_AddItemToArray(list, out_claim(claim));
-		else
+		if (ctx->line->json) {
+			cJSON *service = cJSON_CreateObject();
+
+			out_add_claim(service, claim);
+			(void)cJSON_AddItemToArray(list, service);
+		} else {
 			(void)printf(
 			    "%s\t%s\n", claim->id.s, claim->url == NULL ? "-" : claim->url);
+		}
 	}
 	registry_claims_free(&claims);
 	if (ctx->line->json)

@@ -85,12 +85,8 @@ print_json(const struct register_result *result, bool dry_run)
 	(void)cJSON_AddBoolToObject(o, "claimed", result->claimed);
 	(void)cJSON_AddBoolToObject(o, "wrote_route", result->wrote_route);
 	(void)cJSON_AddBoolToObject(o, "removed_socket", result->removed_socket);
-	(void)cJSON_AddStringToObject(o, "url", result->claim->url);
-	if (result->alias_url != NULL)
-		(void)cJSON_AddStringToObject(o, "alias_url", result->alias_url);
-	else
-		(void)cJSON_AddNullToObject(o, "alias_url");
-	(void)cJSON_AddItemToObject(o, "service", out_claim(result->claim));
+	out_add_claim(o, result->claim);
+	out_add_text(o, "alias_url", result->alias_url);
 	out_json(o);
 }
 

@@ -27,8 +27,7 @@ run_url(struct cmd_ctx *ctx, struct dm_err *err)
 	if (ctx->line->json) {
 		cJSON *o = out_object();
 
-		(void)cJSON_AddStringToObject(o, "url", claim->url);
-		(void)cJSON_AddItemToObject(o, "service", out_claim(claim));
+		out_add_claim(o, claim);
 		out_json(o);
 	} else {
 		(void)puts(claim->url);
@@ -51,18 +50,12 @@ print_name_json(const struct explanation *e)
 
 	(void)cJSON_AddStringToObject(o, "id", e->id);
 	(void)cJSON_AddStringToObject(o, "app", e->name->app.s);
-	if (e->repo->branch != NULL)
-		(void)cJSON_AddStringToObject(o, "branch", e->repo->branch);
-	else
-		(void)cJSON_AddNullToObject(o, "branch");
+	out_add_text(o, "branch", e->repo->branch);
 	(void)cJSON_AddStringToObject(o, "worktree", e->repo->worktree);
 	(void)cJSON_AddBoolToObject(o, "git", e->repo->is_git);
 	(void)cJSON_AddBoolToObject(o, "claimed", e->held);
 	(void)cJSON_AddBoolToObject(o, "collision", strcmp(e->id, e->name->id.s) != 0);
-	if (e->name->has_alias)
-		(void)cJSON_AddStringToObject(o, "alias", e->name->app.s);
-	else
-		(void)cJSON_AddNullToObject(o, "alias");
+	out_add_text(o, "alias", e->name->has_alias ? e->name->app.s : NULL);
 	from = cJSON_AddObjectToObject(o, "from");
 	(void)cJSON_AddStringToObject(from, "id", e->name->id_from);
 	(void)cJSON_AddStringToObject(from, "app", e->name->app_from);

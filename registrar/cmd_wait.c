@@ -22,7 +22,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	if (ctx->line->json) {
 		cJSON *o = out_object();
 
-		(void)cJSON_AddItemToObject(o, "service", out_claim(claim));
+		out_add_claim(o, claim);
 		out_json(o);
 	} else {
 		(void)puts(claim->url);

@@ -43,10 +43,13 @@ wants_json(int argc, char **argv)
 static bool
 run_verb(const struct cmd_line *line, struct dm_err *err)
 {
-	dm_auto(session) session = session_open(line->config, err);
-	struct cmd_ctx ctx = {.line = line, .session = session};
+	dm_auto(session) session = NULL;
+	struct cmd_ctx ctx = {.line = line};
 
-	return session != NULL && line->cmd->run(&ctx, err);
+	if (!line->cmd->without_session && (session = session_open(line->config, err)) == NULL)
+		return false;
+	ctx.session = session;
+	return line->cmd->run(&ctx, err);
 }
 
 /* What was written must have arrived: a full disk or a closed pipe is no success. */
@@ -70,12 +73,12 @@ main(int argc, char **argv)
 	dm_log_level(line.verbose ? DM_LOG_DEBUG : line.quiet ? DM_LOG_QUIET : DM_LOG_NOTE);
 	if (line.version) {
 		(void)puts("devmesh " DEVMESH_VERSION);
-	} else if (line.help || line.cmd == NULL) {
+	} else if (line.help) {
 		cmd_print_help(line.cmd);
-		if (!line.help) {
-			(void)dm_fail(&err, DM_USAGE, "no verb was given");
-			return (int)err.code;
-		}
+	} else if (line.cmd == NULL) {
+		(void)dm_fail(&err, DM_USAGE, "no verb was given");
+		(void)dm_hint(&err, "devmesh help; or begin with devmesh start, then devmesh up");
+		return report(&err, line.json);
 	} else if (!run_verb(&line, &err)) {
 		return report(&err, line.json);
 	}

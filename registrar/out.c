@@ -29,9 +29,8 @@ out_json(struct cJSON *document)
 	cJSON_Delete(document);
 }
 
-/* A member that is a text or null: a member that comes and goes is harder to read. */
-static void
-add_text(cJSON *o, const char *key, const char *text)
+void
+out_add_text(struct cJSON *o, const char *key, const char *text)
 {
 	if (text != NULL)
 		(void)cJSON_AddStringToObject(o, key, text);
@@ -39,25 +38,22 @@ add_text(cJSON *o, const char *key, const char *text)
 		(void)cJSON_AddNullToObject(o, key);
 }
 
-struct cJSON *
-out_claim(const struct claim *claim)
+void
+out_add_claim(struct cJSON *o, const struct claim *claim)
 {
-	cJSON *o = cJSON_CreateObject();
-
-	add_text(o, "id", claim->id.s);
-	add_text(o, "url", claim->url);
-	add_text(o, "host", claim->host);
-	add_text(o, "app", claim->app.s);
-	add_text(o, "branch", claim->branch);
-	add_text(o, "worktree", claim->worktree);
-	add_text(o, "socket", claim->socket);
+	out_add_text(o, "id", claim->id.s);
+	out_add_text(o, "url", claim->url);
+	out_add_text(o, "host", claim->host);
+	out_add_text(o, "app", claim->app.s);
+	out_add_text(o, "branch", claim->branch);
+	out_add_text(o, "worktree", claim->worktree);
+	out_add_text(o, "socket", claim->socket);
 	if (claim->port != 0)
 		(void)cJSON_AddNumberToObject(o, "port", claim->port);
 	else
 		(void)cJSON_AddNullToObject(o, "port");
-	add_text(o, "registration", claim->registration == CLAIM_ROUTE ? "route" : "mesh");
+	out_add_text(o, "registration", claim->registration == CLAIM_ROUTE ? "route" : "mesh");
 	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
-	return o;
 }
 
 static void

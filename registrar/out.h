@@ -15,8 +15,10 @@ struct cJSON *out_object(void);
 /* Prints the document on one line and deletes it. */
 void out_json(struct cJSON *document);
 
-/* What every verb's JSON says about a service. The caller owns it. */
-struct cJSON *out_claim(const struct claim *claim);
+/* Adds what every verb's JSON says about a service: id, url, host, ... */
+void out_add_claim(struct cJSON *object, const struct claim *claim);
+/* The member's text, or null: a member that comes and goes is harder to read. */
+void out_add_text(struct cJSON *object, const char *key, const char *text);
 
 /* Rows of texts, printed with aligned columns. */
 struct table {

@@ -139,6 +139,18 @@ lock_caddy(struct session *s)
 	return fd;
 }
 
+/*
+ * The service's own route in Caddy, or NULL. A hand-made mesh route may bear any @id, also that
+ * of a service ("devmesh"): it is nobody's own.
+ */
+static const struct cJSON *
+own_route(const struct session *s, const char *id)
+{
+	const struct cJSON *route = caddy_view_object(s->view, id);
+
+	return route == NULL || route_is_shared(route) ? NULL : route;
+}
+
 static bool
 write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
 {
@@ -152,6 +164,13 @@ write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm
 
 	if (caddy_route_in_place(plan->server.routes, &spec))
 		return true;
+	if (own_route(plan->s, claim->id.s) == NULL &&
+	    caddy_view_object(plan->s->view, claim->id.s) != NULL) {
+		(void)dm_fail(err, DM_CONFLICT,
+		    "Caddy's mesh route has the @id \"%s\", which the route of this service needs",
+		    claim->id.s);
+		return dm_hint(err, "choose another name: --id, --app or .id");
+	}
 	*wrote = true;
 	if (plan->request->dry_run)
 		return true;
@@ -169,7 +188,7 @@ drop_own_route(struct plan *plan, const struct claim *claim, bool *wrote, struct
 	DM_AUTO_CLOSE int lock = -1;
 	unsigned removed;
 
-	if (caddy_view_object(plan->s->view, claim->id.s) == NULL)
+	if (own_route(plan->s, claim->id.s) == NULL)
 		return true;
 	*wrote = true;
 	if (plan->request->dry_run)
@@ -304,7 +323,7 @@ remove_route(struct session *s, const struct claim *claim, bool *removed_any, st
 			return true;
 		return dm_wrap(err, "removing the route of %s", claim->id.s);
 	}
-	if (caddy_view_object(s->view, claim->id.s) == NULL)
+	if (own_route(s, claim->id.s) == NULL)
 		return true;
 	lock = lock_caddy(s);
 	if (!caddy_route_remove(s->admin, claim->id.s, &removed, err))

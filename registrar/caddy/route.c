@@ -134,6 +134,14 @@ route_dial(const struct cJSON *route)
 	return cJSON_IsString(dial) ? dial->valuestring : NULL;
 }
 
+bool
+route_is_shared(const struct cJSON *route)
+{
+	const char *dial = route_dial(route);
+
+	return dial != NULL && strchr(dial, '{') != NULL;
+}
+
 static bool
 names_host(const cJSON *hosts, const char *host)
 {

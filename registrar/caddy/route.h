@@ -38,6 +38,9 @@ bool route_is_ours(const struct cJSON *route, const char *id);
 /* The dial address of the first upstream anywhere in the route; NULL if there is none. Borrowed. */
 const char *route_dial(const struct cJSON *route);
 
+/* Whether the route serves many names: its dial holds a placeholder. Never one service's own. */
+bool route_is_shared(const struct cJSON *route);
+
 /*
  * Whether no request for `host` gets past this route: its matchers let every such request in,
  * and its handlers answer.
