@@ -155,10 +155,14 @@ session_name(struct session *s, const struct name_flags *flags, struct repo **ou
 	in.commit = repo->commit;
 	if (repo->is_git && repo->branch == NULL)
 		in.worktree_dir = repo->dir_name;
-	if (name_wants_remote(&in))
-		in.remote_url = remote = repo_remote_url(repo);
-	if (!name_compose(&in, name, err))
-		return dm_wrap(err, "naming %s", repo->worktree);
+	if (name_wants_remote(&in)) {
+		remote = repo_remote_url(repo);
+		in.remote_url = remote;
+	}
+	if (!name_compose(&in, name, err)) {
+		(void)dm_wrap(err, "naming %s", repo->worktree);
+		return false;
+	}
 	*out = DM_STEAL(&repo);
 	return true;
 }

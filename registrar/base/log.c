@@ -34,6 +34,9 @@ emit(const char *prefix, const char *text)
 }
 
 static void
+say(enum dm_level level, const char *prefix, const char *fmt, va_list ap) DM_PRINTF(3, 0);
+
+static void
 say(enum dm_level level, const char *prefix, const char *fmt, va_list ap)
 {
 	char text[1600];

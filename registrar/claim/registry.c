@@ -318,7 +318,7 @@ holder_of(const struct registry *reg, const char *id, const char *worktree, stru
 static bool
 fail_taken(const struct claim *claim, const char *id, enum holder holder, struct dm_err *err)
 {
-	if (holder == HOLDER_STRANGER) {
+	if (holder == HOLDER_STRANGER || claim == NULL) {
 		if (claim != NULL)
 			(void)dm_fail(err, DM_CONFLICT,
 			    "the name %s is claimed by uid %u for the worktree %s", id,
@@ -377,21 +377,21 @@ publish(struct registry *reg, const struct claim *claim, bool replace, struct dm
 	DM_AUTO_FREE char *name = dm_asprintf("%s.json", claim->id.s);
 	DM_AUTO_FREE char *tmp = dm_asprintf(".%s.%ld.tmp", claim->id.s, (long)getpid());
 	DM_AUTO_CLOSE int fd = -1;
-	int error = 0;
+	bool ok;
+	int error;
 
 	(void)unlinkat(reg->fd, tmp, 0);
 	fd = openat(reg->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return dm_fail_errno(err, errno, "creating a file in %s", reg->dir);
 	/* 0644 whatever the umask: other users' devmesh must see that the name is taken */
-	if (fchmod(fd, 0644) != 0 || !dm_write_all(fd, text, strlen(text)))
-		error = errno;
-	else if (replace && renameat(reg->fd, tmp, reg->fd, name) == 0)
-		return true;
-	else if (replace || linkat(reg->fd, tmp, reg->fd, name, 0) != 0)
-		error = errno;
-	(void)unlinkat(reg->fd, tmp, 0);
-	if (error == 0)
+	ok = fchmod(fd, 0644) == 0 && dm_write_all(fd, text, strlen(text)) &&
+	     (replace ? renameat(reg->fd, tmp, reg->fd, name)
+		      : linkat(reg->fd, tmp, reg->fd, name, 0)) == 0;
+	error = errno;
+	if (!ok || !replace)
+		(void)unlinkat(reg->fd, tmp, 0);
+	if (ok)
 		return true;
 	(void)dm_fail_errno(err, error, "writing the claim %s/%s", reg->dir, name);
 	if (error == EEXIST)

@@ -5,6 +5,10 @@
 
 #include "base/str.h"
 
+enum {
+	REMOTE_NAME_MAX = 256
+};
+
 bool
 name_parse_id_file(
     const char *bytes, size_t len, char line[NAME_ID_LINE_MAX + 1], struct dm_err *err)
@@ -111,7 +115,7 @@ struct app_choice {
 };
 
 static struct app_choice
-choose_app(const struct name_input *in, char remote[2 * SLUG_MAX])
+choose_app(const struct name_input *in, char remote[REMOTE_NAME_MAX])
 {
 	if (in->app_flag != NULL)
 		return (struct app_choice){in->app_flag, "--app"};
@@ -121,7 +125,7 @@ choose_app(const struct name_input *in, char remote[2 * SLUG_MAX])
 		return (struct app_choice){in->id_file, ".id"};
 	if (in->app_config != NULL)
 		return (struct app_choice){in->app_config, "configuration (mesh.app)"};
-	if (in->remote_url != NULL && name_from_remote(in->remote_url, remote, 2 * SLUG_MAX))
+	if (in->remote_url != NULL && name_from_remote(in->remote_url, remote, REMOTE_NAME_MAX))
 		return (struct app_choice){remote, "remote origin"};
 	return (struct app_choice){in->main_dir != NULL ? in->main_dir : "", "directory"};
 }
@@ -149,7 +153,7 @@ compose_exact(const char *text, const char *from, struct name *out, struct dm_er
 bool
 name_compose(const struct name_input *in, struct name *out, struct dm_err *err)
 {
-	char remote[2 * SLUG_MAX], text[NAME_ID_LINE_MAX + 1];
+	char remote[REMOTE_NAME_MAX], text[NAME_ID_LINE_MAX + 1];
 	struct app_choice app = choose_app(in, remote);
 	const char *branch, *hashed[2];
 	struct slug branch_slug;

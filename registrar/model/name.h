@@ -66,8 +66,8 @@ bool name_parse_id_file(
     const char *bytes, size_t len, char line[NAME_ID_LINE_MAX + 1], struct dm_err *err) DM_MUST;
 
 /*
- * The repository's name in a remote URL ("git@host:team/shop.git" -> "shop"), in `out` of
- * SLUG_MAX * 2 bytes; false if there is none.
+ * The repository's name in a remote URL ("git@host:team/shop.git" -> "shop"), in `out`;
+ * false if there is none, or it does not fit.
  */
 bool name_from_remote(const char *url, char *out, size_t size) DM_MUST;
 
