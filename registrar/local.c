@@ -266,7 +266,13 @@ local_start(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	if (info.state == DM_SOCK_LISTENING) {
 		mesh->was_running = true;
 		mesh->pid = info.pid;
-		return describe_running(s, mesh, err);
+		if (describe_running(s, mesh, err))
+			return true;
+		/* it was just ending: what refuses now does not run */
+		dm_sock_probe(admin, &info);
+		if (info.state == DM_SOCK_LISTENING)
+			return false;
+		mesh->was_running = false;
 	}
 	return launch(s, mesh, err);
 }

@@ -175,7 +175,8 @@ write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm
 	if (plan->request->dry_run)
 		return true;
 	lock = lock_caddy(plan->s);
-	if (!caddy_route_put(plan->s->admin, plan->server.name, &spec, &change, err))
+	if (!caddy_route_put(plan->s->admin, plan->server.name, &spec,
+		caddy_view_count(plan->s->view, claim->id.s), &change, err))
 		return false;
 	*wrote = change != ROUTE_UNCHANGED;
 	return true;

@@ -236,6 +236,38 @@ claim_by_path(struct session *s, const char *dir, struct claim **out, struct dm_
 	return dm_hint(err, "devmesh list shows what is");
 }
 
+/*
+ * A claim of the worktree under another id (up --id), if there is exactly one. Only for the same
+ * branch: after a switch the old claim does not say what is served now.
+ */
+static bool
+claim_by_worktree(struct session *s, const struct repo *repo, struct claim **out)
+{
+	struct registry_claims claims;
+	struct dm_err ignored;
+	unsigned found = 0;
+
+	if (!registry_scan(s->registry, &claims, &ignored))
+		return false;
+	for (size_t i = 0; i < claims.count; i++) {
+		const struct claim *claim = claims.list[i];
+
+		if (claim->is_alias || claim->uid != geteuid() ||
+		    strcmp(claim->worktree, repo->worktree) != 0 ||
+		    strcmp(claim->branch == NULL ? "" : claim->branch,
+			repo->branch == NULL ? "" : repo->branch) != 0)
+			continue;
+		if (found++ == 0)
+			*out = claim_dup(claim);
+	}
+	registry_claims_free(&claims);
+	if (found == 1)
+		return true;
+	claim_free(*out);
+	*out = NULL;
+	return false;
+}
+
 bool
 session_claim(struct session *s, const char *id, const struct name_flags *flags, struct claim **out,
     struct dm_err *err)
@@ -255,6 +287,8 @@ session_claim(struct session *s, const char *id, const struct name_flags *flags,
 	if (!session_name(s, flags, &repo, &name, err) ||
 	    !registry_resolve(s->registry, &name, repo->worktree, false, &own, &held, err))
 		return false;
+	if (!held && claim_by_worktree(s, repo, out))
+		return true;
 	if (!held) {
 		(void)dm_fail(err, DM_NOT_FOUND, "%s is not registered (its name would be %s)",
 		    repo->worktree, own.s);

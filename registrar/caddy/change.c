@@ -2,6 +2,7 @@
 #include "caddy/change.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -175,12 +176,14 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 	return true;
 }
 
+/* Removes objects with this @id until there are none, or `enough` have been removed. */
 static bool
-remove_all(struct attempt *a, const char *id, unsigned *removed, struct dm_err *err)
+remove_some(
+    struct attempt *a, const char *id, unsigned enough, unsigned *removed, struct dm_err *err)
 {
 	bool gone = false;
 
-	while (!gone) {
+	while (!gone && *removed < enough) {
 		if (!remove_once(a, id, &gone, removed, err))
 			return dm_wrap(err, "removing the route %s from Caddy", id);
 	}
@@ -194,7 +197,7 @@ caddy_route_remove(struct caddy_admin *admin, const char *id, unsigned *removed,
 
 	*removed = 0;
 	attempt_begin(&a, admin);
-	return remove_all(&a, id, removed, err);
+	return remove_some(&a, id, UINT_MAX, removed, err);
 }
 
 /* What a list of routes holds of ours, and where a new one belongs. */
@@ -249,72 +252,76 @@ knows_close_delay(struct attempt *a, bool etag_in_trailer)
 /* Writes the route into the list that has the given ETag. */
 static bool
 insert(struct attempt *a, const char *list, const cJSON *routes, const char *etag, bool in_trailer,
-    const struct route_spec *spec, int at, struct dm_err *err)
+    const struct route_spec *spec, int at, bool *done, struct dm_err *err)
 {
 	cJSON *route = route_build(spec, knows_close_delay(a, in_trailer));
 	DM_AUTO_FREE char *path = dm_strdup(list);
 	const char *method = "POST";
 	char *text;
-	bool ok, done;
+	bool ok;
 
 	if (!cJSON_IsArray(routes)) {
-		/* no list yet: PUT creates the key, with whatever is given as its value */
+		/* no list yet, or null: POST to what is no array sets it */
 		cJSON *array = cJSON_CreateArray();
 
 		(void)cJSON_AddItemToArray(array, route);
 		route = array;
-		method = "PUT";
 	} else if (at >= 0) {
 		free(path);
 		path = dm_asprintf("%s/%d", list, at);
 		method = "PUT";
 	}
 	text = cJSON_PrintUnformatted(route);
-	ok = write_if(a, method, path, text, etag, &done, err);
+	ok = write_if(a, method, path, text, etag, done, err);
 	free(text);
 	cJSON_Delete(route);
 	return ok;
 }
 
-/* How far caddy_route_put() has come. */
-struct progress {
-	bool cleared; /* no other object has the @id */
-	bool reached; /* exactly one route, as wanted */
-	bool added;
-	unsigned removed;
-};
-
-/* One look at the list, and one change towards the goal. */
+/*
+ * One turn: looks at the list with its ETag, and removes what is wrong or adds what is missing.
+ * *present when there was exactly the wanted route; *written when this turn has added it.
+ */
 static bool
-put_once(struct attempt *a, const char *list, const struct route_spec *spec, struct progress *p,
-    struct dm_err *err)
+put_once(struct attempt *a, const char *list, const struct route_spec *spec, bool *present,
+    bool *written, unsigned *removed, struct dm_err *err)
 {
 	char etag[ETAG_MAX];
 	struct standing s;
-	bool in_trailer, ok;
+	bool in_trailer, ok = true;
 	cJSON *routes;
 
+	*written = false;
 	if (!get_tagged(a, list, &routes, etag, &in_trailer, err))
 		return false;
-	if (routes == NULL && a->reply.status != 200)
+	if (routes == NULL)
 		return caddy_admin_refused(&a->reply, list, err);
 	s = look(routes, spec);
-	p->reached = s.count == 1 && s.equal;
-	ok = true;
-	if (p->reached) {
-		/* nothing left to do */
-	} else if (s.count > 0 || !p->cleared) {
-		/* also when the list has none: the @id may be in another server, or nested */
-		ok = remove_all(a, spec->id, &p->removed, err);
-		p->cleared = true;
-	}
-	if (ok && !p->reached && s.count == 0) {
-		/* the next turn reads back: what was written does not count as reached */
-		p->added = true;
-		ok = insert(a, list, routes, etag, in_trailer, spec, s.insert_at, err);
-	}
+	*present = s.count == 1 && s.equal;
+	if (s.count == 0)
+		ok = insert(a, list, routes, etag, in_trailer, spec, s.insert_at, written, err);
+	else if (!*present)
+		ok = remove_some(a, spec->id, UINT_MAX, removed, err);
 	cJSON_Delete(routes);
 	return ok;
+}
+
+/* Reads the list back, the quick way: exactly the wanted route? */
+static bool
+is_in_place(struct attempt *a, const char *list, const struct route_spec *spec, bool *yes,
+    struct dm_err *err)
+{
+	DM_AUTO_STR struct dm_str body;
+	cJSON *routes;
+	int status;
+
+	dm_str_init(&body, CONFIG_MAX);
+	if (!caddy_admin_get(a->admin, list, &status, &body, err))
+		return false;
+	routes = status == 200 ? cJSON_ParseWithLength(body.data, body.len) : NULL;
+	*yes = routes != NULL && caddy_route_in_place(routes, spec);
+	cJSON_Delete(routes);
+	return true;
 }
 
 bool
@@ -327,19 +334,25 @@ caddy_route_in_place(const struct cJSON *routes, const struct route_spec *spec)
 
 bool
 caddy_route_put(struct caddy_admin *admin, const char *server, const struct route_spec *spec,
-    enum route_change *change, struct dm_err *err)
+    unsigned known, enum route_change *change, struct dm_err *err)
 {
 	DM_AUTO_FREE char *list = dm_asprintf("/config/apps/http/servers/%s/routes", server);
 	AUTO_ATTEMPT struct attempt a;
-	struct progress p = {false, false, false, 0};
+	bool in_place = false, written = false, added = false;
+	unsigned removed = 0;
 
 	attempt_begin(&a, admin);
-	while (!p.reached) {
-		if (!put_once(&a, list, spec, &p, err))
+	/* the first DELETE, wherever the old route is; what is left is found in the list */
+	if (!remove_some(&a, spec->id, known, &removed, err))
+		return dm_wrap(err, "registering %s", spec->hosts[0]);
+	while (!in_place) {
+		if (!put_once(&a, list, spec, &in_place, &written, &removed, err) ||
+		    (written && !is_in_place(&a, list, spec, &in_place, err)))
 			return dm_wrap(err, "registering %s", spec->hosts[0]);
-		if (!p.reached && dm_now_ms() >= a.deadline)
+		added |= written;
+		if (!in_place && dm_now_ms() >= a.deadline)
 			return back_off(&a, "the route does not stay", err);
 	}
-	*change = p.removed > 0 ? ROUTE_REPLACED : p.added ? ROUTE_ADDED : ROUTE_UNCHANGED;
+	*change = removed > 0 ? ROUTE_REPLACED : added ? ROUTE_ADDED : ROUTE_UNCHANGED;
 	return true;
 }

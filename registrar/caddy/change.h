@@ -26,10 +26,11 @@ enum route_change {
 /*
  * Makes the server have exactly one route with the spec's @id, equal to the spec, in front of any
  * route that would catch its hosts: DELETE of what there was, then POST (or PUT at an index).
- * After a timeout or a reset the outcome is read back before anything else is done.
+ * `known` is how many objects with the @id the caller has seen, anywhere in the configuration
+ * (caddy_view_count). After a timeout or a reset the outcome is read back before anything else.
  */
 bool caddy_route_put(struct caddy_admin *admin, const char *server, const struct route_spec *spec,
-    enum route_change *change, struct dm_err *err) DM_MUST;
+    unsigned known, enum route_change *change, struct dm_err *err) DM_MUST;
 
 /* Whether the server's routes are already what caddy_route_put() would make of them. Pure. */
 bool caddy_route_in_place(const struct cJSON *routes, const struct route_spec *spec);

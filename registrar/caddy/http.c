@@ -57,7 +57,7 @@ http_new(struct dm_err *err)
 {
 	dm_auto(http) http = dm_calloc(1, sizeof(*http));
 
-	http->library = dlopen(dm_os_libcurl(), RTLD_NOW | RTLD_LOCAL);
+	http->library = dlopen(dm_os_libcurl(), RTLD_LAZY | RTLD_LOCAL);
 	if (http->library == NULL || !symbol(http, "curl_global_init", &http->global_init) ||
 	    !symbol(http, "curl_easy_init", &http->easy_init) ||
 	    !symbol(http, "curl_easy_cleanup", &http->easy_cleanup) ||

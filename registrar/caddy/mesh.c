@@ -259,16 +259,20 @@ not_found(void)
 static cJSON *
 https_server(const struct mesh_settings *settings)
 {
-	cJSON *server = cJSON_CreateObject(), *list;
+	cJSON *server = cJSON_CreateObject(), *list, *o;
 
 	add_listen(server, settings, settings->https_port);
 	/* without h3: before Caddy 2.9 a reload cuts its connections */
 	list = cJSON_AddArrayToObject(server, "protocols");
 	(void)cJSON_AddItemToArray(list, cJSON_CreateString("h1"));
 	(void)cJSON_AddItemToArray(list, cJSON_CreateString("h2"));
-	/* Caddy's own redirects forget the port */
-	(void)cJSON_AddBoolToObject(
-	    cJSON_AddObjectToObject(server, "automatic_https"), "disable_redirects", true);
+	/*
+	 * Caddy's own redirects forget the port. And it would manage the certificate that is
+	 * already in "automate" a second time: the two jobs race for the key's file.
+	 */
+	o = cJSON_AddObjectToObject(server, "automatic_https");
+	(void)cJSON_AddBoolToObject(o, "disable_redirects", true);
+	(void)cJSON_AddBoolToObject(o, "disable_certificates", true);
 	list = cJSON_AddArrayToObject(server, "routes");
 	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir));
 	(void)cJSON_AddItemToArray(list, not_found());

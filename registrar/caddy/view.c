@@ -240,25 +240,38 @@ caddy_view_server(const struct caddy_view *view, const char *wanted, const char 
 	return dm_hint(err, "add one to it, or start a private mesh: devmesh start");
 }
 
-/* Whether certificates for the host are provided for by what is configured. */
 static bool
-certificates_cover(const struct caddy_view *view, const char *host)
+names_cover(const cJSON *patterns, const char *host)
 {
-	const cJSON *tls = get(view->apps, "tls"), *policy, *t;
+	const cJSON *t;
 
-	cJSON_ArrayForEach (t, get(get(tls, "certificates"), "automate")) {
+	cJSON_ArrayForEach(t, patterns)
+	{
 		if (cJSON_IsString(t) && host_matches(t->valuestring, host))
 			return true;
 	}
-	cJSON_ArrayForEach (policy, get(get(tls, "automation"), "policies")) {
+	return false;
+}
+
+/*
+ * Whether certificates for the host are provided for by name; *by_default if only a policy for
+ * all names does.
+ */
+static bool
+certificates_cover(const struct caddy_view *view, const char *host, bool *by_default)
+{
+	const cJSON *tls = get(view->apps, "tls"), *policy;
+
+	*by_default = false;
+	if (names_cover(get(get(tls, "certificates"), "automate"), host))
+		return true;
+	cJSON_ArrayForEach(policy, get(get(tls, "automation"), "policies"))
+	{
 		const cJSON *subjects = get(policy, "subjects");
 
-		if (cJSON_GetArraySize(subjects) == 0)
+		*by_default |= cJSON_GetArraySize(subjects) == 0;
+		if (names_cover(subjects, host))
 			return true;
-		cJSON_ArrayForEach (t, subjects) {
-			if (cJSON_IsString(t) && host_matches(t->valuestring, host))
-				return true;
-		}
 	}
 	return false;
 }
@@ -284,19 +297,38 @@ serves_siblings(const struct caddy_server *server, const char *host)
 	return false;
 }
 
+/* Whether the server has routes, all for any host: what it serves, it serves without TLS. */
+static bool
+serves_without_names(const struct caddy_server *server)
+{
+	const cJSON *route, *set;
+
+	cJSON_ArrayForEach (route, server->routes) {
+		cJSON_ArrayForEach (set, get(route, "match")) {
+			if (cJSON_GetArraySize(get(set, "host")) > 0)
+				return false;
+		}
+	}
+	return cJSON_GetArraySize(server->routes) > 0;
+}
+
 bool
 caddy_view_settled(const struct caddy_view *view, const struct caddy_server *server,
     const char *host, struct dm_err *err)
 {
 	const cJSON *o = get(servers_of(view), server->name);
+	bool by_default, flips;
 
 	/* without TLS there is nothing to turn on; a server on http_port alone never gets it */
 	if (!server->front.https || cJSON_IsTrue(get(get(o, "automatic_https"), "disable")))
 		return true;
-	if (cJSON_IsTrue(get(get(o, "automatic_https"), "disable_certificates")) &&
-	    cJSON_GetArraySize(get(o, "tls_connection_policies")) > 0)
+	if (certificates_cover(view, host, &by_default) || serves_siblings(server, host))
 		return true;
-	if (certificates_cover(view, host) || serves_siblings(server, host))
+	/* nobody asked for names here: without a certificate of its own the port would change */
+	flips = cJSON_GetArraySize(get(o, "tls_connection_policies")) == 0 &&
+		serves_without_names(server);
+	if (!flips &&
+	    (by_default || cJSON_IsTrue(get(get(o, "automatic_https"), "disable_certificates"))))
 		return true;
 	(void)dm_fail(err, DM_DENIED,
 	    "registering %s with Caddy's server %s: its automatic HTTPS is on and nothing provides "
@@ -331,27 +363,42 @@ caddy_view_mesh(const struct caddy_view *view, const char *domain, const char *d
 	return false;
 }
 
-static const cJSON *
-find_object(const cJSON *o, const char *id, int depth)
+/* Counts the objects with this @id below `o`; *first is the first of them. */
+static unsigned
+find_objects(const cJSON *o, const char *id, int depth, const cJSON **first)
 {
-	const cJSON *child, *found;
 	const char *own = route_id(o);
+	const cJSON *child;
+	unsigned count = 0;
 
-	if (own != NULL && strcmp(own, id) == 0)
-		return o;
-	if (depth > DEPTH_MAX)
-		return NULL;
-	cJSON_ArrayForEach (child, o) {
-		if ((found = find_object(child, id, depth + 1)) != NULL)
-			return found;
+	if (own != NULL && strcmp(own, id) == 0) {
+		if (*first == NULL)
+			*first = o;
+		count++;
 	}
-	return NULL;
+	if (depth > DEPTH_MAX)
+		return count;
+	cJSON_ArrayForEach (child, o) {
+		count += find_objects(child, id, depth + 1, first);
+	}
+	return count;
 }
 
 const struct cJSON *
 caddy_view_object(const struct caddy_view *view, const char *id)
 {
-	return find_object(view->apps, id, 0);
+	const cJSON *first = NULL;
+
+	(void)find_objects(view->apps, id, 0, &first);
+	return first;
+}
+
+unsigned
+caddy_view_count(const struct caddy_view *view, const char *id)
+{
+	const cJSON *first = NULL;
+
+	return find_objects(view->apps, id, 0, &first);
 }
 
 void

@@ -64,6 +64,9 @@ bool caddy_view_mesh(const struct caddy_view *view, const char *domain, const ch
 /* The first object with this @id anywhere in the configuration; NULL if there is none. Borrowed. */
 const struct cJSON *caddy_view_object(const struct caddy_view *view, const char *id);
 
+/* How many objects have it. */
+unsigned caddy_view_count(const struct caddy_view *view, const char *id);
+
 /* Calls fn for every route of every server. */
 void caddy_view_each_route(
     const struct caddy_view *view, void (*fn)(const struct cJSON *route, void *user), void *user);

@@ -12,6 +12,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "model/name.h"
+#include "repo/layout.h"
 
 enum {
 	GIT_TIMEOUT_MS = 10000,
@@ -57,21 +58,6 @@ git(const char *dir, const char *const args[], char **out, char **errout, int *s
 	return true;
 }
 
-/* First line of a small file of git's; NULL if it is not there. The caller owns it. */
-static char *
-read_line(const char *dir, const char *name)
-{
-	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, name);
-	DM_AUTO_STR struct dm_str text;
-	struct dm_err ignored;
-
-	dm_str_init(&text, REF_MAX);
-	if (!dm_read_file(path, &text, &ignored) || text.len == 0)
-		return NULL;
-	text.data[strcspn(text.data, "\r\n")] = '\0';
-	return dm_str_take(&text);
-}
-
 /*
  * The target of a symbolic ref, "refs/heads/x"; NULL if it is none. In a repository with reftable
  * the file only holds a placeholder, and git has to be asked.
@@ -79,7 +65,7 @@ read_line(const char *dir, const char *name)
 static char *
 symbolic_ref(const char *dir, const char *git_dir, const char *name)
 {
-	DM_AUTO_FREE char *line = read_line(git_dir, name);
+	DM_AUTO_FREE char *line = layout_read_line(git_dir, name);
 	char *out = NULL;
 	int status = 0;
 	struct dm_err ignored;
@@ -97,27 +83,6 @@ symbolic_ref(const char *dir, const char *git_dir, const char *name)
 		return NULL;
 	}
 	return out;
-}
-
-/* The branch that a rebase or a bisection will come back to; NULL if there is none. */
-static char *
-interrupted_branch(const char *git_dir)
-{
-	static const char *const files[] = {
-	    "rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"};
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		DM_AUTO_FREE char *line = read_line(git_dir, files[i]);
-
-		if (line == NULL || strcmp(line, "detached HEAD") == 0)
-			continue;
-		if (dm_starts_with(line, "refs/heads/"))
-			return dm_strdup(line + strlen("refs/heads/"));
-		/* BISECT_START holds the bare name, or a commit when it began detached */
-		if (i == 2 && strspn(line, "0123456789abcdef") != strlen(line))
-			return dm_strdup(line);
-	}
-	return NULL;
 }
 
 static char *
@@ -146,7 +111,7 @@ find_branch(struct repo *repo, const char *git_dir, const char *common_dir)
 	if (head != NULL && dm_starts_with(head, "refs/heads/"))
 		repo->branch = dm_strdup(head + strlen("refs/heads/"));
 	else
-		repo->branch = interrupted_branch(git_dir);
+		repo->branch = layout_interrupted_branch(git_dir);
 	if (repo->branch == NULL) {
 		repo->commit = short_commit(repo->worktree);
 		return;
@@ -179,26 +144,6 @@ main_dir_of(const char *common_dir)
 	return base;
 }
 
-/* Whether a repository begins at `dir` or above it, as far as files can tell. */
-static bool
-looks_like_git(const char *dir)
-{
-	DM_AUTO_FREE char *at = dm_strdup(dir);
-
-	for (;;) {
-		DM_AUTO_FREE char *dot = dm_asprintf("%s/.git", at);
-		char *up;
-
-		if (access(dot, F_OK) == 0)
-			return true;
-		if (strcmp(at, "/") == 0)
-			return false;
-		up = dm_path_dir(at);
-		free(at);
-		at = up;
-	}
-}
-
 static bool
 fail_bare(const char *dir, struct dm_err *err)
 {
@@ -208,7 +153,7 @@ fail_bare(const char *dir, struct dm_err *err)
 	    err, "go into a worktree (git worktree list), or make one: git worktree add");
 }
 
-/* Splits the lines that rev-parse printed; how many there were. The text is cut up in place. */
+/* Cuts the text up in place; how many lines there were. */
 static size_t
 split_lines(char *text, char *lines[], size_t max)
 {
@@ -225,39 +170,53 @@ split_lines(char *text, char *lines[], size_t max)
 	return n;
 }
 
-/* Fills the git part; leaves is_git false for a plain directory. */
+/* Submodules, separate and bare git directories: only git itself knows. */
 static bool
-ask_git(struct repo *repo, const char *dir, struct dm_err *err)
+ask_git(const char *dir, struct layout *out, struct dm_err *err)
 {
 	const char *const args[] = {"rev-parse", "--path-format=absolute", "--absolute-git-dir",
 	    "--git-common-dir", "--show-toplevel", NULL};
-	DM_AUTO_FREE char *out = NULL, *errout = NULL;
+	DM_AUTO_FREE char *text = NULL, *errout = NULL;
 	char *lines[4];
 	size_t n;
 	int status = 0;
 
-	if (!git(dir, args, &out, &errout, &status, err)) {
-		if (err->code == DM_NOT_FOUND && !looks_like_git(dir))
-			return true;
+	if (!git(dir, args, &text, &errout, &status, err))
 		return dm_wrap(err, "asking git about %s", dir);
-	}
-	n = split_lines(out, lines, 4);
+	n = split_lines(text, lines, 4);
 	if (status != 0 && n >= 2)
 		return fail_bare(dir, err);
-	if (status != 0 && !looks_like_git(dir))
-		return true;
 	if (status != 0 || n != 3) {
 		errout[strcspn(errout, "\n")] = '\0';
 		(void)dm_fail(err, DM_FAILED, "asking git about %s: %s", dir,
 		    errout[0] != '\0' ? errout : "its answer cannot be understood");
 		return dm_hint(err, "see what git itself says there: git -C '%s' status", dir);
 	}
+	out->git_dir = dm_strdup(lines[0]);
+	out->common_dir = dm_strdup(lines[1]);
+	out->worktree = dm_strdup(lines[2]);
+	return true;
+}
+
+/* Fills in the git part; leaves is_git false for a plain directory. */
+static bool
+look_at_git(struct repo *repo, struct dm_err *err)
+{
+	struct layout layout;
+	enum layout_kind kind = layout_find(repo->worktree, &layout);
+
+	if (kind == LAYOUT_NONE)
+		return true;
+	if (kind == LAYOUT_UNUSUAL && !ask_git(repo->worktree, &layout, err))
+		return false;
 	repo->is_git = true;
-	repo->is_linked = strcmp(lines[0], lines[1]) != 0;
+	repo->is_linked = strcmp(layout.git_dir, layout.common_dir) != 0;
 	free(repo->worktree);
-	repo->worktree = dm_strdup(lines[2]);
-	repo->main_dir = repo->is_linked ? main_dir_of(lines[1]) : dm_path_base(repo->worktree);
-	find_branch(repo, lines[0], lines[1]);
+	repo->worktree = dm_strdup(layout.worktree);
+	repo->main_dir =
+	    repo->is_linked ? main_dir_of(layout.common_dir) : dm_path_base(repo->worktree);
+	find_branch(repo, layout.git_dir, layout.common_dir);
+	layout_release(&layout);
 	return true;
 }
 
@@ -328,7 +287,7 @@ repo_open(const char *dir, struct dm_err *err)
 		(void)dm_fail(err, DM_USAGE, "%s is not a directory", dir);
 		return NULL;
 	}
-	if (!ask_git(repo, repo->worktree, err) || !read_id_file(repo, err))
+	if (!look_at_git(repo, err) || !read_id_file(repo, err))
 		return NULL;
 	repo->dir_name = dm_path_base(repo->worktree);
 	if (repo->main_dir == NULL)

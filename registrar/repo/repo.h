@@ -2,10 +2,11 @@
 /*
  * What git says about a directory: which worktree, which branch, whose repository.
  *
- * The git program is asked (one run of rev-parse, about 1 ms) rather than a library: libgit2
- * takes 8 ms to load and start, and older ones refuse repositories with newer extensions
- * (worktreeConfig, relativeWorktrees, reftable). Files that gitrepository-layout(5) documents are
- * read directly. GIT_* variables, as set inside hooks, are not passed on: the directory decides.
+ * For the usual layouts git's documented files are read (layout.h); for everything else, and for
+ * configuration, the git program is asked. No library: libgit2 takes 8 ms to load and start where
+ * a run of git takes 1, and older ones refuse repositories with newer extensions (worktreeConfig,
+ * relativeWorktrees, reftable). GIT_* variables, as set inside hooks, are not passed on: the
+ * directory decides.
  */
 #ifndef DEVMESH_REPO_H
 #define DEVMESH_REPO_H

@@ -13,8 +13,6 @@
 #define BENCH_PATH	   512
 #define BENCH_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
-/* ---- stat.c: samples and the table ---- */
-
 struct samples {
 	double *v;
 	size_t n, cap;
@@ -53,8 +51,7 @@ void table_add_samples(const char *what, struct samples *ours, const char *peer,
 void table_note(const char *fmt, ...) BENCH_PRINTF(1, 2);
 void table_print(void);
 
-/* ---- proc.c: timed runs and long-lived children ---- */
-
+/* proc.c */
 struct env {
 	char *v[64];
 	size_t n;
@@ -91,8 +88,7 @@ void proc_adopt(pid_t pid);
 void proc_stop(pid_t pid);
 void proc_stop_all(void);
 
-/* ---- http.c: Caddy's admin API, a keep-alive client, WebSockets ---- */
-
+/* http.c */
 /* One request to the admin API on a Unix socket. Returns the HTTP status, or 0. *out may be NULL;
  * else the body, which the caller frees. */
 long

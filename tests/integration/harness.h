@@ -6,8 +6,8 @@
  * Everything a helper returns belongs to the world and is freed with it, so tests never free. A
  * helper that cannot do its work fails the test; teardown ends and reaps every process, by pid.
  */
-#ifndef DEVMESH_TEST_HARNESS_H
-#define DEVMESH_TEST_HARNESS_H
+#ifndef DEVMESH_HARNESS_H
+#define DEVMESH_HARNESS_H
 
 /* cmocka.h wants these four before it. */
 #include <setjmp.h>

@@ -2,8 +2,8 @@
 /*
  * The network of a test world: HTTP, the real Caddy, and the servers and clients around it.
  */
-#ifndef DEVMESH_TEST_HARNESS_NET_H
-#define DEVMESH_TEST_HARNESS_NET_H
+#ifndef DEVMESH_HARNESS_NET_H
+#define DEVMESH_HARNESS_NET_H
 
 #include "harness.h"
 

@@ -88,6 +88,23 @@ TEST(start_up_and_the_url_answers)
 	assert_int_equal(count_routes(w, "shop-main"), 0); /* no write was needed */
 }
 
+/* Each time with a new CA: nothing that Caddy does at its first start may race. */
+TEST(first_start_serves_every_time)
+{
+	char *repo = repo_new(w, "shop"), *url;
+	int i;
+
+	local_setup(w);
+	serve_id(w, "shop-main");
+	for (i = 0; i < 15; i++) {
+		assert_exit(w, DM(w, NULL, "start"), 0);
+		url = line_of(w, DM(w, repo, "up"));
+		assert_url_answers(w, url, "shop-main");
+		assert_exit(w, DM(w, NULL, "stop"), 0);
+		remove_tree(w->state);
+	}
+}
+
 TEST(plain_http_leads_there_too)
 {
 	char *repo = repo_new(w, "shop");
@@ -416,6 +433,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(start_up_and_the_url_answers),
+	    WORLD_TEST(first_start_serves_every_time),
 	    WORLD_TEST(plain_http_leads_there_too),
 	    WORLD_TEST(page_for_what_does_not_run),
 	    WORLD_TEST(page_escapes_what_it_shows),

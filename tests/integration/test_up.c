@@ -64,8 +64,8 @@ TEST(claim_records_what_the_contract_says)
 	assert_string_equal(json_str(c, "app"), "shop");
 	assert_string_equal(json_str(c, "branch"), "feature/auth");
 	assert_string_equal(json_str(c, "worktree"), wt);
-	assert_string_equal(
-	    json_str(c, "upstream"), fmt(w, "unix/%s/shop-feature-auth.sock", w->sockets));
+	assert_string_equal(json_str(c, "socket"), fmt(w, "%s/shop-feature-auth.sock", w->sockets));
+	assert_string_equal(json_str(c, "host"), "shop-feature-auth.dev.test");
 	assert_true(cJSON_GetObjectItem(c, "created")->valuedouble > 1.6e9);
 }
 
