@@ -167,23 +167,21 @@ static bool
 fail_option(const struct cmd *cmd, const struct getopt_tables *t, int code, const char *text,
     struct dm_err *err)
 {
+	DM_AUTO_FREE char *program =
+	    cmd == NULL ? dm_strdup("devmesh") : dm_asprintf("devmesh %s", cmd->name);
 	char word[64];
 	const char *near;
 
 	if (code == ':') {
 		(void)dm_fail(err, DM_USAGE, "the option %.80s needs a value", text);
-	} else {
-		(void)dm_fail(err, DM_USAGE, "%s%s has no option %.80s", "devmesh ",
-		    cmd == NULL ? "" : cmd->name, text);
-		if (dm_starts_with(text, "--") &&
-		    dm_snprintf(
-			word, sizeof(word), "%.*s", (int)strcspn(text + 2, "="), text + 2) &&
-		    (near = nearest_opt(t, word)) != NULL)
-			return dm_hint(err, "perhaps --%s? devmesh %s%s--help lists them", near,
-			    cmd == NULL ? "" : cmd->name, cmd == NULL ? "" : " ");
+		return dm_hint(err, "%s --help", program);
 	}
-	return dm_hint(
-	    err, "devmesh %s%s--help", cmd == NULL ? "" : cmd->name, cmd == NULL ? "" : " ");
+	(void)dm_fail(err, DM_USAGE, "%s has no option %.80s", program, text);
+	if (dm_starts_with(text, "--") &&
+	    dm_snprintf(word, sizeof(word), "%.*s", (int)strcspn(text + 2, "="), text + 2) &&
+	    (near = nearest_opt(t, word)) != NULL)
+		return dm_hint(err, "perhaps --%s? %s --help lists them", near, program);
+	return dm_hint(err, "%s --help lists them", program);
 }
 
 /* Parses options up to the end, or (cmd NULL) up to the verb. */

@@ -69,35 +69,37 @@ run_help(struct cmd_ctx *ctx, struct dm_err *err)
 
 /* Calls print for every option of a verb and for the global ones. */
 static void
-each_opt(const struct cmd *cmd, void (*print)(const struct cmd *, const struct cmd_opt *))
+each_opt(FILE *out, const struct cmd *cmd,
+    void (*print)(FILE *, const struct cmd *, const struct cmd_opt *))
 {
 	for (size_t i = 0; cmd->opts != NULL && cmd->opts[i].name != NULL; i++)
-		print(cmd, &cmd->opts[i]);
+		print(out, cmd, &cmd->opts[i]);
 	for (size_t i = 0; cmd_global_opts[i].name != NULL; i++)
-		print(cmd, &cmd_global_opts[i]);
+		print(out, cmd, &cmd_global_opts[i]);
 }
 
 static void
-print_word(const struct cmd *cmd, const struct cmd_opt *opt)
+print_word(FILE *out, const struct cmd *cmd, const struct cmd_opt *opt)
 {
 	(void)cmd;
-	(void)printf(" --%s%s", opt->name, opt->value != NULL && !opt->optional ? "=" : "");
+	(void)fprintf(out, " --%s%s", opt->name, opt->value != NULL && !opt->optional ? "=" : "");
 }
 
 static void
-complete_bash(void)
+complete_bash(FILE *out)
 {
-	(void)puts("# bash completion for devmesh; eval \"$(devmesh completion bash)\"\n"
-		   "_devmesh() {\n"
-		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words=\n"
-		   "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"\\");
+	(void)fputs("# bash completion for devmesh; eval \"$(devmesh completion bash)\"\n"
+		    "_devmesh() {\n"
+		    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words=\n"
+		    "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"\\\n",
+	    out);
 	for (size_t i = 0; cmds[i] != NULL; i++)
-		(void)printf("%s%s", i == 0 ? "" : " ", cmds[i]->name);
-	(void)puts("\"\n\telse\n\t\tcase $verb in");
+		(void)fprintf(out, "%s%s", i == 0 ? "" : " ", cmds[i]->name);
+	(void)fputs("\"\n\telse\n\t\tcase $verb in\n", out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
-		(void)printf("\t\t%s) words=\"", cmds[i]->name);
-		each_opt(cmds[i], print_word);
-		(void)puts("\" ;;");
+		(void)fprintf(out, "\t\t%s) words=\"", cmds[i]->name);
+		each_opt(out, cmds[i], print_word);
+		(void)fputs("\" ;;\n", out);
 	}
 	(void)puts(
 	    "\t\tesac\n"
@@ -113,28 +115,28 @@ complete_bash(void)
 
 /* Text inside single quotes of zsh's _arguments: quotes, brackets and colons are special. */
 static void
-print_zsh_text(const char *text)
+print_zsh_text(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '\'')
-			(void)fputs("'\\''", stdout);
+			(void)fputs("'\\''", out);
 		else if (strchr("[]:\\", *text) != NULL)
-			(void)printf("\\%c", *text);
+			(void)fprintf(out, "\\%c", *text);
 		else
-			(void)putchar(*text);
+			(void)fputc(*text, out);
 	}
 }
 
 static void
-print_zsh(const struct cmd *cmd, const struct cmd_opt *opt)
+print_zsh(FILE *out, const struct cmd *cmd, const struct cmd_opt *opt)
 {
 	(void)cmd;
-	(void)printf(" \\\n\t\t\t'--%s%s[", opt->name,
+	(void)fprintf(out, " \\\n\t\t\t'--%s%s[", opt->name,
 	    opt->value == NULL ? ""
 	    : opt->optional    ? "=-"
 			       : "=");
-	print_zsh_text(opt->help);
-	(void)printf("]%s%s%s'",
+	print_zsh_text(out, opt->help);
+	(void)fprintf(out, "]%s%s%s'",
 	    opt->value == NULL ? ""
 	    : opt->optional    ? "::"
 			       : ":",
@@ -146,63 +148,86 @@ print_zsh(const struct cmd *cmd, const struct cmd_opt *opt)
 }
 
 static void
-complete_zsh(void)
+complete_zsh(FILE *out)
 {
-	(void)puts("#compdef devmesh\n"
-		   "# zsh completion for devmesh\n"
-		   "_devmesh() {\n"
-		   "\tlocal -a verbs=(");
+	(void)fputs("#compdef devmesh\n"
+		    "# zsh completion for devmesh\n"
+		    "_devmesh() {\n"
+		    "\tlocal -a verbs=(\n",
+	    out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
-		(void)printf("\t\t'%s:", cmds[i]->name);
-		print_zsh_text(cmds[i]->summary);
-		(void)puts("'");
+		(void)fprintf(out, "\t\t'%s:", cmds[i]->name);
+		print_zsh_text(out, cmds[i]->summary);
+		(void)fputs("'\n", out);
 	}
-	(void)puts("\t)\n"
-		   "\tif (( CURRENT == 2 )); then\n"
-		   "\t\t_describe verb verbs\n"
-		   "\t\treturn\n"
-		   "\tfi\n"
-		   "\tlocal verb=$words[2]\n"
-		   "\tshift words\n"
-		   "\t(( CURRENT-- ))\n"
-		   "\tcase $verb in");
+	(void)fputs("\t)\n"
+		    "\tif (( CURRENT == 2 )); then\n"
+		    "\t\t_describe verb verbs\n"
+		    "\t\treturn\n"
+		    "\tfi\n"
+		    "\tlocal verb=$words[2]\n"
+		    "\tshift words\n"
+		    "\t(( CURRENT-- ))\n"
+		    "\tcase $verb in\n",
+	    out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
-		(void)printf("\t%s)\n\t\t_arguments", cmds[i]->name);
-		each_opt(cmds[i], print_zsh);
+		(void)fprintf(out, "\t%s)\n\t\t_arguments", cmds[i]->name);
+		each_opt(out, cmds[i], print_zsh);
 		if (strcmp(cmds[i]->args, "[ID]") == 0)
-			(void)printf(
-			    " \\\n\t\t\t'1:id:($(devmesh -q list 2>/dev/null | cut -f1))'");
-		(void)puts("\n\t\t;;");
+			(void)fprintf(
+			    out, " \\\n\t\t\t'1:id:($(devmesh -q list 2>/dev/null | cut -f1))'");
+		(void)fputs("\n\t\t;;\n", out);
 	}
-	(void)puts("\tesac\n}\ncompdef _devmesh devmesh");
+	(void)fputs("\tesac\n}\ncompdef _devmesh devmesh\n", out);
+}
+
+/* Text inside single quotes of fish, where only the quote and the backslash are special. */
+static void
+print_fish_text(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		(void)fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
 }
 
 static void
-print_fish(const struct cmd *cmd, const struct cmd_opt *opt)
+print_fish(FILE *out, const struct cmd *cmd, const struct cmd_opt *opt)
 {
-	(void)printf("complete -c devmesh -n '__fish_seen_subcommand_from %s' -l %s%s -d '",
+	(void)fprintf(out, "complete -c devmesh -n '__fish_seen_subcommand_from %s' -l %s%s -d '",
 	    cmd->name, opt->name, opt->value != NULL && !opt->optional ? " -r" : "");
-	for (const char *p = opt->help; *p != '\0'; p++) {
-		if (*p == '\'' || *p == '\\')
-			(void)putchar('\\');
-		(void)putchar(*p);
-	}
-	(void)puts("'");
+	print_fish_text(out, opt->help);
+	(void)fputs("'\n", out);
 }
 
 static void
-complete_fish(void)
+complete_fish(FILE *out)
 {
-	(void)puts("# fish completion for devmesh\ncomplete -c devmesh -f");
+	(void)fputs("# fish completion for devmesh\ncomplete -c devmesh -f\n", out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
-		(void)printf("complete -c devmesh -n __fish_use_subcommand -a %s -d '%s'\n",
-		    cmds[i]->name, cmds[i]->summary);
-		each_opt(cmds[i], print_fish);
+		(void)fprintf(
+		    out, "complete -c devmesh -n __fish_use_subcommand -a %s -d '", cmds[i]->name);
+		print_fish_text(out, cmds[i]->summary);
+		(void)fputs("'\n", out);
+		each_opt(out, cmds[i], print_fish);
 		if (strcmp(cmds[i]->args, "[ID]") == 0)
-			(void)printf("complete -c devmesh -n '__fish_seen_subcommand_from %s' "
-				     "-a '(devmesh -q list 2>/dev/null | cut -f1)'\n",
+			(void)fprintf(out,
+			    "complete -c devmesh -n '__fish_seen_subcommand_from %s' "
+			    "-a '(devmesh -q list 2>/dev/null | cut -f1)'\n",
 			    cmds[i]->name);
 	}
+}
+
+/* The script as text; the caller frees it. */
+static char *
+script_of(void (*complete)(FILE *))
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	complete(out);
+	return fclose(out) == 0 ? text : NULL;
 }
 
 static bool
@@ -210,15 +235,26 @@ run_completion(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	static const struct {
 		const char *shell;
-		void (*print)(void);
+		void (*complete)(FILE *);
 	} shells[] = {{"bash", complete_bash}, {"zsh", complete_zsh}, {"fish", complete_fish}};
 	const char *shell = cmd_arg(ctx, 0);
 
 	for (size_t i = 0; shell != NULL && i < 3; i++) {
-		if (strcmp(shell, shells[i].shell) == 0) {
-			shells[i].print();
+		DM_AUTO_FREE char *script = NULL;
+		cJSON *o;
+
+		if (strcmp(shell, shells[i].shell) != 0)
+			continue;
+		if (!ctx->line->json) {
+			shells[i].complete(stdout);
 			return true;
 		}
+		script = script_of(shells[i].complete);
+		o = out_object();
+		(void)cJSON_AddStringToObject(o, "shell", shell);
+		out_add_text(o, "script", script);
+		out_json(o);
+		return true;
 	}
 	if (shell == NULL)
 		(void)dm_fail(err, DM_USAGE, "completion for which shell?");

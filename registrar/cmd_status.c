@@ -17,7 +17,7 @@ enum {
 };
 
 static char *
-render_json(const struct session *s, const struct survey *survey)
+render_json(const struct session *s, const struct survey *survey, int64_t now)
 {
 	cJSON *o = out_object(), *caddy = cJSON_AddObjectToObject(o, "caddy"), *list;
 	bool ok = survey->caddy.code == DM_OK;
@@ -36,8 +36,7 @@ render_json(const struct session *s, const struct survey *survey)
 		(void)cJSON_AddStringToObject(service, "state", service_state_name(row->state));
 		(void)cJSON_AddItemToObject(service, "pid",
 		    row->pid != 0 ? cJSON_CreateNumber((double)row->pid) : cJSON_CreateNull());
-		(void)cJSON_AddNumberToObject(
-		    service, "age", (double)(dm_wall_seconds() - row->claim->created));
+		(void)cJSON_AddNumberToObject(service, "age", (double)(now - row->claim->created));
 		(void)cJSON_AddItemToArray(list, service);
 	}
 	text = cJSON_PrintUnformatted(o);
@@ -68,7 +67,7 @@ print_table(const struct survey *survey)
 	table_release(&table);
 }
 
-/* One look, printed; with `last` (JSON that was printed before) only if something changed. */
+/* One look, printed; *last is what was shown before, and replaced. JSON only if it changed. */
 static bool
 show(struct cmd_ctx *ctx, char **last, struct dm_err *err)
 {
@@ -78,10 +77,14 @@ show(struct cmd_ctx *ctx, char **last, struct dm_err *err)
 
 	if (!survey_take(s, &survey, err))
 		return false;
-	json = render_json(s, &survey);
+	/* ages change by themselves: they do not count as a change */
+	json = render_json(s, &survey, 0);
 	if (ctx->line->json) {
-		if (*last == NULL || strcmp(*last, json) != 0)
-			(void)puts(json);
+		if (*last == NULL || strcmp(*last, json) != 0) {
+			DM_AUTO_FREE char *text = render_json(s, &survey, dm_wall_seconds());
+
+			(void)puts(text);
+		}
 	} else {
 		if (isatty(STDOUT_FILENO) && *last != NULL)
 			(void)fputs("\033[H\033[J", stdout);
@@ -162,12 +165,13 @@ const struct cmd cmd_status = {
     .name = "status",
     .args = "",
     .summary = "show all services: state, branch, pid, age, URL, worktree",
-    .help = "starting  claimed, nothing has listened yet\n"
+    .help = "starting  claimed, and no socket is there (yet)\n"
 	    "up        something listens, and Caddy leads the URL there\n"
 	    "degraded  something listens, but Caddy is down or has lost the route\n"
 	    "stale     a socket file that nobody listens on\n"
 	    "down      nobody listens on the TCP port\n"
-	    "orphan    the worktree is gone",
+	    "orphan    the worktree is gone\n"
+	    "foreign   the socket there belongs to another user",
     .opts = status_opts,
     .run = run_status,
 };

@@ -154,11 +154,11 @@ run_env(struct cmd_ctx *ctx, struct dm_err *err)
 		cJSON *o = out_object(), *env = cJSON_AddObjectToObject(o, "env");
 
 		for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++) {
-			if (vars[i].value == NULL)
-				continue;
-			(void)cJSON_AddStringToObject(env, vars[i].name, vars[i].value);
+			out_add_text(env, vars[i].name, vars[i].value);
+			/* empty rather than left out: the shell may hold an earlier value */
 			if (!ctx->line->json)
-				print_export(vars[i].name, vars[i].value);
+				print_export(
+				    vars[i].name, vars[i].value == NULL ? "" : vars[i].value);
 		}
 		if (ctx->line->json)
 			out_json(o);

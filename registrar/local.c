@@ -22,6 +22,7 @@ enum {
 	LOCK_MS = 30000,
 	START_MS = 20000, /* the first start makes keys; a loaded machine is slow at it */
 	STOP_MS = 5000,	  /* for each of: admin API, SIGTERM, SIGKILL */
+	ADAPT_MS = 5000,
 	POLL_MS = 10,
 	LOG_TAIL = 8192,
 };
@@ -89,6 +90,24 @@ choose_port(uint32_t configured, uint16_t usual, uint16_t high, const char *key,
 	return error == 0 || fail_port(high, error, key, err);
 }
 
+/* Whether this Caddy keeps streams open over reloads when told to (2.7): ask it, apply nothing. */
+static bool
+knows_close_delay(struct session *s)
+{
+	DM_AUTO_FREE char *probe = dm_asprintf("%s/probe.Caddyfile", s->state_dir);
+	const char *argv[] = {
+	    s->conf->caddy, "adapt", "--adapter", "caddyfile", "--config", probe, NULL};
+	DM_AUTO_STR struct dm_str out, errout;
+	struct dm_err ignored;
+	int status = 1;
+
+	dm_str_init(&out, 65536);
+	dm_str_init(&errout, 65536);
+	return dm_write_file(
+		   probe, mesh_probe_caddyfile, strlen(mesh_probe_caddyfile), 0600, &ignored) &&
+	       dm_run(argv, NULL, ADAPT_MS, &out, &errout, &status, &ignored) && status == 0;
+}
+
 static bool
 write_config(struct session *s, const struct local_mesh *mesh, const char *path, struct dm_err *err)
 {
@@ -100,7 +119,8 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	    .data_dir = data,
 	    .https_port = mesh->https_port,
 	    .http_port = mesh->http_port,
-	    .ipv6 = dm_has_ipv6_loopback()};
+	    .ipv6 = dm_has_ipv6_loopback(),
+	    .stream_close_delay = knows_close_delay(s)};
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 
 	return dm_write_file(path, text, strlen(text), 0600, err);

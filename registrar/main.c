@@ -29,6 +29,20 @@ report(const struct dm_err *err, bool json)
 	return (int)err->code;
 }
 
+static void
+print_version(bool json)
+{
+	cJSON *o;
+
+	if (!json) {
+		(void)puts("devmesh " DEVMESH_VERSION);
+		return;
+	}
+	o = out_object();
+	(void)cJSON_AddStringToObject(o, "version", DEVMESH_VERSION);
+	out_json(o);
+}
+
 /* Whether --json is among the arguments: also a command line that cannot be parsed answers so. */
 static bool
 wants_json(int argc, char **argv)
@@ -72,7 +86,7 @@ main(int argc, char **argv)
 		return report(&err, wants_json(argc, argv));
 	dm_log_level(line.verbose ? DM_LOG_DEBUG : line.quiet ? DM_LOG_QUIET : DM_LOG_NOTE);
 	if (line.version) {
-		(void)puts("devmesh " DEVMESH_VERSION);
+		print_version(line.json);
 	} else if (line.help) {
 		cmd_print_help(line.cmd);
 	} else if (line.cmd == NULL) {

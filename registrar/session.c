@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/paths.h"
 #include "base/sock.h"
 #include "base/str.h"
@@ -117,20 +116,13 @@ session_domain(const struct session *s, char out[HOST_MAX + 1])
 		out[0] = '\0'; /* domains are shorter: domain_parse() */
 }
 
-/* A variable that is meant for this worktree; NULL if unset, empty or inherited from another. */
+/* An environment variable; NULL if unset or empty. */
 static const char *
-own_env(const char *name, const struct repo *repo)
+env_value(const char *name)
 {
-	const char *value = getenv(name), *where = getenv("DEVMESH_WORKTREE");
+	const char *value = getenv(name);
 
-	if (value == NULL || value[0] == '\0')
-		return NULL;
-	if (where != NULL && strcmp(where, repo->worktree) != 0) {
-		dm_note(
-		    "%s=%s is ignored: it was exported for the worktree %s", name, value, where);
-		return NULL;
-	}
-	return value;
+	return value == NULL || value[0] == '\0' ? NULL : value;
 }
 
 bool
@@ -144,10 +136,9 @@ session_name(struct session *s, const struct name_flags *flags, struct repo **ou
 
 	if (repo == NULL)
 		return false;
-	if (in.id == NULL && in.app_flag == NULL)
-		in.id = own_env("DEVMESH_ID", repo);
-	if (in.app_flag == NULL)
-		in.app_env = own_env("DEVMESH_APP", repo);
+	in.app_env = env_value("DEVMESH_APP");
+	if (in.id == NULL && in.app_flag == NULL && env_value("DEVMESH_WORKTREE") == NULL)
+		in.id = env_value("DEVMESH_ID");
 	in.id_file = repo->id_line;
 	in.main_dir = repo->main_dir;
 	in.branch = repo->branch;
@@ -178,7 +169,7 @@ fail_unknown_id(struct session *s, const char *id, struct dm_err *err)
 	dm_str_init(&list, 300);
 	if (registry_scan(s->registry, &claims, &ignored)) {
 		for (size_t i = 0; i < claims.count; i++) {
-			if (claims.list[i]->uid == geteuid())
+			if (claims.list[i]->uid == geteuid() && !claims.list[i]->is_alias)
 				(void)dm_str_addf(
 				    &list, "%s%s", list.len > 0 ? ", " : "", claims.list[i]->id.s);
 		}

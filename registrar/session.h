@@ -61,8 +61,8 @@ struct name_flags {
 /*
  * The worktree and its name: the one way by which every verb gets them. The caller owns *repo.
  *
- * DEVMESH_ID and DEVMESH_APP count as the user's wish, unless DEVMESH_WORKTREE says that they
- * were exported (by devmesh env) for another worktree.
+ * DEVMESH_APP counts as the user's wish, and so does DEVMESH_ID, unless DEVMESH_WORKTREE is set:
+ * then it comes from devmesh env, and says what was, not what is wanted.
  */
 bool session_name(struct session *s, const struct name_flags *flags, struct repo **repo,
     struct name *name, struct dm_err *err) DM_MUST;

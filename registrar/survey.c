@@ -46,6 +46,7 @@ look(const struct session *s, const struct claim *claim, struct survey_row *row)
 		dm_sock_probe(claim->socket, &info);
 		e->socket_exists = info.state != DM_SOCK_ABSENT;
 		e->listening = info.state == DM_SOCK_LISTENING;
+		e->foreign = e->socket_exists && info.owner != claim->uid && info.owner != 0;
 		row->pid = e->listening ? info.pid : 0;
 	}
 	e->route_ok = s->view != NULL && route_leads_there(s, claim);

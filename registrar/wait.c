@@ -73,7 +73,7 @@ wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *e
 {
 	int64_t deadline = dm_now_ms() + timeout_ms, pause = FIRST_PAUSE_MS, left;
 	dm_auto(http) http = NULL;
-	DM_AUTO_FREE char *dial = NULL;
+	DM_AUTO_FREE char *where = NULL;
 	bool listening;
 
 	if (claim->url == NULL)
@@ -101,8 +101,9 @@ wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *e
 		err->code = DM_TIMEOUT;
 		return dm_hint(err, "devmesh status; is it this Caddy that serves the domain?");
 	}
-	dial = claim_dial(claim);
+	where = claim->socket != NULL ? dm_strdup(claim->socket)
+				      : dm_asprintf("port %u", (unsigned)claim->port);
 	(void)dm_fail(err, DM_TIMEOUT, "waiting for %s: after %lld s nothing listens on %s",
-	    claim->url, (long long)timeout_ms / 1000, dial);
+	    claim->url, (long long)timeout_ms / 1000, where);
 	return dm_hint(err, "start the server in %s", claim->worktree);
 }

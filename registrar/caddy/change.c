@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "caddy/etag.h"
+#include "caddy/mesh.h"
 
 enum {
 	FIRST_PAUSE_MS = 4,
@@ -238,14 +239,12 @@ look(const cJSON *routes, const struct route_spec *spec)
 static bool
 knows_close_delay(struct attempt *a, bool etag_in_trailer)
 {
-	static const char caddyfile[] = ":0 {\n\treverse_proxy localhost:1 {\n"
-					"\t\tstream_close_delay 1h\n\t}\n}\n";
 	struct dm_err ignored;
 
 	if (!etag_in_trailer)
 		return true;
-	return caddy_admin_send(a->admin, "POST", "/adapt", "text/caddyfile", caddyfile, NULL,
-		   &a->reply, &ignored) == HTTP_ANSWERED &&
+	return caddy_admin_send(a->admin, "POST", "/adapt", "text/caddyfile", mesh_probe_caddyfile,
+		   NULL, &a->reply, &ignored) == HTTP_ANSWERED &&
 	       a->reply.status == 200;
 }
 

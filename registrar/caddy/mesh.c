@@ -32,8 +32,8 @@ static const char claimed_html[] =
     PAGE("<p>Its worktree is registered, but nothing listens on <code>%s/" LABEL ".sock</code>. "
 	 "Go into the worktree (<code>devmesh status</code> says where it is) and start its "
 	 "server there:</p><pre>eval \"$(devmesh env)\"   # sets DEVMESH_SOCKET\n"
-	 "node server.js             # or whatever listens on that socket\n\n"
-	 "devmesh up --port 3000     # if it can only listen on a port</pre>");
+	 "node server.js           # or whatever listens on that socket\n\n"
+	 "devmesh up --port 3000   # if it can only listen on a port</pre>");
 static const char unclaimed_html[] =
     PAGE("<p>No worktree has claimed this name. In the one that it belongs to:</p>"
 	 "<pre>devmesh up</pre>");
@@ -43,6 +43,9 @@ static const char claimed_text[] =
 static const char unclaimed_text[] =
     "devmesh: " LABEL " is not running: no worktree has claimed this name\n"
     "in the worktree that it belongs to: devmesh up\n";
+
+const char mesh_probe_caddyfile[] = ":0 {\n\treverse_proxy localhost:1 {\n"
+				    "\t\tstream_close_delay 1h\n\t}\n}\n";
 
 static cJSON *
 array_of(cJSON *item)
@@ -174,7 +177,7 @@ not_running(const char *dir)
 }
 
 static cJSON *
-proxy(const char *dir)
+proxy(const char *dir, bool stream_close_delay)
 {
 	DM_AUTO_FREE char *dial = dm_asprintf("unix/%s/" LABEL ".sock", dir);
 	cJSON *o = handler("reverse_proxy");
@@ -193,6 +196,8 @@ proxy(const char *dir)
 	part = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "headers"), "response");
 	part = cJSON_AddObjectToObject(part, "set");
 	(void)cJSON_AddItemToObject(part, ROUTE_ID_HEADER, array_of_text(LABEL));
+	if (stream_close_delay)
+		(void)cJSON_AddStringToObject(o, "stream_close_delay", "24h");
 	return o;
 }
 
@@ -217,14 +222,15 @@ gate(const char *domain)
 }
 
 struct cJSON *
-mesh_route(const char *domain, const char *dir)
+mesh_route(const char *domain, const char *dir, bool stream_close_delay)
 {
 	/*
 	 * Matchers of one set run in no fixed order, and the file needs the gate's capture, so
 	 * nest. Only with a socket is there a dial: what is certain to fail loses no POST body.
 	 */
 	cJSON *by_socket =
-	    subroute(route(file_exists(dir, ".sock"), proxy(dir)), route(NULL, not_running(dir)));
+	    subroute(route(file_exists(dir, ".sock"), proxy(dir, stream_close_delay)),
+		route(NULL, not_running(dir)));
 	cJSON *body = subroute(route(gate(domain), by_socket),
 	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
 			    "devmesh: this is not the name of a service\n")));
@@ -274,7 +280,8 @@ https_server(const struct mesh_settings *settings)
 	(void)cJSON_AddBoolToObject(o, "disable_redirects", true);
 	(void)cJSON_AddBoolToObject(o, "disable_certificates", true);
 	list = cJSON_AddArrayToObject(server, "routes");
-	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir));
+	(void)cJSON_AddItemToArray(list,
+	    mesh_route(settings->domain, settings->sockets_dir, settings->stream_close_delay));
 	(void)cJSON_AddItemToArray(list, not_found());
 	return server;
 }

@@ -18,10 +18,16 @@ struct cJSON;
 #define MESH_STATE_HEADER "X-Devmesh-State"
 
 /*
- * The route for "*.<domain>" and the sockets in `dir`. A name without a socket gets a page that
- * says so (503); a label that is no service name gets 404. The caller owns it.
+ * A Caddyfile that only a Caddy with stream_close_delay can adapt; adapting applies nothing.
  */
-struct cJSON *mesh_route(const char *domain, const char *dir);
+extern const char mesh_probe_caddyfile[];
+
+/*
+ * The route for "*.<domain>" and the sockets in `dir`. A name without a socket gets a page that
+ * says so (503); a label that is no service name gets 404. `stream_close_delay` as in
+ * route_build(). The caller owns it.
+ */
+struct cJSON *mesh_route(const char *domain, const char *dir, bool stream_close_delay);
 
 /* Everything is borrowed. */
 struct mesh_settings {
@@ -30,7 +36,8 @@ struct mesh_settings {
 	const char *admin_socket; /* path */
 	const char *data_dir;	  /* certificates */
 	uint16_t https_port, http_port;
-	bool ipv6; /* listen on [::1] as well */
+	bool ipv6;		 /* listen on [::1] as well */
+	bool stream_close_delay; /* this Caddy knows it (2.7) */
 };
 
 /*

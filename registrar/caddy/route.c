@@ -142,8 +142,8 @@ route_is_shared(const struct cJSON *route)
 	return dial != NULL && strchr(dial, '{') != NULL;
 }
 
-static bool
-names_host(const cJSON *hosts, const char *host)
+bool
+route_hosts_match(const struct cJSON *hosts, const char *host)
 {
 	const cJSON *pattern;
 
@@ -160,7 +160,7 @@ route_names_host(const struct cJSON *route, const char *host)
 	const cJSON *set;
 
 	cJSON_ArrayForEach (set, get(route, "match")) {
-		if (names_host(get(set, "host"), host))
+		if (route_hosts_match(get(set, "host"), host))
 			return true;
 	}
 	return false;
@@ -173,7 +173,7 @@ set_admits_all(const cJSON *set, const char *host)
 	const cJSON *matcher;
 
 	cJSON_ArrayForEach (matcher, set) {
-		if (strcmp(matcher->string, "host") != 0 || !names_host(matcher, host))
+		if (strcmp(matcher->string, "host") != 0 || !route_hosts_match(matcher, host))
 			return false;
 	}
 	return true;

@@ -47,6 +47,9 @@ bool route_is_shared(const struct cJSON *route);
  */
 bool route_catches(const struct cJSON *route, const char *host);
 
+/* Whether a list of host patterns covers `host`; anything but texts in it is passed over. */
+bool route_hosts_match(const struct cJSON *patterns, const char *host);
+
 /* Whether a host matcher of the route names or covers `host`, whatever else it matches on. */
 bool route_names_host(const struct cJSON *route, const char *host);
 

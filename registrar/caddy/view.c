@@ -240,19 +240,6 @@ caddy_view_server(const struct caddy_view *view, const char *wanted, const char 
 	return dm_hint(err, "add one to it, or start a private mesh: devmesh start");
 }
 
-static bool
-names_cover(const cJSON *patterns, const char *host)
-{
-	const cJSON *t;
-
-	cJSON_ArrayForEach(t, patterns)
-	{
-		if (cJSON_IsString(t) && host_matches(t->valuestring, host))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Whether certificates for the host are provided for by name; *by_default if only a policy for
  * all names does.
@@ -263,14 +250,13 @@ certificates_cover(const struct caddy_view *view, const char *host, bool *by_def
 	const cJSON *tls = get(view->apps, "tls"), *policy;
 
 	*by_default = false;
-	if (names_cover(get(get(tls, "certificates"), "automate"), host))
+	if (route_hosts_match(get(get(tls, "certificates"), "automate"), host))
 		return true;
-	cJSON_ArrayForEach(policy, get(get(tls, "automation"), "policies"))
-	{
+	cJSON_ArrayForEach (policy, get(get(tls, "automation"), "policies")) {
 		const cJSON *subjects = get(policy, "subjects");
 
 		*by_default |= cJSON_GetArraySize(subjects) == 0;
-		if (names_cover(subjects, host))
+		if (route_hosts_match(subjects, host))
 			return true;
 	}
 	return false;

@@ -6,6 +6,8 @@ service_state_of(const struct service_evidence *e)
 {
 	if (!e->worktree_exists)
 		return SERVICE_ORPHAN;
+	if (e->foreign)
+		return SERVICE_FOREIGN;
 	if (e->listening)
 		return e->route_ok ? SERVICE_UP : SERVICE_DEGRADED;
 	if (e->is_tcp)
@@ -29,6 +31,8 @@ service_state_name(enum service_state state)
 		return "down";
 	case SERVICE_ORPHAN:
 		return "orphan";
+	case SERVICE_FOREIGN:
+		return "foreign";
 	}
 	return "unknown";
 }

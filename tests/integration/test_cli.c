@@ -183,6 +183,24 @@ TEST(completion_knows_every_verb)
 	}
 }
 
+/* An apostrophe in a help text must not end a quoted string of the script. */
+TEST(completion_quotes_are_balanced_in_fish)
+{
+	struct result r = DM(w, NULL, "completion", "fish");
+	bool quoted = false;
+
+	assert_exit(w, r, 0);
+	for (const char *p = r.out; *p != '\0'; p++) {
+		if (quoted && *p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == '\'')
+			quoted = !quoted;
+		else if (*p == '\n' && quoted)
+			fail_msg("a quote is open at the end of a line: %.40s", p);
+	}
+	assert_false(quoted);
+}
+
 TEST(completion_works_in_bash)
 {
 	char *script = fmt(w, "%s/devmesh.bash", w->dir);
@@ -311,6 +329,7 @@ main(void)
 	    WORLD_TEST(json_errors),
 	    WORLD_TEST(json_on_every_verb_that_answers),
 	    WORLD_TEST(completion_knows_every_verb),
+	    WORLD_TEST(completion_quotes_are_balanced_in_fish),
 	    WORLD_TEST(completion_works_in_bash),
 	    WORLD_TEST(config_tells_values_and_where_they_come_from),
 	    WORLD_TEST(config_errors_name_file_and_line),
