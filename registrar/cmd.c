@@ -202,8 +202,13 @@ parse_options(
 	while ((code = getopt_long(argc, argv, t.shorts, t.longs, NULL)) != -1) {
 		int i = code >= 256 ? code - 256 : index_of_letter(cmd, code);
 
-		if (code == '?' || code == ':')
-			return fail_option(cmd, &t, code, argv[optind - 1], err);
+		if (code == '?' || code == ':') {
+			const char letter[] = {'-', (char)optopt, '\0'};
+
+			/* getopt leaves a letter in optopt; a word is the one just passed */
+			return fail_option(cmd, &t, code,
+			    optopt > 0 && optopt < 256 ? letter : argv[optind - 1], err);
+		}
 		if (i < (int)globals)
 			set_global(line, i, optarg);
 		else

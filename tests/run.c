@@ -267,6 +267,9 @@ add(struct suite *all, int nr, char *words, const char *logdir)
 	if (n == 0)
 		die("empty argument", "no program to run");
 	s->name = strrchr(s->argv[0], '/') == NULL ? s->argv[0] : strrchr(s->argv[0], '/') + 1;
+	/* of a make it is the target that tells one from another */
+	if (strcmp(s->name, "make") == 0)
+		s->name = s->argv[n - 1];
 	n = (size_t)snprintf(s->log, sizeof(s->log), "%s/%02d-%s.log", logdir, nr + 1, s->name);
 	if (n >= sizeof(s->log))
 		die(s->name, "name too long");

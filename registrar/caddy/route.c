@@ -173,7 +173,8 @@ set_admits_all(const cJSON *set, const char *host)
 	const cJSON *matcher;
 
 	cJSON_ArrayForEach (matcher, set) {
-		if (strcmp(matcher->string, "host") != 0 || !route_hosts_match(matcher, host))
+		if (matcher->string == NULL || strcmp(matcher->string, "host") != 0 ||
+		    !route_hosts_match(matcher, host))
 			return false;
 	}
 	return true;

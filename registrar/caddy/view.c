@@ -198,7 +198,7 @@ fill_server(const struct caddy_view *view, const cJSON *server, struct caddy_ser
 {
 	const cJSON *routes = get(server, "routes");
 
-	out->name = server->string;
+	out->name = server->string == NULL ? "" : server->string;
 	out->routes = cJSON_IsArray(routes) ? routes : NULL;
 	out->front = server_front(view, server);
 	return out->front.port != 0 && addressable(out->name);
@@ -215,9 +215,8 @@ caddy_view_server(const struct caddy_view *view, const char *wanted, const char 
 	cJSON_ArrayForEach (server, servers) {
 		int rank;
 
-		if (wanted != NULL && strcmp(server->string, wanted) != 0)
-			continue;
-		if (!fill_server(view, server, &candidate))
+		if (!fill_server(view, server, &candidate) ||
+		    (wanted != NULL && strcmp(candidate.name, wanted) != 0))
 			continue;
 		rank = 2 * front_rank(&candidate.front) +
 		       (strcmp(candidate.name, "srv0") == 0 ? 1 : 0);

@@ -307,7 +307,8 @@ conf_parse_text(
 	    .err = err};
 	int line = ini_parse_stream(next_line, &feed, on_pair, &feed);
 
-	if (feed.failed)
+	/* inih goes on after a line that it cannot read: the first error is the one to report */
+	if (feed.failed && (line <= 0 || (unsigned)line >= feed.line))
 		return false;
 	if (line != 0) {
 		(void)dm_fail(err, DM_USAGE, "%s:%d: the line cannot be understood", origin,

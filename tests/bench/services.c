@@ -230,7 +230,8 @@ char *
 world_mesh_route(const struct world *w)
 {
 	cJSON *all, *server = mesh_server(w, &all);
-	char *route = server != NULL ? cJSON_PrintUnformatted(find_id(server, "devmesh.mesh")) : NULL;
+	char *route =
+	    server != NULL ? cJSON_PrintUnformatted(find_id(server, "devmesh.mesh")) : NULL;
 
 	cJSON_Delete(all);
 	return route;
