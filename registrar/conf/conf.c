@@ -213,7 +213,7 @@ next_line(char *buf, int size, void *stream)
 {
 	struct feed *feed = stream;
 	const char *nl;
-	size_t n;
+	size_t n, indent = 0;
 
 	if (feed->failed || feed->at >= feed->end)
 		return NULL;
@@ -226,8 +226,11 @@ next_line(char *buf, int size, void *stream)
 		    n >= (size_t)size ? "the line is too long" : "the line holds a NUL byte");
 		return NULL;
 	}
-	memcpy(buf, feed->at, n);
-	buf[n] = '\0';
+	/* without its indentation: inih would take an indented line for a continuation */
+	while (indent < n && (feed->at[indent] == ' ' || feed->at[indent] == '\t'))
+		indent++;
+	memcpy(buf, feed->at + indent, n - indent);
+	buf[n - indent] = '\0';
 	feed->at += n;
 	return buf;
 }
