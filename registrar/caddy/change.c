@@ -27,6 +27,12 @@ struct attempt {
 	int64_t pause;
 	unsigned jitter;
 	struct http_reply reply;
+	/* Does Caddy know stream_close_delay? What a route of ours that was met shows. */
+	enum {
+		DELAY_UNKNOWN,
+		DELAY_NO,
+		DELAY_YES
+	} delay;
 };
 
 static void
@@ -38,6 +44,7 @@ attempt_begin(struct attempt *a, struct caddy_admin *admin)
 	a->deadline = dm_now_ms() + (total > MIN_TOTAL_MS ? total : MIN_TOTAL_MS);
 	a->pause = FIRST_PAUSE_MS;
 	a->jitter = (unsigned)getpid();
+	a->delay = DELAY_UNKNOWN;
 	http_reply_init(&a->reply);
 }
 
@@ -140,6 +147,16 @@ write_if(struct attempt *a, const char *method, const char *path, const char *bo
 	return caddy_admin_refused(&a->reply, what, err);
 }
 
+/* An earlier devmesh has asked this Caddy already: the route that it made is the answer. */
+static void
+learn_close_delay(struct attempt *a, const cJSON *route)
+{
+	const char *id = route_id(route);
+
+	if (a->delay == DELAY_UNKNOWN && id != NULL && route_is_ours(route, id))
+		a->delay = route_has_close_delay(route) ? DELAY_YES : DELAY_NO;
+}
+
 /* Deletes one object with this @id. *gone when there is none (any more). */
 static bool
 remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, struct dm_err *err)
@@ -166,6 +183,7 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 	/* the same race makes even the GET return another object */
 	found = route_id(object);
 	done = found != NULL && strcmp(found, id) == 0;
+	learn_close_delay(a, object);
 	cJSON_Delete(object);
 	if (!done)
 		return back_off(a, "Caddy answered with another route", err);
@@ -234,15 +252,20 @@ look(const cJSON *routes, const struct route_spec *spec)
 
 /*
  * Whether the running Caddy knows stream_close_delay: certain if the ETag is a header (2.8); else
- * a tiny Caddyfile is given to /adapt, which applies nothing.
+ * what routes of ours show; else a tiny Caddyfile is given to /adapt, which applies nothing.
  */
 static bool
-knows_close_delay(struct attempt *a, bool etag_in_trailer)
+knows_close_delay(struct attempt *a, const cJSON *routes, bool etag_in_trailer)
 {
 	struct dm_err ignored;
+	const cJSON *route;
 
 	if (!etag_in_trailer)
 		return true;
+	cJSON_ArrayForEach (route, routes)
+		learn_close_delay(a, route);
+	if (a->delay != DELAY_UNKNOWN)
+		return a->delay == DELAY_YES;
 	return caddy_admin_send(a->admin, "POST", "/adapt", "text/caddyfile", mesh_probe_caddyfile,
 		   NULL, &a->reply, &ignored) == HTTP_ANSWERED &&
 	       a->reply.status == 200;
@@ -253,7 +276,7 @@ static bool
 insert(struct attempt *a, const char *list, const cJSON *routes, const char *etag, bool in_trailer,
     const struct route_spec *spec, int at, bool *done, struct dm_err *err)
 {
-	cJSON *route = route_build(spec, knows_close_delay(a, in_trailer));
+	cJSON *route = route_build(spec, knows_close_delay(a, routes, in_trailer));
 	DM_AUTO_FREE char *path = dm_strdup(list);
 	const char *method = "POST";
 	char *text;

@@ -31,9 +31,11 @@ enum {
 
 struct http {
 	void *library;
+	CURL *easy; /* one for all requests: making it anew costs as much as a request */
 	CURLcode (*global_init)(long flags);
 	CURL *(*easy_init)(void);
 	void (*easy_cleanup)(CURL *);
+	void (*easy_reset)(CURL *);
 	CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
 	CURLcode (*easy_perform)(CURL *);
 	CURLcode (*easy_getinfo)(CURL *, CURLINFO, ...);
@@ -61,6 +63,7 @@ http_new(struct dm_err *err)
 	if (http->library == NULL || !symbol(http, "curl_global_init", &http->global_init) ||
 	    !symbol(http, "curl_easy_init", &http->easy_init) ||
 	    !symbol(http, "curl_easy_cleanup", &http->easy_cleanup) ||
+	    !symbol(http, "curl_easy_reset", &http->easy_reset) ||
 	    !symbol(http, "curl_easy_setopt", &http->easy_setopt) ||
 	    !symbol(http, "curl_easy_perform", &http->easy_perform) ||
 	    !symbol(http, "curl_easy_getinfo", &http->easy_getinfo) ||
@@ -71,7 +74,8 @@ http_new(struct dm_err *err)
 		(void)dm_hint(err, "install libcurl (Debian: libcurl4, Homebrew: curl)");
 		return NULL;
 	}
-	if (http->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (http->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+	    (http->easy = http->easy_init()) == NULL) {
 		(void)dm_fail(err, DM_FAILED, "starting libcurl failed");
 		return NULL;
 	}
@@ -81,6 +85,10 @@ http_new(struct dm_err *err)
 void
 http_free(struct http *http)
 {
+	if (http == NULL)
+		return;
+	if (http->easy != NULL)
+		http->easy_cleanup(http->easy);
 	/* the library stays loaded: unloading OpenSSL below it is not safe */
 	free(http);
 }
@@ -199,16 +207,13 @@ enum http_outcome
 http_perform(struct http *http, const struct http_request *request, struct http_reply *reply,
     struct dm_err *err)
 {
-	CURL *easy = http->easy_init();
+	CURL *easy = http->easy;
 	struct curl_slist *headers = NULL, *connect_to = NULL;
 	DM_AUTO_FREE char *rule = NULL;
 	long status = 0;
 	CURLcode code;
 
-	if (easy == NULL) {
-		(void)dm_fail(err, DM_FAILED, "starting a request: libcurl is out of memory");
-		return HTTP_NOT_SENT;
-	}
+	http->easy_reset(easy);
 	reset_reply(reply, request->max_body);
 	for (size_t i = 0; i < 5 && request->headers[i] != NULL; i++)
 		headers = http->slist_append(headers, request->headers[i]);
@@ -223,7 +228,7 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 	reply->status = (int)status;
 	if (reply->trailers_begin == 0)
 		reply->trailers_begin = reply->headers.len;
-	http->easy_cleanup(easy);
+	http->easy_reset(easy); /* it must not keep the lists */
 	http->slist_free_all(headers);
 	http->slist_free_all(connect_to);
 	return judge(http, code, request, reply, err);

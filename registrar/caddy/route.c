@@ -80,10 +80,15 @@ route_build(const struct route_spec *spec, bool stream_close_delay)
 }
 
 bool
+route_has_close_delay(const struct cJSON *route)
+{
+	return get(cJSON_GetArrayItem(get(route, "handle"), 0), "stream_close_delay") != NULL;
+}
+
+bool
 route_equals(const struct cJSON *route, const struct route_spec *spec)
 {
-	bool delay = get(cJSON_GetArrayItem(get(route, "handle"), 0), "stream_close_delay") != NULL;
-	cJSON *wanted = route_build(spec, delay);
+	cJSON *wanted = route_build(spec, route_has_close_delay(route));
 	bool equal = cJSON_Compare(route, wanted, true) != 0;
 
 	cJSON_Delete(wanted);

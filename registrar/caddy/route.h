@@ -35,6 +35,9 @@ const char *route_id(const struct cJSON *route);
 /* Whether the route bears our header: it was made by devmesh, for this id. */
 bool route_is_ours(const struct cJSON *route, const char *id);
 
+/* Whether the route, one of ours, was made for a Caddy that knows stream_close_delay. */
+bool route_has_close_delay(const struct cJSON *route);
+
 /* The dial address of the first upstream anywhere in the route; NULL if there is none. Borrowed. */
 const char *route_dial(const struct cJSON *route);
 
