@@ -97,7 +97,8 @@ explain_trust(const char *root, const char *const *argv)
 static bool
 install_trust(const char *const *argv, struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str out, errout;
+	DM_AUTO_STR struct dm_str out = dm_str_make(16384);
+	DM_AUTO_STR struct dm_str errout = dm_str_make(16384);
 	int status;
 
 	if (argv == NULL) {
@@ -105,8 +106,6 @@ install_trust(const char *const *argv, struct dm_err *err)
 		    "installing the CA: this system has no known command for it");
 		return dm_hint(err, "devmesh trust explains the other ways");
 	}
-	dm_str_init(&out, 16384);
-	dm_str_init(&errout, 16384);
 	if (!dm_run(argv, NULL, TRUST_MS, &out, &errout, &status, err))
 		return dm_wrap(err, "installing the CA");
 	if (status == 0)

@@ -97,12 +97,11 @@ knows_close_delay(struct session *s)
 	DM_AUTO_FREE char *probe = dm_asprintf("%s/probe.Caddyfile", s->state_dir);
 	const char *argv[] = {
 	    s->conf->caddy, "adapt", "--adapter", "caddyfile", "--config", probe, NULL};
-	DM_AUTO_STR struct dm_str out, errout;
+	DM_AUTO_STR struct dm_str out = dm_str_make(65536);
+	DM_AUTO_STR struct dm_str errout = dm_str_make(65536);
 	struct dm_err ignored;
 	int status = 1;
 
-	dm_str_init(&out, 65536);
-	dm_str_init(&errout, 65536);
 	return dm_write_file(
 		   probe, mesh_probe_caddyfile, strlen(mesh_probe_caddyfile), 0600, &ignored) &&
 	       dm_run(argv, NULL, ADAPT_MS, &out, &errout, &status, &ignored) && status == 0;
@@ -131,12 +130,11 @@ static void
 last_words(const char *log_path, off_t from, char *out, size_t size)
 {
 	DM_AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-	DM_AUTO_STR struct dm_str text;
+	DM_AUTO_STR struct dm_str text = dm_str_make(LOG_TAIL);
 	struct dm_err ignored;
 	char *line;
 	off_t end;
 
-	dm_str_init(&text, LOG_TAIL);
 	out[0] = '\0';
 	if (fd < 0 || (end = lseek(fd, 0, SEEK_END)) < 0)
 		return;

@@ -163,10 +163,9 @@ static bool
 fail_unknown_id(struct session *s, const char *id, struct dm_err *err)
 {
 	struct registry_claims claims;
-	DM_AUTO_STR struct dm_str list;
+	DM_AUTO_STR struct dm_str list = dm_str_make(300);
 	struct dm_err ignored;
 
-	dm_str_init(&list, 300);
 	if (registry_scan(s->registry, &claims, &ignored)) {
 		for (size_t i = 0; i < claims.count; i++) {
 			if (claims.list[i]->uid == geteuid() && !claims.list[i]->is_alias)

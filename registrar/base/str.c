@@ -19,6 +19,15 @@ dm_str_init(struct dm_str *s, size_t max)
 	s->overflow = false;
 }
 
+struct dm_str
+dm_str_make(size_t max)
+{
+	struct dm_str s;
+
+	dm_str_init(&s, max);
+	return s;
+}
+
 void
 dm_str_release(struct dm_str *s)
 {

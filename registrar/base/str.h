@@ -23,6 +23,7 @@ struct dm_str {
 
 /* `max` is the largest length in bytes, without the final NUL. Release with dm_str_release. */
 void dm_str_init(struct dm_str *s, size_t max);
+struct dm_str dm_str_make(size_t max);
 void dm_str_release(struct dm_str *s);
 /* Appends; false if the maximum would be passed. */
 bool dm_str_add(struct dm_str *s, const void *bytes, size_t n);
@@ -30,6 +31,7 @@ bool dm_str_addf(struct dm_str *s, const char *fmt, ...) DM_PRINTF(2, 3);
 /* Gives the bytes to the caller (free) and leaves s empty but usable. */
 char *dm_str_take(struct dm_str *s);
 
+/* DM_AUTO_STR struct dm_str s = dm_str_make(4096); is released at the end of its scope. */
 #define DM_AUTO_STR __attribute__((cleanup(dm_str_release)))
 
 /* snprintf into a fixed array: false if the text was cut. */

@@ -333,11 +333,10 @@ static bool
 is_in_place(struct attempt *a, const char *list, const struct route_spec *spec, bool *yes,
     struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str body;
+	DM_AUTO_STR struct dm_str body = dm_str_make(CONFIG_MAX);
 	cJSON *routes;
 	int status;
 
-	dm_str_init(&body, CONFIG_MAX);
 	if (!caddy_admin_get(a->admin, list, &status, &body, err))
 		return false;
 	routes = status == 200 ? cJSON_ParseWithLength(body.data, body.len) : NULL;

@@ -334,11 +334,10 @@ http_get(int fd, const char *host, const char *path, int64_t timeout_ms, int *st
 	int64_t deadline = dm_now_ms() + timeout_ms;
 	DM_AUTO_FREE char *request = dm_asprintf("GET %s HTTP/1.0\r\n%s%s%s\r\n", path,
 	    host == NULL ? "" : "Host: ", host == NULL ? "" : host, host == NULL ? "" : "\r\n");
-	DM_AUTO_STR struct dm_str all;
+	DM_AUTO_STR struct dm_str all = dm_str_make(body->max + HEADERS_MAX);
 	const char *end;
 	size_t head;
 
-	dm_str_init(&all, body->max + HEADERS_MAX);
 	if (!send_all(fd, request, strlen(request), deadline, err) ||
 	    !receive_all(fd, &all, deadline, err))
 		return false;

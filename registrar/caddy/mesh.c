@@ -205,11 +205,10 @@ proxy(const char *dir, bool stream_close_delay)
 static cJSON *
 gate(const char *domain)
 {
-	DM_AUTO_STR struct dm_str pattern;
+	DM_AUTO_STR struct dm_str pattern = dm_str_make(1024);
 	cJSON *o = cJSON_CreateObject(), *match = cJSON_AddObjectToObject(o, "vars_regexp");
 	cJSON *rule = cJSON_AddObjectToObject(match, "{http.request.host}");
 
-	dm_str_init(&pattern, 1024);
 	(void)dm_str_addf(&pattern, "^([a-z0-9][a-z0-9-]{0,62})");
 	for (const char *p = domain, *dot; p != NULL; p = dot == NULL ? NULL : dot + 1) {
 		dot = strchr(p, '.');

@@ -45,10 +45,9 @@ caddy_view_parse(const char *json, size_t len, struct dm_err *err)
 struct caddy_view *
 caddy_view_read(struct caddy_admin *admin, struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str body;
+	DM_AUTO_STR struct dm_str body = dm_str_make(CONFIG_MAX);
 	int status;
 
-	dm_str_init(&body, CONFIG_MAX);
 	if (!caddy_admin_get(admin, "/config/apps", &status, &body, err))
 		return NULL;
 	/* without any configuration the parent of "apps" is missing: 400 */

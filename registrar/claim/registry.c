@@ -165,11 +165,10 @@ read_record(
 bool
 registry_find(const struct registry *reg, const char *id, struct claim **out, struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str text;
+	DM_AUTO_STR struct dm_str text = dm_str_make(CLAIM_FILE_MAX + 1);
 	uid_t uid;
 
 	*out = NULL;
-	dm_str_init(&text, CLAIM_FILE_MAX + 1);
 	if (read_record(reg, id, &text, &uid, err)) {
 		*out = claim_decode(text.data, text.len, id, err);
 		if (*out != NULL) {

@@ -85,9 +85,8 @@ parse_bool(const char *text, bool *out, struct dm_err *err)
 static bool
 parse_choice(const struct conf_key *key, const char *text, int *out, struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str list;
+	DM_AUTO_STR struct dm_str list = dm_str_make(256);
 
-	dm_str_init(&list, 256);
 	for (int i = 0; key->choices[i] != NULL; i++) {
 		if (strcmp(text, key->choices[i]) == 0) {
 			*out = i;
@@ -324,9 +323,8 @@ conf_parse_text(
 static bool
 load_file(struct conf *conf, const char *path, bool must_exist, struct dm_err *err)
 {
-	DM_AUTO_STR struct dm_str text;
+	DM_AUTO_STR struct dm_str text = dm_str_make(FILE_MAX);
 
-	dm_str_init(&text, FILE_MAX);
 	if (access(path, F_OK) != 0 && !must_exist)
 		return true;
 	if (!dm_read_file(path, &text, err)) {

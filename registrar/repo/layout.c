@@ -27,10 +27,9 @@ char *
 layout_read_line(const char *dir, const char *name)
 {
 	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, name);
-	DM_AUTO_STR struct dm_str text;
+	DM_AUTO_STR struct dm_str text = dm_str_make(LINE_MAX_BYTES);
 	struct dm_err ignored;
 
-	dm_str_init(&text, LINE_MAX_BYTES);
 	if (!dm_read_file(path, &text, &ignored) || text.len == 0)
 		return NULL;
 	text.data[strcspn(text.data, "\r\n")] = '\0';

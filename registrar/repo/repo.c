@@ -40,13 +40,12 @@ git(const char *dir, const char *const args[], char **out, char **errout, int *s
     struct dm_err *err)
 {
 	const char *argv[12] = {"git", "-C", dir};
-	DM_AUTO_STR struct dm_str o, e;
+	DM_AUTO_STR struct dm_str o = dm_str_make(GIT_OUTPUT_MAX);
+	DM_AUTO_STR struct dm_str e = dm_str_make(1024);
 	bool ok;
 
 	for (size_t i = 0; i < 8 && args[i] != NULL; i++)
 		argv[3 + i] = args[i];
-	dm_str_init(&o, GIT_OUTPUT_MAX);
-	dm_str_init(&e, 1024);
 	ok = dm_run(argv, "GIT_", GIT_TIMEOUT_MS, &o, &e, status, err);
 	if (!ok)
 		return false;
@@ -257,10 +256,9 @@ static bool
 read_id_file(struct repo *repo, struct dm_err *err)
 {
 	DM_AUTO_FREE char *path = NULL;
-	DM_AUTO_STR struct dm_str text;
+	DM_AUTO_STR struct dm_str text = dm_str_make(REF_MAX);
 	char line[NAME_ID_LINE_MAX + 1];
 
-	dm_str_init(&text, REF_MAX);
 	if (!locate_id_file(repo->worktree, &path, err))
 		return dm_hint(err, ".id is one line: the name of the app");
 	if (path == NULL)
