@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of a service, for every combination of evidence. */
+#include "unit.h"
+
+#include "model/service.h"
+
+/* The rules of design §5 written another way round: the first that holds. */
+static enum service_state
+expected(const struct service_evidence *e)
+{
+	if (!e->worktree_exists)
+		return SERVICE_ORPHAN;
+	if (e->foreign)
+		return SERVICE_FOREIGN;
+	if (e->listening && e->route_ok)
+		return SERVICE_UP;
+	if (e->listening)
+		return SERVICE_DEGRADED;
+	if (!e->is_tcp && e->socket_exists)
+		return SERVICE_STALE;
+	return e->is_tcp ? SERVICE_DOWN : SERVICE_STARTING;
+}
+
+static void
+every_combination(void **state)
+{
+	unsigned seen = 0;
+
+	(void)state;
+	for (unsigned bits = 0; bits < 64; bits++) {
+		struct service_evidence e = {.worktree_exists = (bits & 1) != 0,
+		    .socket_exists = (bits & 2) != 0,
+		    .listening = (bits & 4) != 0,
+		    .is_tcp = (bits & 8) != 0,
+		    .route_ok = (bits & 16) != 0,
+		    .foreign = (bits & 32) != 0};
+
+		assert_int_equal(service_state_of(&e), expected(&e));
+		seen |= 1U << service_state_of(&e);
+	}
+	assert_int_equal(seen, 0x7f);
+}
+
+/* A claim whose server has not been started yet is never called stale. */
+static void
+never_stale_before_it_ran(void **state)
+{
+	struct service_evidence e = {.worktree_exists = true};
+
+	(void)state;
+	assert_int_equal(service_state_of(&e), SERVICE_STARTING);
+	e.route_ok = true;
+	assert_int_equal(service_state_of(&e), SERVICE_STARTING);
+	e.socket_exists = true;
+	assert_int_equal(service_state_of(&e), SERVICE_STALE);
+}
+
+static void
+names(void **state)
+{
+	static const char *const words[] = {
+	    [SERVICE_STARTING] = "starting",
+	    [SERVICE_UP] = "up",
+	    [SERVICE_DEGRADED] = "degraded",
+	    [SERVICE_STALE] = "stale",
+	    [SERVICE_DOWN] = "down",
+	    [SERVICE_ORPHAN] = "orphan",
+	    [SERVICE_FOREIGN] = "foreign",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(words); i++)
+		assert_string_equal(service_state_name((enum service_state)i), words[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_combination),
+	    cmocka_unit_test(never_stale_before_it_ran),
+	    cmocka_unit_test(names),
+	};
+
+	return cmocka_run_group_tests_name("service", tests, NULL, NULL);
+}
