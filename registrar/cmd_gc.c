@@ -87,7 +87,7 @@ collect_aliases(struct gc *gc, const struct survey *survey, struct dm_err *err)
 		dm_auto(claim) target = NULL;
 		dm_auto(claim) dead = NULL;
 
-		if (!alias->is_alias || alias->uid != geteuid())
+		if (!alias->is_alias)
 			continue;
 		if (!registry_find(gc->s->registry, alias->alias_of.s, &target, err))
 			return false;
@@ -144,8 +144,8 @@ collect_sockets(struct gc *gc, struct dm_err *err)
 		if (gc->dry_run)
 			removed = now.state == DM_SOCK_REFUSED && now.ino == list[i].seen.ino;
 		else if (!dm_sock_unlink_stale(list[i].path, &list[i].seen, &removed, err))
-			ok = false;
-		if (ok && removed)
+			ok = removed = false;
+		if (removed)
 			say(gc, "socket", list[i].path, "nobody listens on it");
 		free(list[i].path);
 	}
@@ -158,22 +158,21 @@ struct route_search {
 	size_t count;
 };
 
-/* Whether the upstream of a route in our directory, or on this machine, is certainly dead. */
+/*
+ * Whether the route leads to the conventional socket of this registry, and nobody is there. Routes
+ * to other directories, and to ports, may be those of another registry: their claims are there.
+ */
 static bool
-is_dead(const struct gc *gc, const char *dial)
+is_dead(const struct gc *gc, const char *id, const char *dial)
 {
-	const char *dir = registry_dir(gc->s->registry);
+	DM_AUTO_FREE char *path = registry_socket(gc->s->registry, id);
 	struct dm_sock_info info;
-	uint64_t port;
 
-	if (dm_starts_with(dial, "unix/") && dm_starts_with(dial + 5, dir)) {
-		dm_sock_probe(dial + 5, &info);
-		return info.state == DM_SOCK_ABSENT ||
-		       (info.state == DM_SOCK_REFUSED && info.owner == geteuid());
-	}
-	return dm_starts_with(dial, "localhost:") &&
-	       dm_parse_uint(dial + strlen("localhost:"), 1, UINT16_MAX, &port) &&
-	       !dm_tcp_listening((uint16_t)port);
+	if (!dm_starts_with(dial, "unix/") || strcmp(dial + strlen("unix/"), path) != 0)
+		return false;
+	dm_sock_probe(path, &info);
+	return (info.state == DM_SOCK_ABSENT && !info.is_link) ||
+	       (info.state == DM_SOCK_REFUSED && info.owner == geteuid());
 }
 
 /* Routes that devmesh made, whose claim exists no more and whose upstream is dead. */
@@ -189,7 +188,7 @@ consider_route(const struct cJSON *route, void *user)
 		return;
 	/* a record that cannot be read is another user's, and so may the route be */
 	if (!registry_find(search->gc->s->registry, id, &claim, &ignored) || claim != NULL ||
-	    !is_dead(search->gc, dial))
+	    !is_dead(search->gc, id, dial))
 		return;
 	search->ids = dm_reallocarray(search->ids, search->count + 1, sizeof(char *));
 	search->ids[search->count++] = dm_strdup(id);

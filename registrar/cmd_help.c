@@ -108,7 +108,8 @@ complete_bash(FILE *out)
 	    "\t\turl:*|env:*|down:*|wait:*) words=$(devmesh -q list 2>/dev/null | cut -f1) ;;\n"
 	    "\t\tesac\n"
 	    "\tfi\n"
-	    "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	    "\t# shellcheck disable=SC2207 # macOS has bash 3.2, without mapfile\n"
+	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	    "}\n"
 	    "complete -o default -F _devmesh devmesh");
 }

@@ -51,7 +51,8 @@ comment(const struct register_result *result, const struct register_request *req
 		return;
 	dm_sock_probe(claim->socket, &info);
 	if (info.state == DM_SOCK_LISTENING)
-		dm_note("pid %ld already listens on %s", (long)info.pid, claim->socket);
+		dm_warn("pid %ld already listens on %s: the URL leads there until it ends",
+		    (long)info.pid, claim->socket);
 	else if (request->socket == NULL)
 		dm_note("start the server of this worktree on %s", claim->socket);
 }
@@ -61,9 +62,10 @@ print_plan(const struct register_result *result)
 {
 	DM_AUTO_FREE char *dial = claim_dial(result->claim);
 	const struct claim *claim = result->claim;
+	DM_AUTO_FREE char *worktree = dm_printable(claim->worktree);
 
 	(void)printf("would %s the name %s for %s\n", result->claimed ? "claim" : "keep",
-	    claim->id.s, claim->worktree);
+	    claim->id.s, worktree);
 	if (result->wrote_route)
 		(void)printf("would %s %s\n",
 		    claim->registration == CLAIM_MESH ? "remove Caddy's own route for"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cmd.h"
 #include "out.h"
 
@@ -51,7 +52,7 @@ print_name_json(const struct explanation *e)
 	(void)cJSON_AddStringToObject(o, "id", e->id);
 	(void)cJSON_AddStringToObject(o, "app", e->name->app.s);
 	out_add_text(o, "branch", e->repo->branch);
-	(void)cJSON_AddStringToObject(o, "worktree", e->repo->worktree);
+	out_add_text(o, "worktree", e->repo->worktree);
 	(void)cJSON_AddBoolToObject(o, "git", e->repo->is_git);
 	(void)cJSON_AddBoolToObject(o, "claimed", e->held);
 	(void)cJSON_AddBoolToObject(o, "collision", strcmp(e->id, e->name->id.s) != 0);
@@ -66,15 +67,18 @@ print_name_json(const struct explanation *e)
 static void
 print_explanation(const struct explanation *e)
 {
+	DM_AUTO_FREE char *branch =
+	    dm_printable(e->repo->branch == NULL ? "(none)" : e->repo->branch);
+	DM_AUTO_FREE char *worktree = dm_printable(e->repo->worktree);
+
 	(void)printf("id        %s\n          from: %s\n", e->id, e->name->id_from);
 	if (strcmp(e->id, e->name->id.s) != 0)
 		(void)printf("          %s is another worktree's, so a hash of app and branch is "
 			     "appended\n",
 		    e->name->id.s);
 	(void)printf("app       %s\n          from: %s\n", e->name->app.s, e->name->app_from);
-	(void)printf("branch    %s\n          from: %s\n",
-	    e->repo->branch != NULL ? e->repo->branch : "(none)", e->name->branch_from);
-	(void)printf("worktree  %s%s\n", e->repo->worktree,
+	(void)printf("branch    %s\n          from: %s\n", branch, e->name->branch_from);
+	(void)printf("worktree  %s%s\n", worktree,
 	    !e->repo->is_git	 ? " (not a git repository)"
 	    : e->repo->is_linked ? " (linked)"
 				 : "");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -145,8 +146,8 @@ last_words(const char *log_path, off_t from, char *out, size_t size)
 	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
 		text.data[--text.len] = '\0';
 	line = strrchr(text.data, '\n');
-	if (!dm_snprintf(out, size, "%s", line == NULL ? text.data : line + 1))
-		return; /* cut: still the beginning of the reason */
+	line = line == NULL ? text.data : line + 1;
+	(void)snprintf(out, size, "%s", line);
 }
 
 /* Whether the mesh answers an HTTPS request by itself. */
@@ -171,16 +172,13 @@ answers(struct http *http, const struct local_mesh *mesh, struct dm_err *err)
 
 /* Waits until the started Caddy serves; ends it if it does not come up. */
 static bool
-await_start(struct session *s, const struct local_mesh *mesh, pid_t child, const char *log_path,
-    off_t log_from, struct dm_err *err)
+await_start(struct session *s, const struct local_mesh *mesh, struct http *http, pid_t child,
+    const char *log_path, off_t log_from, struct dm_err *err)
 {
 	int64_t deadline = dm_now_ms() + START_MS;
-	dm_auto(http) http = http_new(err);
 	char words[512];
 	int status;
 
-	if (http == NULL)
-		return false;
 	while (!answers(http, mesh, err)) {
 		if (dm_child_ended(child, &status)) {
 			last_words(log_path, log_from, words, sizeof(words));
@@ -250,7 +248,10 @@ launch(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	DM_AUTO_FREE char *log = dm_asprintf("%s/caddy.log", s->state_dir);
 	const char *argv[] = {s->conf->caddy, "run", "--config", config, NULL};
 	off_t log_from = size_of(log);
+	dm_auto(http) http = http_new(err);
 
+	if (http == NULL)
+		return false;
 	session_domain(s, mesh->domain);
 	if (!choose_port(s->conf->https_port, 443, 8443, "https_port", &mesh->https_port, err) ||
 	    !choose_port(s->conf->http_port, 80, 8080, "http_port", &mesh->http_port, err) ||
@@ -263,7 +264,7 @@ launch(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 			    "caddy), or set [local] caddy to its path");
 		return dm_wrap(err, "starting the private mesh");
 	}
-	return await_start(s, mesh, mesh->pid, log, log_from, err);
+	return await_start(s, mesh, http, mesh->pid, log, log_from, err);
 }
 
 bool
@@ -323,17 +324,26 @@ bool
 local_stop(struct session *s, pid_t *pid, struct dm_err *err)
 {
 	static const int signals[] = {0, SIGTERM, SIGKILL};
-	DM_AUTO_FREE char *path = NULL, *address = NULL;
+	DM_AUTO_FREE char *path = NULL, *address = NULL, *lock_path = NULL;
+	DM_AUTO_CLOSE int lock = -1;
 	dm_auto(caddy_admin) admin = NULL;
 	struct dm_sock_info info;
 
 	*pid = 0;
 	if (!session_need_state_dir(s, err))
 		return false;
+	if (access(s->state_dir, F_OK) != 0)
+		return true;
+	lock_path = dm_asprintf("%s/lock", s->state_dir);
+	if (!dm_lock(lock_path, LOCK_MS, &lock, err))
+		return false;
 	path = session_private_admin(s);
 	dm_sock_probe(path, &info);
 	if (info.state != DM_SOCK_LISTENING)
 		return true;
+	if (info.pid == 0)
+		return dm_fail(
+		    err, DM_TIMEOUT, "what listens on %s is too busy to be asked who it is", path);
 	if (info.listener_uid != geteuid())
 		return dm_fail(err, DM_DENIED, "what listens on %s runs as uid %u", path,
 		    (unsigned)info.listener_uid);

@@ -2,6 +2,7 @@
 /* devmesh: the registrar. argv to a verb; prints the one error; exit code. */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +20,8 @@ report(const struct dm_err *err, bool json)
 		cJSON *o = out_object(), *e = cJSON_AddObjectToObject(o, "error");
 
 		(void)cJSON_AddStringToObject(e, "code", dm_code_name(err->code));
-		(void)cJSON_AddStringToObject(e, "message", err->msg);
-		(void)cJSON_AddStringToObject(e, "hint", err->hint);
+		out_add_text(e, "message", err->msg);
+		out_add_text(e, "hint", err->hint);
 		out_json(o);
 	} else {
 		(void)fflush(stdout);
@@ -81,6 +82,9 @@ main(int argc, char **argv)
 	struct cmd_line line;
 	struct dm_err err = {.code = DM_OK};
 
+	/* descriptors 0 to 2 must be taken: a socket that got one of them would be written to */
+	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;)
+		fd = open("/dev/null", O_RDWR);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!cmd_parse(argc, argv, &line, &err))
 		return report(&err, wants_json(argc, argv));

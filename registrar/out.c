@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "claim/claim.h"
 #include "version.h"
 
@@ -32,8 +33,10 @@ out_json(struct cJSON *document)
 void
 out_add_text(struct cJSON *o, const char *key, const char *text)
 {
-	if (text != NULL)
-		(void)cJSON_AddStringToObject(o, key, text);
+	DM_AUTO_FREE char *shown = text == NULL ? NULL : dm_printable(text);
+
+	if (shown != NULL)
+		(void)cJSON_AddStringToObject(o, key, shown);
 	else
 		(void)cJSON_AddNullToObject(o, key);
 }
@@ -62,13 +65,9 @@ append_row(struct table *table, const char *const cells[])
 	table->cells =
 	    dm_reallocarray(table->cells, (table->rows + 1) * table->columns, sizeof(char *));
 	for (size_t i = 0; i < table->columns; i++) {
-		char *cell = dm_strdup(cells[i] == NULL ? "-" : cells[i]);
+		/* other users' texts are shown here: nothing may drive the terminal */
+		char *cell = dm_printable(cells[i] == NULL ? "-" : cells[i]);
 
-		/* other users' records are shown here: nothing may drive the terminal */
-		for (char *p = cell; *p != '\0'; p++) {
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				*p = '?';
-		}
 		table->cells[table->rows * table->columns + i] = cell;
 	}
 	table->rows++;

@@ -81,7 +81,7 @@ check_socket(struct plan *plan, const struct claim *claim, struct dm_err *err)
 	if (plan->request->port != 0 || plan->request->socket != NULL)
 		return true;
 	dm_sock_probe(claim->socket, &plan->socket);
-	if (plan->socket.state == DM_SOCK_ABSENT)
+	if (!plan->socket.exists)
 		return true;
 	if (plan->socket.state == DM_SOCK_OTHER) {
 		(void)dm_fail(err, DM_CONFLICT, "%s is in the way: it is no socket", claim->socket);
@@ -208,9 +208,9 @@ take_alias(struct plan *plan, const struct name *name, const struct claim *claim
 		return true;
 	host_join(&claim->app, plan->domain, plan->alias_host);
 	url_make(&plan->server.front, plan->alias_host, url);
-	if (plan->request->dry_run)
-		return true;
-	if (!registry_take_alias(
+	plan->has_alias = registry_alias_is_free(plan->s->registry, claim);
+	if (plan->has_alias && !plan->request->dry_run &&
+	    !registry_take_alias(
 		plan->s->registry, claim, plan->alias_host, url, &plan->has_alias, err))
 		return false;
 	if (plan->has_alias)
@@ -261,6 +261,16 @@ set_upstream(struct claim *claim, const struct register_request *request, struct
 	return true;
 }
 
+/* What goes into the record must come out of it again: claim_decode() refuses such a branch. */
+static bool
+check_branch(const struct repo *repo, struct dm_err *err)
+{
+	if (repo->branch == NULL || !dm_has_control(repo->branch))
+		return true;
+	return dm_fail(err, DM_USAGE, "the branch %s of %s holds a control character", repo->branch,
+	    repo->worktree);
+}
+
 /* A name that was taken for nothing is given back, unless Caddy may yet act on it. */
 static void
 give_back(struct session *s, const struct claim *claim, const struct dm_err *cause)
@@ -284,7 +294,7 @@ register_service(struct session *s, const struct register_request *request,
 	bool held = false, ok;
 
 	memset(result, 0, sizeof(*result));
-	if (!session_name(s, &request->name, &repo, &name, err) ||
+	if (!session_name(s, &request->name, &repo, &name, err) || !check_branch(repo, err) ||
 	    !set_upstream(claim, request, err) || !session_need_registry(s, err) ||
 	    !session_need_view(s, err))
 		return false;
@@ -304,7 +314,8 @@ register_service(struct session *s, const struct register_request *request,
 	result->claim = DM_STEAL(&claim);
 	if (carry_out(&plan, &name, result, err))
 		return true;
-	if (!held && !request->dry_run)
+	/* what was taken from another worktree on request is not to be had back */
+	if (!held && !request->force && !request->dry_run)
 		give_back(s, result->claim, err);
 	register_result_release(result);
 	return false;
@@ -338,9 +349,15 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
     struct dm_err *err)
 {
 	DM_AUTO_FREE char *conventional = registry_socket(s->registry, claim->id.s);
+	dm_auto(claim) now = NULL;
 	struct dm_sock_info info;
 
 	memset(result, 0, sizeof(*result));
+	if (!registry_find(s->registry, claim->id.s, &now, err))
+		return false;
+	/* it may have been released, and even claimed by another worktree, since it was read */
+	if (now == NULL || strcmp(now->worktree, claim->worktree) != 0)
+		return true;
 	if (claim->uid != geteuid()) {
 		(void)dm_fail(
 		    err, DM_DENIED, "%s belongs to uid %u", claim->id.s, (unsigned)claim->uid);

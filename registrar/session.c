@@ -102,7 +102,9 @@ void
 session_drop_view(struct session *s)
 {
 	caddy_view_free(s->view);
+	caddy_admin_free(s->admin);
 	s->view = NULL;
+	s->admin = NULL;
 }
 
 void
@@ -168,7 +170,7 @@ fail_unknown_id(struct session *s, const char *id, struct dm_err *err)
 
 	if (registry_scan(s->registry, &claims, &ignored)) {
 		for (size_t i = 0; i < claims.count; i++) {
-			if (claims.list[i]->uid == geteuid() && !claims.list[i]->is_alias)
+			if (!claims.list[i]->is_alias)
 				(void)dm_str_addf(
 				    &list, "%s%s", list.len > 0 ? ", " : "", claims.list[i]->id.s);
 		}
@@ -200,21 +202,37 @@ claim_by_id(struct session *s, const char *id, struct claim **out, struct dm_err
 	}
 	if (claim == NULL)
 		return fail_unknown_id(s, id, err);
+	if (claim->uid != geteuid())
+		return dm_fail(err, DM_DENIED, "the service %s belongs to uid %u", claim->id.s,
+		    (unsigned)claim->uid);
 	*out = DM_STEAL(&claim);
 	return true;
+}
+
+/* Where a directory that is gone was: its parent with links resolved, and its name. */
+static char *
+gone_path(const char *dir, struct dm_err *err)
+{
+	DM_AUTO_FREE char *absolute = dm_absolute(dir, err);
+	DM_AUTO_FREE char *parent = NULL, *base = NULL, *real = NULL;
+
+	if (absolute == NULL)
+		return NULL;
+	parent = dm_path_dir(absolute);
+	base = dm_path_base(absolute);
+	real = realpath(parent, NULL);
+	return dm_asprintf("%s/%s", real != NULL ? real : parent, base);
 }
 
 /* The claim of a worktree that no longer exists, by its path. */
 static bool
 claim_by_path(struct session *s, const char *dir, struct claim **out, struct dm_err *err)
 {
-	DM_AUTO_FREE char *path = dm_absolute(dir, err);
+	DM_AUTO_FREE char *path = gone_path(dir, err);
 	struct registry_claims claims;
 
 	if (path == NULL || !registry_scan(s->registry, &claims, err))
 		return false;
-	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
-		path[n - 1] = '\0';
 	for (size_t i = 0; i < claims.count && *out == NULL; i++) {
 		if (strcmp(claims.list[i]->worktree, path) == 0 && !claims.list[i]->is_alias)
 			*out = claim_dup(claims.list[i]);
@@ -242,8 +260,7 @@ claim_by_worktree(struct session *s, const struct repo *repo, struct claim **out
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *claim = claims.list[i];
 
-		if (claim->is_alias || claim->uid != geteuid() ||
-		    strcmp(claim->worktree, repo->worktree) != 0 ||
+		if (claim->is_alias || strcmp(claim->worktree, repo->worktree) != 0 ||
 		    strcmp(claim->branch == NULL ? "" : claim->branch,
 			repo->branch == NULL ? "" : repo->branch) != 0)
 			continue;

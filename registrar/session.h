@@ -45,7 +45,7 @@ bool session_need_admin(struct session *s, struct dm_err *err) DM_MUST;
 /* Caddy's configuration, read once. */
 bool session_need_view(struct session *s, struct dm_err *err) DM_MUST;
 
-/* Forgets what was read, so that the next need reads it again. */
+/* Forgets what was read, and where from: another Caddy may be the one to ask by now. */
 void session_drop_view(struct session *s);
 
 /* The domain: as configured, else found in the view (which must have been read). */

@@ -21,10 +21,10 @@ route_leads_there(const struct session *s, const struct claim *claim)
 
 	if (domain == NULL)
 		return false;
-	if (route != NULL) {
+	if (route != NULL && !route_is_shared(route)) {
 		found = route_dial(route);
 		return found != NULL && strcmp(found, dial) == 0 &&
-		       route_names_host(route, claim->host);
+		       caddy_view_reaches(s->view, claim->id.s, claim->host);
 	}
 	return claim->registration == CLAIM_MESH &&
 	       caddy_view_mesh(s->view, domain + 1, registry_dir(s->registry), claim->host,
@@ -44,9 +44,10 @@ look(const struct session *s, const struct claim *claim, struct survey_row *row)
 		e->listening = dm_tcp_listening(claim->port);
 	} else {
 		dm_sock_probe(claim->socket, &info);
-		e->socket_exists = info.state != DM_SOCK_ABSENT;
+		/* bound by a server that does not listen yet: it is just starting */
+		e->socket_exists = info.state != DM_SOCK_ABSENT && info.state != DM_SOCK_BOUND;
 		e->listening = info.state == DM_SOCK_LISTENING;
-		e->foreign = e->socket_exists && info.owner != claim->uid && info.owner != 0;
+		e->foreign = info.exists && info.owner != claim->uid && info.owner != 0;
 		row->pid = e->listening ? info.pid : 0;
 	}
 	e->route_ok = s->view != NULL && route_leads_there(s, claim);
@@ -65,7 +66,7 @@ survey_take(struct session *s, struct survey *out, struct dm_err *err)
 	for (size_t i = 0; i < out->claims.count; i++) {
 		const struct claim *claim = out->claims.list[i];
 
-		if (!claim->is_alias && claim->uid == geteuid())
+		if (!claim->is_alias)
 			look(s, claim, &out->rows[out->count++]);
 	}
 	return true;

@@ -19,7 +19,7 @@ struct survey_row {
 
 struct survey {
 	struct registry_claims claims;
-	struct survey_row *rows; /* one for each claim of this user that is no alias */
+	struct survey_row *rows; /* one for each claim that is no alias */
 	size_t count;
 	struct dm_err caddy; /* why Caddy could not be asked; code DM_OK if it was */
 };

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "caddy/http.h"
 #include "caddy/mesh.h"
+#include "caddy/route.h"
 
 enum {
 	FIRST_PAUSE_MS = 5,
@@ -55,7 +56,7 @@ answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct
 	    .timeout_ms = timeout_ms,
 	    .max_body = BODY_MAX};
 	HTTP_AUTO_REPLY struct http_reply reply;
-	char state[64];
+	char state[64], id[SLUG_MAX + 1];
 
 	http_reply_init(&reply);
 	/* headers alone will do: a page may be larger than the limit, or a stream without end */
@@ -65,6 +66,15 @@ answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct
 		return dm_fail(err, DM_UNREACHABLE, "the mesh answers: %s", state);
 	if (reply.status == 502 || reply.status == 504)
 		return dm_fail(err, DM_UNREACHABLE, "Caddy answers %d", reply.status);
+	if (http_reply_field(&reply, ROUTE_ID_HEADER, id, sizeof(id), NULL)) {
+		if (strcmp(id, claim->id.s) == 0)
+			return true;
+		return dm_fail(err, DM_UNREACHABLE, "the service %s answers there", id);
+	}
+	/* our own routes bear the header; a mesh route that somebody else wrote may not */
+	if (claim->registration == CLAIM_ROUTE)
+		return dm_fail(err, DM_UNREACHABLE,
+		    "Caddy answers %d, but not by the service's route", reply.status);
 	return true;
 }
 

@@ -2,7 +2,9 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t
 dm_now_ms(void)
@@ -17,6 +19,23 @@ int64_t
 dm_wall_seconds(void)
 {
 	return (int64_t)time(NULL);
+}
+
+uint64_t
+dm_random(void)
+{
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	uint64_t bits = 0;
+
+	if (fd < 0 || read(fd, &bits, sizeof(bits)) != (ssize_t)sizeof(bits)) {
+		struct timespec t;
+
+		(void)clock_gettime(CLOCK_MONOTONIC, &t);
+		bits = (uint64_t)t.tv_nsec ^ ((uint64_t)getpid() << 32);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return bits;
 }
 
 void

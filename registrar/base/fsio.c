@@ -89,6 +89,8 @@ dm_make_dirs(const char *path, mode_t mode, struct dm_err *err)
 	DM_AUTO_FREE char *part = dm_strdup(path);
 	struct stat st;
 
+	if (path[0] == '\0')
+		return dm_fail(err, DM_USAGE, "making a directory: its path is empty");
 	for (char *p = part + 1;; p++) {
 		char c = *p;
 
@@ -124,7 +126,7 @@ dm_lock(const char *path, int64_t wait_ms, int *out, struct dm_err *err)
 {
 	int64_t deadline = dm_now_ms() + wait_ms, nap = 1;
 	DM_AUTO_CLOSE int fd = open_lock(path);
-	struct stat st;
+	struct stat st, now;
 
 	if (fd < 0)
 		return dm_fail_errno(err, errno, "opening the lock file %s", path);
@@ -143,6 +145,9 @@ dm_lock(const char *path, int64_t wait_ms, int *out, struct dm_err *err)
 		dm_pause_ms(nap);
 		nap = nap < 16 ? nap * 2 : 16;
 	}
+	/* a cleaner of /tmp may have removed the file meanwhile: then others lock a new one */
+	if (stat(path, &now) != 0 || now.st_ino != st.st_ino || now.st_dev != st.st_dev)
+		return dm_lock(path, wait_ms, out, err);
 	*out = fd;
 	fd = -1;
 	return true;

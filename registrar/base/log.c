@@ -3,6 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
 
 static enum dm_level current = DM_LOG_NOTE;
 
@@ -16,21 +20,10 @@ dm_log_level(enum dm_level level)
 static void
 emit(const char *prefix, const char *text)
 {
-	char line[2048];
-	size_t n = 0;
+	DM_AUTO_FREE char *shown = dm_printable(text);
+	DM_AUTO_FREE char *line = dm_asprintf("%s%s\n", prefix, shown);
 
-	while (*prefix != '\0' && n < 64)
-		line[n++] = *prefix++;
-	for (; *text != '\0' && n < sizeof(line) - 6; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(line + n, sizeof(line) - n, "\\x%02x", c);
-		else
-			line[n++] = (char)c;
-	}
-	line[n++] = '\n';
-	(void)fwrite(line, 1, n, stderr);
+	(void)fwrite(line, 1, strlen(line), stderr);
 }
 
 static void

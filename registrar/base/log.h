@@ -2,7 +2,7 @@
 /*
  * What is said to a person, on stderr. stdout is for answers only.
  *
- * Control bytes are written as \xNN, so a hostile branch or file name cannot drive a terminal.
+ * Everything goes through dm_printable(): a hostile branch or file name cannot drive a terminal.
  * The verbosity is the only mutable global of the project.
  */
 #ifndef DEVMESH_LOG_H

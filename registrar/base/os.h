@@ -15,6 +15,12 @@
  */
 bool dm_os_peer(int fd, pid_t *pid, uid_t *uid);
 
+/*
+ * Whether a process has a Unix socket bound to `path` (unix(7): /proc/net/unix). A server binds
+ * first and listens later; in between connections are refused. False where it cannot be told.
+ */
+bool dm_os_socket_is_bound(const char *path);
+
 /* Where programs keep their state below a home directory: ".local/state" or "Library/..." */
 const char *dm_os_state_subdir(void);
 

@@ -3,6 +3,8 @@
 #include "base/os.h"
 
 #include <getopt.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,25 @@ dm_os_peer(int fd, pid_t *pid, uid_t *uid)
 	*pid = cred.pid;
 	*uid = cred.uid;
 	return true;
+}
+
+bool
+dm_os_socket_is_bound(const char *path)
+{
+	FILE *f = fopen("/proc/net/unix", "re");
+	char line[512];
+	bool bound = false;
+
+	if (f == NULL)
+		return false;
+	while (!bound && fgets(line, sizeof(line), f) != NULL) {
+		const char *found = strchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		bound = found != NULL && strcmp(found, path) == 0;
+	}
+	(void)fclose(f);
+	return bound;
 }
 
 const char *
@@ -46,8 +67,9 @@ dm_os_trust_command(const char *path)
 	if (access("/usr/sbin/update-ca-certificates", X_OK) == 0) {
 		argv[0] = "sh";
 		argv[1] = "-c";
-		argv[2] = "cp -- \"$1\" /usr/local/share/ca-certificates/devmesh.crt && "
-			  "/usr/sbin/update-ca-certificates";
+		argv[2] =
+		    "install -m 644 -- \"$1\" /usr/local/share/ca-certificates/devmesh.crt && "
+		    "/usr/sbin/update-ca-certificates";
 		argv[3] = "sh";
 		argv[4] = path;
 		argv[5] = NULL;

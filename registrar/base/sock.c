@@ -74,6 +74,7 @@ dm_sock_probe(const char *path, struct dm_sock_info *out)
 		out->state = errno == ENOENT || errno == ENOTDIR ? DM_SOCK_ABSENT : DM_SOCK_DENIED;
 		return;
 	}
+	out->exists = true;
 	out->owner = st.st_uid;
 	out->dev = st.st_dev;
 	out->ino = st.st_ino;
@@ -93,7 +94,7 @@ dm_sock_probe(const char *path, struct dm_sock_info *out)
 		out->state = DM_SOCK_LISTENING;
 		break;
 	case ECONNREFUSED:
-		out->state = DM_SOCK_REFUSED;
+		out->state = dm_os_socket_is_bound(path) ? DM_SOCK_BOUND : DM_SOCK_REFUSED;
 		break;
 	case ENOENT:
 		out->state = DM_SOCK_ABSENT;
@@ -277,6 +278,10 @@ int
 dm_tcp_bind_errno(uint16_t port)
 {
 	int error = bind_errno(AF_INET, port);
+
+	/* BSD kernels let SO_REUSEADDR bind beside a listener on the wildcard address */
+	if (error == 0 && dm_tcp_listening(port))
+		return EADDRINUSE;
 
 	if (error == 0 && dm_has_ipv6_loopback())
 		error = bind_errno(AF_INET6, port);

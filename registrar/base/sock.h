@@ -15,6 +15,7 @@
 enum dm_sock_state {
 	DM_SOCK_ABSENT,	   /* no such file, or a dangling link */
 	DM_SOCK_REFUSED,   /* a socket file that nobody listens on: stale */
+	DM_SOCK_BOUND,	   /* the same, but a process has bound it and may be about to listen */
 	DM_SOCK_LISTENING, /* somebody does (a full backlog counts) */
 	DM_SOCK_DENIED,	   /* there is one, but we may not connect: unknown */
 	DM_SOCK_OTHER,	   /* a file that is no socket is in the way */
@@ -22,6 +23,7 @@ enum dm_sock_state {
 
 struct dm_sock_info {
 	enum dm_sock_state state;
+	bool exists;  /* the name is there, be it a dangling link: `owner` is set */
 	bool is_link; /* the name itself is a symbolic link */
 	uid_t owner;  /* of the file (not of a link's target) */
 	dev_t dev;    /* which file was looked at, for dm_sock_unlink_stale */

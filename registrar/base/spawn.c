@@ -103,8 +103,10 @@ drain(struct pollfd *p, struct dm_str *into)
 		return;
 	n = read(p->fd, buf, sizeof(buf));
 	if (n > 0) {
-		if (!dm_str_add(into, buf, (size_t)n))
+		if (!dm_str_add(into, buf, (size_t)n)) {
+			(void)dm_str_add(into, buf, into->max - into->len);
 			into->overflow = true;
+		}
 	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
 		(void)close(p->fd);
 		p->fd = -1;
@@ -185,6 +187,23 @@ dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struc
 	return true;
 }
 
+/*
+ * In the child: what the caller has open (a lock of its shell, make's pipes) is not to be held for
+ * as long as a background process lives.
+ */
+static void
+close_others(int keep)
+{
+	long most = sysconf(_SC_OPEN_MAX);
+
+	if (most < 0 || most > 65536)
+		most = 65536;
+	for (int fd = STDERR_FILENO + 1; fd < (int)most; fd++) {
+		if (fd != keep)
+			(void)close(fd);
+	}
+}
+
 bool
 dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err)
 {
@@ -200,6 +219,7 @@ dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, 
 	if (child == 0) {
 		(void)setsid();
 		child_stdio(log, log);
+		close_others(report[1]);
 		if (chdir("/") != 0)
 			_exit(127);
 		become(argv, environ, report[1]);

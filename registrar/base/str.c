@@ -132,6 +132,53 @@ dm_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *out)
 }
 
 bool
+dm_has_control(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Length of the UTF-8 character at `s` that may be shown; 0 if there is none. */
+static size_t
+printable_length(const unsigned char *s)
+{
+	/* by the first byte: 0 is a continuation byte, an overlong form, or beyond U+10FFFF */
+	size_t n = 1;
+
+	if (s[0] >= 0x80)
+		n = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	if (n == 1)
+		return s[0] < 0x20 || s[0] == 0x7f ? 0 : 1;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* C1 controls; more overlong forms; surrogates; beyond U+10FFFF */
+	if ((s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xe0 && s[1] < 0xa0) ||
+	    (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+char *
+dm_printable(const char *s)
+{
+	char *out = dm_calloc(3 * strlen(s) + 1, 1), *to = out;
+	size_t n;
+
+	for (; *s != '\0'; s += n == 0 ? 1 : n) {
+		n = printable_length((const unsigned char *)s);
+		memcpy(to, n == 0 ? "\xef\xbf\xbd" : s, n == 0 ? 3 : n);
+		to += n == 0 ? 3 : n;
+	}
+	return out;
+}
+
+bool
 dm_starts_with(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

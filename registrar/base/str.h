@@ -40,6 +40,15 @@ bool dm_snprintf(char *buf, size_t size, const char *fmt, ...) DM_PRINTF(3, 4) D
 /* Parses all of `s` as a decimal number in [min, max]; no sign, no blanks. */
 bool dm_parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *out) DM_MUST;
 
+/* Whether the text holds a byte below 0x20, or 0x7f. */
+bool dm_has_control(const char *s);
+
+/*
+ * The text as it can be shown and put into JSON: valid UTF-8 (RFC 3629), without control
+ * characters (C0, DEL, C1). What is not becomes U+FFFD. The caller owns it.
+ */
+char *dm_printable(const char *s);
+
 bool dm_starts_with(const char *s, const char *prefix);
 bool dm_ends_with(const char *s, const char *suffix);
 

@@ -56,7 +56,7 @@ attempt_end(struct attempt *a)
 
 #define AUTO_ATTEMPT __attribute__((cleanup(attempt_end)))
 
-/* Waits before another try; false with *err (kept if set by the cause) when time is up. */
+/* Waits before another try; false, with *err saying why, when time is up. */
 static bool
 back_off(struct attempt *a, const char *why, struct dm_err *err)
 {
@@ -189,6 +189,11 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 		return back_off(a, "Caddy answered with another route", err);
 	if (!etag_path(etag, path, err))
 		return false;
+	if (!etag_path_is_route(path)) {
+		(void)dm_fail(err, DM_CONFLICT,
+		    "Caddy's configuration has the @id \"%s\" at %s, which is no route", id, path);
+		return dm_hint(err, "choose another name: --id, --app or .id");
+	}
 	if (!write_if(a, "DELETE", path, NULL, etag, &done, err))
 		return false;
 	*removed += done ? 1 : 0;
@@ -371,8 +376,9 @@ caddy_route_put(struct caddy_admin *admin, const char *server, const struct rout
 		    (written && !is_in_place(&a, list, spec, &in_place, err)))
 			return dm_wrap(err, "registering %s", spec->hosts[0]);
 		added |= written;
-		if (!in_place && dm_now_ms() >= a.deadline)
-			return back_off(&a, "the route does not stay", err);
+		/* another writer of the same @id: each turn costs everybody a reload */
+		if (written && !in_place && !back_off(&a, "the route does not stay", err))
+			return false;
 	}
 	*change = removed > 0 ? ROUTE_REPLACED : added ? ROUTE_ADDED : ROUTE_UNCHANGED;
 	return true;

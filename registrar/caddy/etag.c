@@ -6,6 +6,17 @@
 #include "base/str.h"
 
 bool
+etag_path_is_route(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return dm_starts_with(path, "/config/apps/http/servers/") && last != NULL &&
+	       last[1] != '\0' && strspn(last + 1, "0123456789") == strlen(last + 1) &&
+	       (size_t)(last - path) > strlen("/routes") &&
+	       memcmp(last - strlen("/routes"), "/routes", strlen("/routes")) == 0;
+}
+
+bool
 etag_path(const char *etag, char path[ETAG_MAX], struct dm_err *err)
 {
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

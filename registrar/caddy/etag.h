@@ -16,4 +16,7 @@
  */
 bool etag_path(const char *etag, char path[ETAG_MAX], struct dm_err *err) DM_MUST;
 
+/* Whether such a path is that of a route in a list of routes: ".../routes/<n>". */
+bool etag_path_is_route(const char *path);
+
 #endif

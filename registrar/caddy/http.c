@@ -153,6 +153,9 @@ set_options(const struct http *http, CURL *easy, const struct http_request *requ
 	(void)set(easy, CURLOPT_URL, request->url);
 	(void)set(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	(void)set(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	(void)set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#endif
 	(void)set(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	(void)set(easy, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)(request->timeout_ms < CONNECT_TIMEOUT_MS ? request->timeout_ms

@@ -190,7 +190,7 @@ static bool
 passes_on(const cJSON *handler)
 {
 	static const char *const names[] = {"headers", "vars", "encode", "tracing", "map",
-	    "request_body", "rewrite", "templates", "push", "log_append"};
+	    "request_body", "rewrite", "templates", "push", "log_append", "authentication"};
 	const cJSON *name = get(handler, "handler");
 
 	for (size_t i = 0; cJSON_IsString(name) && i < sizeof(names) / sizeof(names[0]); i++) {

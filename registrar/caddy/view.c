@@ -129,8 +129,8 @@ listen_port(const char *address)
 	DM_AUTO_FREE char *digits = NULL;
 	uint64_t port;
 
-	if (dm_starts_with(address, "unix") || dm_starts_with(address, "udp") ||
-	    dm_starts_with(address, "fd") || colon == NULL)
+	if (dm_starts_with(address, "unix/") || dm_starts_with(address, "udp/") ||
+	    dm_starts_with(address, "fd/") || colon == NULL)
 		return 0;
 	digits = dm_strndup(colon + 1, strcspn(colon + 1, "-"));
 	return dm_parse_uint(digits, 1, UINT16_MAX, &port) ? (uint16_t)port : 0;
@@ -260,23 +260,15 @@ certificates_cover(const struct caddy_view *view, const char *host, bool *by_def
 	return false;
 }
 
-/* Whether the server already serves names of the same domain: one more changes nothing. */
+/* Whether a route of the server covers the host already: certificates are its business then. */
 static bool
-serves_siblings(const struct caddy_server *server, const char *host)
+serves_host(const struct caddy_server *server, const char *host)
 {
-	const char *dot = strchr(host, '.');
-	const cJSON *route, *set, *h;
+	const cJSON *route;
 
 	cJSON_ArrayForEach (route, server->routes) {
 		if (route_names_host(route, host))
 			return true;
-		cJSON_ArrayForEach (set, get(route, "match")) {
-			cJSON_ArrayForEach (h, get(set, "host")) {
-				if (cJSON_IsString(h) && dot != NULL &&
-				    dm_ends_with(h->valuestring, dot))
-					return true;
-			}
-		}
 	}
 	return false;
 }
@@ -306,7 +298,7 @@ caddy_view_settled(const struct caddy_view *view, const struct caddy_server *ser
 	/* without TLS there is nothing to turn on; a server on http_port alone never gets it */
 	if (!server->front.https || cJSON_IsTrue(get(get(o, "automatic_https"), "disable")))
 		return true;
-	if (certificates_cover(view, host, &by_default) || serves_siblings(server, host))
+	if (certificates_cover(view, host, &by_default) || serves_host(server, host))
 		return true;
 	/* nobody asked for names here: without a certificate of its own the port would change */
 	flips = cJSON_GetArraySize(get(o, "tls_connection_policies")) == 0 &&
@@ -341,6 +333,24 @@ caddy_view_mesh(const struct caddy_view *view, const char *domain, const char *d
 			/* anything in front of it that keeps the requests makes it useless */
 			if (route_catches(route, host) &&
 			    (route_id(route) == NULL || strcmp(route_id(route), own_id) != 0))
+				break;
+		}
+	}
+	return false;
+}
+
+bool
+caddy_view_reaches(const struct caddy_view *view, const char *id, const char *host)
+{
+	const cJSON *server, *route;
+
+	cJSON_ArrayForEach (server, servers_of(view)) {
+		cJSON_ArrayForEach (route, get(server, "routes")) {
+			const char *own = route_id(route);
+
+			if (own != NULL && strcmp(own, id) == 0 && route_names_host(route, host))
+				return true;
+			if (route_catches(route, host))
 				break;
 		}
 	}

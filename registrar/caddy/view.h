@@ -61,6 +61,9 @@ bool caddy_view_settled(const struct caddy_view *view, const struct caddy_server
 bool caddy_view_mesh(const struct caddy_view *view, const char *domain, const char *dir,
     const char *host, const char *own_id, struct caddy_server *out) DM_MUST;
 
+/* Whether requests for `host` reach the route with this @id: none in front of it keeps them. */
+bool caddy_view_reaches(const struct caddy_view *view, const char *id, const char *host);
+
 /* The first object with this @id anywhere in the configuration; NULL if there is none. Borrowed. */
 const struct cJSON *caddy_view_object(const struct caddy_view *view, const char *id);
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/str.h"
+
 enum {
 	SCHEMA_VERSION = 1,
 	STRING_MAX = 4096
@@ -77,9 +79,9 @@ claim_encode(const struct claim *claim)
 	return text;
 }
 
-/* A text member that is fit to be shown and used: bounded, no control characters. */
+/* A text member of acceptable length. */
 static bool
-get_text(const cJSON *o, const char *key, char **out, struct dm_err *err)
+get_any_text(const cJSON *o, const char *key, char **out, struct dm_err *err)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
 
@@ -88,18 +90,26 @@ get_text(const cJSON *o, const char *key, char **out, struct dm_err *err)
 	if (!cJSON_IsString(item) || strlen(item->valuestring) > STRING_MAX)
 		return dm_fail(
 		    err, DM_FAILED, "its \"%s\" is not a text of acceptable length", key);
-	for (const char *p = item->valuestring; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return dm_fail(err, DM_FAILED, "its \"%s\" holds a control character", key);
-	}
 	*out = dm_strdup(item->valuestring);
 	return true;
 }
 
+/* One without control characters. */
+static bool
+get_text(const cJSON *o, const char *key, char **out, struct dm_err *err)
+{
+	if (!get_any_text(o, key, out, err))
+		return false;
+	if (*out != NULL && dm_has_control(*out))
+		return dm_fail(err, DM_FAILED, "its \"%s\" holds a control character", key);
+	return true;
+}
+
+/* A path may hold anything: what shows it sees to it that it can be shown. */
 static bool
 get_path(const cJSON *o, const char *key, char **out, struct dm_err *err)
 {
-	if (!get_text(o, key, out, err))
+	if (!get_any_text(o, key, out, err))
 		return false;
 	if (*out != NULL && (*out)[0] != '/')
 		return dm_fail(err, DM_FAILED, "its \"%s\" is not an absolute path", key);
@@ -124,7 +134,8 @@ get_number(const cJSON *o, const char *key, double max, double *out, struct dm_e
 	*out = 0;
 	if (item == NULL)
 		return true;
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= max))
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= max) ||
+	    item->valuedouble != (double)(int64_t)item->valuedouble)
 		return dm_fail(err, DM_FAILED, "its \"%s\" is not a number in range", key);
 	*out = item->valuedouble;
 	return true;

@@ -14,12 +14,12 @@
 #include "base/clock.h"
 #include "base/fsio.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/sock.h"
 #include "base/str.h"
 
 enum {
 	CLAIMS_LOCK_MS = 15000, /* held for file operations only; long for a loaded machine */
-	CLAIMS_MAX = 20000,	/* files looked at in one scan: the directory is world-writable */
 };
 
 struct registry {
@@ -49,22 +49,29 @@ registry_socket(const struct registry *reg, const char *id)
 	return dm_asprintf("%s/%s.sock", reg->dir, id);
 }
 
-/* Makes the directory 1777; chmod(2) because mkdir(2) obeys the umask. Losing a race is fine. */
+/* Makes the directory 1777, whatever the umask. Losing a race is fine. */
 static bool
 make_directory(const char *dir, struct dm_err *err)
 {
 	DM_AUTO_FREE char *parent = dm_path_dir(dir);
+	mode_t mask;
+	bool made;
+	int error;
 
 	if (access(dir, F_OK) == 0)
 		return true;
 	if (!dm_make_dirs(parent, 0755, err))
 		return false;
-	if (mkdir(dir, 0700) == 0) {
-		if (chmod(dir, 01777) != 0)
-			return dm_fail_errno(err, errno, "setting the mode of %s", dir);
-	} else if (errno != EEXIST) {
-		return dm_fail_errno(err, errno, "making the directory %s", dir);
-	}
+	/* in one step, so that being killed in between leaves no directory of another mode */
+	mask = umask(0);
+	made = mkdir(dir, 01777) == 0;
+	error = errno;
+	(void)umask(mask);
+	if (!made)
+		return error == EEXIST || dm_fail_errno(err, error, "making the directory %s", dir);
+	/* some systems leave the sticky bit to chmod(2) */
+	if (chmod(dir, 01777) != 0)
+		return dm_fail_errno(err, errno, "setting the mode of %s", dir);
 	return true;
 }
 
@@ -123,14 +130,35 @@ registry_open(const char *dir, struct dm_err *err)
 	return DM_STEAL(&reg);
 }
 
+/*
+ * The lock file: in the registry, or, if somebody else has made a file of that name there, in the
+ * user's state directory. All processes of the user see the same file and come to the same end.
+ */
+static char *
+lock_path(const struct registry *reg, const char *kind, struct dm_err *err)
+{
+	DM_AUTO_FREE char *name = dm_asprintf(".%s.%u.lock", kind, (unsigned)geteuid());
+	DM_AUTO_FREE char *state = NULL;
+	struct stat st, dir;
+
+	if (fstatat(reg->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    (S_ISREG(st.st_mode) && st.st_uid == geteuid()))
+		return dm_asprintf("%s/%s", reg->dir, name);
+	state = dm_state_dir(err);
+	if (state == NULL || !dm_make_dirs(state, 0700, err) || fstat(reg->fd, &dir) != 0)
+		return NULL;
+	return dm_asprintf("%s/%s.%llu-%llu.lock", state, kind, (unsigned long long)dir.st_dev,
+	    (unsigned long long)dir.st_ino);
+}
+
 bool
 registry_lock(const struct registry *reg, enum registry_lock which, int64_t wait_ms, int *fd,
     struct dm_err *err)
 {
-	DM_AUTO_FREE char *path = dm_asprintf("%s/.%s.%u.lock", reg->dir,
-	    which == REGISTRY_LOCK_CLAIMS ? "claims" : "caddy", (unsigned)geteuid());
+	DM_AUTO_FREE char *path =
+	    lock_path(reg, which == REGISTRY_LOCK_CLAIMS ? "claims" : "caddy", err);
 
-	return dm_lock(path, wait_ms, fd, err);
+	return path != NULL && dm_lock(path, wait_ms, fd, err);
 }
 
 /* Reads <id>.json if it is a regular file; false with DM_NOT_FOUND if there is none. */
@@ -189,7 +217,7 @@ registry_find(const struct registry *reg, const char *id, struct claim **out, st
 	return true;
 }
 
-/* Calls fn for every entry "<valid id><suffix>". */
+/* Calls fn for every entry "<valid id><suffix>" of this user's. */
 static bool
 each_entry(const struct registry *reg, const char *suffix,
     void (*fn)(const struct registry *, const char *id, void *), void *user, struct dm_err *err)
@@ -197,21 +225,23 @@ each_entry(const struct registry *reg, const char *suffix,
 	int fd = openat(reg->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	size_t seen = 0;
 
 	if (d == NULL) {
 		dm_closep(&fd);
 		return dm_fail_errno(err, errno, "listing %s", reg->dir);
 	}
-	while ((e = readdir(d)) != NULL && seen++ < CLAIMS_MAX) {
+	while ((e = readdir(d)) != NULL) {
 		size_t n = strlen(e->d_name), m = strlen(suffix);
+		struct stat st;
 		struct slug id;
 
 		if (n <= m || n - m > SLUG_MAX || !dm_ends_with(e->d_name, suffix))
 			continue;
 		memcpy(id.s, e->d_name, n - m);
 		id.s[n - m] = '\0';
-		if (slug_valid(id.s))
+		if (slug_valid(id.s) &&
+		    fstatat(reg->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_uid == geteuid())
 			fn(reg, id.s, user);
 	}
 	(void)closedir(d);
@@ -225,7 +255,6 @@ add_claim(const struct registry *reg, const char *id, void *user)
 	struct claim *claim;
 	struct dm_err err;
 
-	/* what another user left there and cannot be read is nobody's business in a list */
 	if (!registry_find(reg, id, &claim, &err) || claim == NULL)
 		return;
 	out->list = dm_reallocarray(out->list, out->count + 1, sizeof(struct claim *));
@@ -374,12 +403,13 @@ publish(struct registry *reg, const struct claim *claim, bool replace, struct dm
 {
 	DM_AUTO_FREE char *text = claim_encode(claim);
 	DM_AUTO_FREE char *name = dm_asprintf("%s.json", claim->id.s);
-	DM_AUTO_FREE char *tmp = dm_asprintf(".%s.%ld.tmp", claim->id.s, (long)getpid());
+	/* not to be guessed: others could put a file in the way */
+	DM_AUTO_FREE char *tmp =
+	    dm_asprintf(".%s.%ld.%lx.tmp", claim->id.s, (long)getpid(), (unsigned long)dm_random());
 	DM_AUTO_CLOSE int fd = -1;
 	bool ok;
 	int error;
 
-	(void)unlinkat(reg->fd, tmp, 0);
 	fd = openat(reg->fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return dm_fail_errno(err, errno, "creating a file in %s", reg->dir);
@@ -411,6 +441,16 @@ same_record(const struct claim *a, const struct claim *b)
 	return strcmp(x, y) == 0;
 }
 
+/* Whether the record's file, readable or not, belongs to this user. */
+static bool
+is_own_file(const struct registry *reg, const char *id)
+{
+	DM_AUTO_FREE char *name = dm_asprintf("%s.json", id);
+	struct stat st;
+
+	return fstatat(reg->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid();
+}
+
 /* Writes a record over whatever of ours is there. The lock is held. */
 static bool
 write_record(struct registry *reg, struct claim *claim, struct dm_err *err)
@@ -430,7 +470,7 @@ write_record(struct registry *reg, struct claim *claim, struct dm_err *err)
 	if (old == NULL && publish(reg, claim, false, err))
 		return true;
 	/* a damaged record of ours reads as none, yet is in the way of link(2) */
-	if (old == NULL && err->code != DM_CONFLICT)
+	if (old == NULL && (err->code != DM_CONFLICT || !is_own_file(reg, claim->id.s)))
 		return false;
 	return publish(reg, claim, true, err);
 }
@@ -458,14 +498,15 @@ registry_take(struct registry *reg, const struct name *name, bool force, struct 
 		return false;
 	if (claim->port == 0 && claim->socket == NULL)
 		claim->socket = registry_socket(reg, claim->id.s);
+	if (!complete(claim, user, err) || !write_record(reg, claim, err))
+		return false;
 	if (!*held)
 		remove_alias_link(reg, claim->id.s);
-	return complete(claim, user, err) && write_record(reg, claim, err);
+	return true;
 }
 
-/* Whether the bare name may become, or stay, an alias of the claim. */
-static bool
-alias_is_free(const struct registry *reg, const struct claim *claim)
+bool
+registry_alias_is_free(const struct registry *reg, const struct claim *claim)
 {
 	dm_auto(claim) old = NULL;
 	struct dm_err ignored;
@@ -480,6 +521,23 @@ alias_is_free(const struct registry *reg, const struct claim *claim)
 	       (old->is_alias && strcmp(old->alias_of.s, claim->id.s) == 0);
 }
 
+/* False if something else has that file name: it is left alone, and so is the name. */
+static bool
+make_alias_link(struct registry *reg, const char *name, const char *target)
+{
+	char old[SLUG_MAX + sizeof(".sock")];
+	ssize_t n = readlinkat(reg->fd, name, old, sizeof(old));
+	struct stat st;
+
+	if (n == (ssize_t)strlen(target) && memcmp(old, target, (size_t)n) == 0 &&
+	    fstatat(reg->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid())
+		return true;
+	if (n >= 0 && fstatat(reg->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_uid == geteuid())
+		(void)unlinkat(reg->fd, name, 0);
+	return symlinkat(target, reg->fd, name) == 0;
+}
+
 bool
 registry_take_alias(struct registry *reg, const struct claim *claim, const char *host,
     const char *url, bool *taken, struct dm_err *err)
@@ -492,11 +550,11 @@ registry_take_alias(struct registry *reg, const struct claim *claim, const char 
 	*taken = false;
 	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err))
 		return false;
-	if (!alias_is_free(reg, claim))
+	if (!registry_alias_is_free(reg, claim))
 		return true;
-	remove_alias_link(reg, claim->app.s);
-	/* something else has that file name: leave it, and the name, alone */
-	if (claim->port == 0 && symlinkat(target, reg->fd, name) != 0)
+	if (claim->port != 0)
+		remove_alias_link(reg, claim->app.s);
+	else if (!make_alias_link(reg, name, target))
 		return true;
 	alias->id = claim->app;
 	alias->is_alias = true;
@@ -540,18 +598,20 @@ registry_release(struct registry *reg, const struct claim *claim, struct dm_err 
 	       remove_record(reg, claim->id.s, claim->worktree, NULL, err);
 }
 
-/* Whether `name` is ".<id>.<pid>.tmp" of a process that is no more. */
+/* Whether `name` is ".<id>.<pid>.<number>.tmp" of a process that is no more. */
 static bool
 left_over(const char *name)
 {
-	size_t n = strlen(name);
-	const char *dot;
 	DM_AUTO_FREE char *text = NULL;
+	char *dot;
 	uint64_t pid;
 
-	if (name[0] != '.' || n < 8 || !dm_ends_with(name, ".tmp"))
+	if (name[0] != '.' || !dm_ends_with(name, ".tmp"))
 		return false;
-	text = dm_strndup(name, n - 4);
+	text = dm_strndup(name, strlen(name) - strlen(".tmp"));
+	if ((dot = strrchr(text, '.')) == NULL || dot == text)
+		return false;
+	*dot = '\0';
 	dot = strrchr(text, '.');
 	return dot != NULL && dot != text && dm_parse_uint(dot + 1, 1, INT32_MAX, &pid) &&
 	       kill((pid_t)pid, 0) != 0 && errno == ESRCH;

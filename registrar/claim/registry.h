@@ -35,7 +35,7 @@ const char *registry_dir(const struct registry *reg);
 /* "<dir>/<id>.sock"; the caller owns it. */
 char *registry_socket(const struct registry *reg, const char *id);
 
-/* Locks that this user's devmesh processes take; other users cannot hold them. */
+/* Locks that this user's devmesh processes take; other users can neither hold nor block them. */
 enum registry_lock {
 	REGISTRY_LOCK_CLAIMS, /* around every change of claims: short */
 	REGISTRY_LOCK_CADDY,  /* around every change of Caddy's configuration */
@@ -51,7 +51,8 @@ bool registry_lock(const struct registry *reg, enum registry_lock which, int64_t
 bool registry_find(
     const struct registry *reg, const char *id, struct claim **out, struct dm_err *err) DM_MUST;
 
-/* All records, in the order of their ids; the caller owns them (registry_claims_free). */
+/* All records of this user, by id, aliases included; the caller owns them (registry_claims_free).
+ */
 struct registry_claims {
 	struct claim **list;
 	size_t count;
@@ -79,6 +80,9 @@ typedef bool registry_complete_fn(struct claim *claim, void *user, struct dm_err
 bool registry_take(struct registry *reg, const struct name *name, bool force, struct claim *claim,
     registry_complete_fn *complete, void *user, bool *held, struct dm_err *err) DM_MUST;
 
+/* Whether the bare app name may become, or stay, an alias of the claim. */
+bool registry_alias_is_free(const struct registry *reg, const struct claim *claim);
+
 /*
  * Lets the bare app name lead to the claim as well, at `host` and `url`: a record of its own and
  * a link beside the socket. *taken is false when somebody else has the name.
@@ -89,7 +93,7 @@ bool registry_take_alias(struct registry *reg, const struct claim *claim, const 
 /* Removes the record (and an alias that leads to it) if it is still ours. Sockets stay. */
 bool registry_release(struct registry *reg, const struct claim *claim, struct dm_err *err) DM_MUST;
 
-/* Ids of all *.sock files, claimed or not; the caller frees each and the array. */
+/* Ids of this user's *.sock files, claimed or not; the caller frees each and the array. */
 bool registry_sockets(
     const struct registry *reg, char ***ids, size_t *count, struct dm_err *err) DM_MUST;
 

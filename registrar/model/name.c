@@ -15,6 +15,10 @@ name_parse_id_file(
 {
 	size_t n = 0;
 
+	if (len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
+		bytes += 3;
+		len -= 3;
+	}
 	while (n < len && bytes[n] != '\n')
 		n++;
 	if (n > NAME_ID_LINE_MAX)

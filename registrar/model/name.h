@@ -29,7 +29,7 @@ struct name_input {
 struct name {
 	struct slug id;
 	struct slug app;
-	/* Ids to claim when `id` is another worktree's, in this order (see name_alternative). */
+	/* Of app and branch: what name_alternative() appends. */
 	struct slug_hash hash;
 	/* The user asked for exactly this id: a conflict is an error, not a reason for a suffix. */
 	bool exact;

@@ -136,7 +136,7 @@ sweeps_temporary_files(void **state)
 {
 	struct place *p = *state;
 	DM_AUTO_FREE char *dead = NULL;
-	DM_AUTO_FREE char *alive = dm_asprintf("%s/.shop-main.%ld.tmp", p->path, (long)getpid());
+	DM_AUTO_FREE char *alive = dm_asprintf("%s/.shop-main.%ld.1f2e.tmp", p->path, (long)getpid());
 	DM_AUTO_FREE char *odd = in_dir(p->path, ".notes.tmp");
 	DM_AUTO_FREE char *plain = in_dir(p->path, "x.1.tmp");
 	pid_t pid = fork();
@@ -145,7 +145,7 @@ sweeps_temporary_files(void **state)
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	dead = dm_asprintf("%s/.shop-main.%ld.tmp", p->path, (long)pid);
+	dead = dm_asprintf("%s/.shop-main.%ld.1f2e.tmp", p->path, (long)pid);
 	put_file(dead, "");
 	put_file(alive, "");
 	put_file(odd, "");
