@@ -333,20 +333,23 @@ put_once(struct attempt *a, const char *list, const struct route_spec *spec, boo
 	return ok;
 }
 
-/* Reads the list back, the quick way: exactly the wanted route? */
+/*
+ * Reads back what was written, the quick way. It went into a list that had none of this @id, and
+ * was then unchanged (If-Match): the one that answers to the @id now is the only one.
+ */
 static bool
-is_in_place(struct attempt *a, const char *list, const struct route_spec *spec, bool *yes,
-    struct dm_err *err)
+is_in_place(struct attempt *a, const struct route_spec *spec, bool *yes, struct dm_err *err)
 {
+	DM_AUTO_FREE char *by_id = dm_asprintf("/id/%s", spec->id);
 	DM_AUTO_STR struct dm_str body = dm_str_make(CONFIG_MAX);
-	cJSON *routes;
+	cJSON *route;
 	int status;
 
-	if (!caddy_admin_get(a->admin, list, &status, &body, err))
+	if (!caddy_admin_get(a->admin, by_id, &status, &body, err))
 		return false;
-	routes = status == 200 ? cJSON_ParseWithLength(body.data, body.len) : NULL;
-	*yes = routes != NULL && caddy_route_in_place(routes, spec);
-	cJSON_Delete(routes);
+	route = status == 200 ? cJSON_ParseWithLength(body.data, body.len) : NULL;
+	*yes = route != NULL && route_equals(route, spec);
+	cJSON_Delete(route);
 	return true;
 }
 
@@ -373,7 +376,7 @@ caddy_route_put(struct caddy_admin *admin, const char *server, const struct rout
 		return dm_wrap(err, "registering %s", spec->hosts[0]);
 	while (!in_place) {
 		if (!put_once(&a, list, spec, &in_place, &written, &removed, err) ||
-		    (written && !is_in_place(&a, list, spec, &in_place, err)))
+		    (written && !is_in_place(&a, spec, &in_place, err)))
 			return dm_wrap(err, "registering %s", spec->hosts[0]);
 		added |= written;
 		/* another writer of the same @id: each turn costs everybody a reload */

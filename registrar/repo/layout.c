@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,7 +12,8 @@
 #include "base/str.h"
 
 enum {
-	LINE_MAX_BYTES = 4096
+	LINE_MAX_BYTES = 4096,
+	CONFIG_MAX = 65536,
 };
 
 void
@@ -103,6 +105,64 @@ layout_find(const char *dir, struct layout *out)
 		free(at);
 		at = up;
 	}
+}
+
+/* The value of a line "url = value", trimmed; NULL if the line sets something else. */
+static char *
+url_value(const char *line, size_t len)
+{
+	size_t i = 3;
+
+	if (len < 4 || strncasecmp(line, "url", 3) != 0)
+		return NULL;
+	while (i < len && (line[i] == ' ' || line[i] == '\t'))
+		i++;
+	if (i == len || line[i] != '=')
+		return NULL;
+	for (i++; i < len && (line[i] == ' ' || line[i] == '\t'); i++)
+		continue;
+	while (len > i && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
+		len--;
+	return dm_strndup(line + i, len - i);
+}
+
+enum layout_kind
+layout_remote_url(const char *common_dir, char **url)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/config", common_dir);
+	DM_AUTO_STR struct dm_str text = dm_str_make(CONFIG_MAX);
+	struct dm_err ignored;
+	bool in_origin = false;
+
+	*url = NULL;
+	if (!dm_read_file(path, &text, &ignored) || text.overflow ||
+	    strstr(text.data, "nclude") != NULL || strstr(text.data, "worktreeConfig") != NULL)
+		return LAYOUT_UNUSUAL;
+	for (const char *line = text.data; *line != '\0'; line += strspn(line, "\n")) {
+		size_t len;
+
+		line += strspn(line, " \t");
+		len = strcspn(line, "\n");
+		if (line[0] == '[')
+			in_origin = strncmp(line, "[remote \"origin\"]", 17) == 0;
+		if (in_origin) {
+			char *value = url_value(line, len);
+
+			/* as in git, the last one counts */
+			if (value != NULL) {
+				free(*url);
+				*url = value;
+			}
+		}
+		line += len;
+	}
+	if (*url == NULL)
+		return LAYOUT_NONE;
+	if (strpbrk(*url, "\"\\#;") == NULL && (*url)[0] != '\0')
+		return LAYOUT_FOUND;
+	free(*url);
+	*url = NULL;
+	return LAYOUT_UNUSUAL;
 }
 
 char *

@@ -26,6 +26,7 @@ repo_free(struct repo *repo)
 	if (repo == NULL)
 		return;
 	free(repo->worktree);
+	free(repo->common_dir);
 	free(repo->main_dir);
 	free(repo->dir_name);
 	free(repo->branch);
@@ -214,6 +215,7 @@ look_at_git(struct repo *repo, struct dm_err *err)
 	repo->worktree = dm_strdup(layout.worktree);
 	repo->main_dir =
 	    repo->is_linked ? main_dir_of(layout.common_dir) : dm_path_base(repo->worktree);
+	repo->common_dir = dm_strdup(layout.common_dir);
 	find_branch(repo, layout.git_dir, layout.common_dir);
 	layout_release(&layout);
 	return true;
@@ -301,7 +303,9 @@ repo_remote_url(const struct repo *repo)
 	int status = 0;
 	struct dm_err ignored;
 
-	if (!repo->is_git || !git(repo->worktree, args, &out, NULL, &status, &ignored))
+	if (!repo->is_git || layout_remote_url(repo->common_dir, &out) != LAYOUT_UNUSUAL)
+		return out;
+	if (!git(repo->worktree, args, &out, NULL, &status, &ignored))
 		return NULL;
 	if (status != 0 || out[0] == '\0') {
 		free(out);

@@ -18,14 +18,15 @@
 
 /* All strings are owned by the struct. */
 struct repo {
-	char *worktree; /* top level of the worktree, absolute, links resolved */
-	char *main_dir; /* directory name of the main worktree (or of the bare repository) */
-	char *dir_name; /* directory name of this worktree */
-	char *branch;	/* HEAD's branch or the one being rebased; NULL when detached */
-	char *commit;	/* 7 digits, only when detached */
-	char *id_line;	/* first line of .id; NULL if there is no such file */
-	bool is_git;	/* false: a plain directory, all of the above from its name */
-	bool is_linked; /* made by git worktree add */
+	char *worktree;	  /* top level of the worktree, absolute, links resolved */
+	char *common_dir; /* of the repository: its config is there; NULL without git */
+	char *main_dir;	  /* directory name of the main worktree (or of the bare repository) */
+	char *dir_name;	  /* directory name of this worktree */
+	char *branch;	  /* HEAD's branch or the one being rebased; NULL when detached */
+	char *commit;	  /* 7 digits, only when detached */
+	char *id_line;	  /* first line of .id; NULL if there is no such file */
+	bool is_git;	  /* false: a plain directory, all of the above from its name */
+	bool is_linked;	  /* made by git worktree add */
 	bool is_default_branch;
 };
 
