@@ -192,7 +192,8 @@ install: all ## install below PREFIX (/usr/local), DESTDIR in front of it
 uninstall: ## remove what install has put there
 	rm -f $(DESTDIR)$(BINDIR)/devmesh $(DESTDIR)$(MANDIR)/man1/devmesh.1 \
 		$(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -f $(DESTDIR)$(DOCDIR)/config.example.ini $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/LICENSE
+	-rmdir $(DESTDIR)$(DOCDIR)
 
 compile_commands.json: always ## for clangd
 	$(Q)for f in $(C_SOURCES); do \
@@ -201,7 +202,7 @@ compile_commands.json: always ## for clangd
 	done | sed '1s/^/[/; $$s/,$$/]/' >$@
 
 clean: ## remove the build folder
-	rm -rf build
+	rm -rf $(BUILD)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'

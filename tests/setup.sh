@@ -13,7 +13,7 @@ set -eu
 # What is needed, one line each:
 #   job | how it is noticed | Debian | Fedora | Arch | Alpine | openSUSE | Homebrew
 # Noticed by: a command, a pkg-config module (lib:NAME), or a function below (is:NAME).
-# For Debian a/b is the first one that the system offers; "-" comes with the system or another line.
+# For Debian a/b is the first one that the system offers.
 needs() {
 	cat <<'EOF'
 build | cc                | gcc                  | gcc                | gcc       | gcc                | gcc                | xcode

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Ends what up.sh has started: the example server, its registration, the private mesh.
+# Ends what up.sh has started: the example server, its registration, and the private mesh if it was
+# not running before.
 #   down.sh BUILD
 set -eu
 devmesh=$1/devmesh
@@ -10,4 +11,7 @@ id=$("$devmesh" name --app hello)
 pid=$("$devmesh" -q status | awk -v id="$id" '$2 == id && $4 ~ /^[0-9]+$/ { print $4 }')
 [ -z "$pid" ] || kill "$pid"
 "$devmesh" -q down "$id" || true
-"$devmesh" stop
+if [ -e "$1/hello.mesh" ]; then
+	"$devmesh" stop
+	rm -f "$1/hello.mesh"
+fi

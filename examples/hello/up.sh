@@ -6,7 +6,11 @@ set -eu
 devmesh=$1/devmesh
 hello=$1/bin/hello
 
-"$devmesh" start >&2
+# down.sh ends the mesh only if it was started here
+mesh=$("$devmesh" start --json)
+case $mesh in
+*'"was_running":false'*) : >"$1/hello.mesh" ;;
+esac
 "$devmesh" -q up --app hello >/dev/null
 id=$("$devmesh" name --app hello)
 env=$("$devmesh" env "$id")
