@@ -25,6 +25,13 @@ struct cmd_opt {
 	const char *help;
 };
 
+/* The row of verbs that act for a worktree; cmd_name_flags() reads it. */
+#define CMD_OPT_DIRECTORY \
+	{ \
+		"directory", 'C', "DIR", false, \
+		    "act for the worktree DIR instead of the current directory" \
+	}
+
 struct cmd {
 	const char *name;
 	const char *args; /* of the synopsis: "[ID]" */

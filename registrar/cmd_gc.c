@@ -278,7 +278,7 @@ const struct cmd cmd_gc = {
     .help =
 	"Removes only what is yours and certainly dead: sockets that refuse connections twice,\n"
 	"claims whose worktree does not exist any more and for which nothing listens, and routes\n"
-	"made by devmesh that have neither a claim nor a listener.",
+	"of devmesh to a socket of this registry that has neither a claim nor a listener.",
     .opts = opts,
     .run = run,
 };

@@ -119,7 +119,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 }
 
 static const struct cmd_opt opts[] = {
-    {"directory", 'C', "DIR", false, "act for the worktree DIR instead of the current directory"},
+    CMD_OPT_DIRECTORY,
     {"app", 0, "NAME", false, "name of the app, before DEVMESH_APP and .id"},
     {"id", 0, "ID", false, "the whole name; a conflict is an error then"},
     {"socket", 0, "PATH", false, "lead the URL to this Unix socket"},

@@ -172,16 +172,10 @@ run_env(struct cmd_ctx *ctx, struct dm_err *err)
 	return true;
 }
 
-#define DIRECTORY \
-	{ \
-		"directory", 'C', "DIR", false, \
-		    "act for the worktree DIR instead of the current directory" \
-	}
-
-static const struct cmd_opt directory_opts[] = {DIRECTORY, {NULL, 0, NULL, false, NULL}};
+static const struct cmd_opt directory_opts[] = {CMD_OPT_DIRECTORY, {NULL, 0, NULL, false, NULL}};
 
 static const struct cmd_opt name_opts[] = {
-    DIRECTORY,
+    CMD_OPT_DIRECTORY,
     {"app", 0, "NAME", false, "name of the app, before DEVMESH_APP and .id"},
     {"id", 0, "ID", false, "the whole name"},
     {"explain", 0, NULL, false, "say where each part comes from"},

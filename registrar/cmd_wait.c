@@ -31,7 +31,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 }
 
 static const struct cmd_opt opts[] = {
-    {"directory", 'C', "DIR", false, "act for the worktree DIR instead of the current directory"},
+    CMD_OPT_DIRECTORY,
     {"timeout", 0, "SECONDS", false, "give up after this time (default 60)"},
     {NULL, 0, NULL, false, NULL},
 };
