@@ -267,8 +267,9 @@ knows_close_delay(struct attempt *a, const cJSON *routes, bool etag_in_trailer)
 
 	if (!etag_in_trailer)
 		return true;
-	cJSON_ArrayForEach (route, routes)
+	cJSON_ArrayForEach (route, routes) {
 		learn_close_delay(a, route);
+	}
 	if (a->delay != DELAY_UNKNOWN)
 		return a->delay == DELAY_YES;
 	return caddy_admin_send(a->admin, "POST", "/adapt", "text/caddyfile", mesh_probe_caddyfile,

@@ -36,6 +36,8 @@ struct proc *serve_unix(struct world *w, const char *path, const char *name);
 struct proc *serve_id(struct world *w, const char *id); /* on the conventional socket of id */
 struct proc *serve_tcp(struct world *w, int status, const char *name, int *port);
 void stale_socket(const char *path);
+int bound_socket(const char *path); /* bound, and nobody listens yet */
+struct proc *serve_bound(struct world *w, int fd, const char *name); /* now; closes our fd */
 int full_socket(const char *path, int pending[2]); /* listens, backlog full; close them yourself */
 struct proc *serve_ws(struct world *w, const char *path);
 int ws_open(struct world *w, const char *host);

@@ -137,6 +137,19 @@ serve(struct world *w, int listener, int status, const char *name)
 	return p;
 }
 
+int
+bound_socket(const char *path)
+{
+	return bind_unix(path, -1);
+}
+
+struct proc *
+serve_bound(struct world *w, int fd, const char *name)
+{
+	assert_int_equal(listen(fd, 128), 0);
+	return serve(w, fd, 200, name);
+}
+
 struct proc *
 serve_unix(struct world *w, const char *path, const char *name)
 {
