@@ -101,7 +101,7 @@ complete_bash(FILE *out)
 		each_opt(out, cmds[i], print_word);
 		(void)fputs("\" ;;\n", out);
 	}
-	(void)puts(
+	(void)fputs(
 	    "\t\tesac\n"
 	    "\t\tcase \"$verb:$cur\" in\n"
 	    "\t\t*:-*) ;;\n"
@@ -111,7 +111,8 @@ complete_bash(FILE *out)
 	    "\t# shellcheck disable=SC2207 # macOS has bash 3.2, without mapfile\n"
 	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	    "}\n"
-	    "complete -o default -F _devmesh devmesh");
+	    "complete -o default -F _devmesh devmesh\n",
+	    out);
 }
 
 /* Text inside single quotes of zsh's _arguments: quotes, brackets and colons are special. */
@@ -253,7 +254,7 @@ run_completion(struct cmd_ctx *ctx, struct dm_err *err)
 		script = script_of(shells[i].complete);
 		o = out_object();
 		(void)cJSON_AddStringToObject(o, "shell", shell);
-		out_add_text(o, "script", script);
+		(void)cJSON_AddStringToObject(o, "script", script == NULL ? "" : script);
 		out_json(o);
 		return true;
 	}

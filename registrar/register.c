@@ -35,7 +35,16 @@ struct plan {
 	struct dm_sock_info socket; /* of the conventional socket */
 	char alias_host[HOST_MAX + 1];
 	bool has_alias;
+	struct claim *displaced; /* the alias that had the name before; NULL: none */
 };
+
+static void
+plan_release(struct plan *plan)
+{
+	claim_free(plan->displaced);
+}
+
+#define PLAN_AUTO __attribute__((cleanup(plan_release)))
 
 static bool
 fail_no_mesh(const struct plan *plan, struct dm_err *err)
@@ -101,7 +110,12 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 {
 	struct plan *plan = user;
 	char host[HOST_MAX + 1], url[URL_MAX + 1];
+	dm_auto(claim) old = NULL;
 
+	if (!registry_find(plan->s->registry, claim->id.s, &old, err))
+		return false;
+	if (old != NULL && old->is_alias)
+		plan->displaced = DM_STEAL(&old);
 	host_join(&claim->id, plan->domain, host);
 	claim->host = dm_strdup(host);
 	if (!choose_registration(plan, claim, err) || !check_socket(plan, claim, err))
@@ -271,15 +285,25 @@ check_branch(const struct repo *repo, struct dm_err *err)
 	    repo->worktree);
 }
 
-/* A name that was taken for nothing is given back, unless Caddy may yet act on it. */
+/*
+ * A name that was taken for nothing is given back, to the alias that had it if there was one;
+ * unless Caddy may yet act on it.
+ */
 static void
-give_back(struct session *s, const struct claim *claim, const struct dm_err *cause)
+give_back(const struct plan *plan, const struct claim *claim, const struct dm_err *cause)
 {
+	struct registry *reg = plan->s->registry;
+	const struct claim *alias = plan->displaced;
+	dm_auto(claim) target = NULL;
 	struct dm_err err;
+	bool taken;
 
 	if (cause->code == DM_TIMEOUT)
 		return;
-	if (!registry_release(s->registry, claim, &err))
+	if (!registry_release(reg, claim, &err) ||
+	    (alias != NULL && (!registry_find(reg, alias->alias_of.s, &target, &err) ||
+				  (target != NULL && !registry_take_alias(reg, target, alias->host,
+							 alias->url, &taken, &err)))))
 		dm_warn("%s", err.msg);
 }
 
@@ -287,7 +311,7 @@ bool
 register_service(struct session *s, const struct register_request *request,
     struct register_result *result, struct dm_err *err)
 {
-	struct plan plan = {.s = s, .request = request};
+	PLAN_AUTO struct plan plan = {.s = s, .request = request};
 	dm_auto(repo) repo = NULL;
 	dm_auto(claim) claim = claim_new();
 	struct name name;
@@ -316,7 +340,7 @@ register_service(struct session *s, const struct register_request *request,
 		return true;
 	/* what was taken from another worktree on request is not to be had back */
 	if (!held && !request->force && !request->dry_run)
-		give_back(s, result->claim, err);
+		give_back(&plan, result->claim, err);
 	register_result_release(result);
 	return false;
 }

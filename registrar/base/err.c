@@ -12,6 +12,7 @@ dm_fail(struct dm_err *err, enum dm_code code, const char *fmt, ...)
 	va_list ap;
 
 	err->code = code;
+	err->sys = 0;
 	err->hint[0] = '\0';
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
@@ -26,6 +27,7 @@ dm_fail_errno(struct dm_err *err, int errno_value, const char *fmt, ...)
 	size_t n;
 
 	err->code = errno_value == EACCES || errno_value == EPERM ? DM_DENIED : DM_FAILED;
+	err->sys = errno_value;
 	err->hint[0] = '\0';
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);

@@ -28,6 +28,7 @@ enum dm_code {
 
 struct dm_err {
 	enum dm_code code;
+	int sys;	/* the errno value behind it; 0: none */
 	char msg[768];	/* what was attempted, on what, and why it failed */
 	char hint[384]; /* what to try; may be empty */
 };

@@ -193,6 +193,7 @@ dm_sock_connect_tcp(const char *host, uint16_t port, int64_t timeout_ms, struct 
 	(void)snprintf(where, sizeof(where), "%s:%u", host, (unsigned)port);
 	if ((rc = getaddrinfo(host, service, &hints, &list)) != 0) {
 		(void)dm_fail(err, DM_UNREACHABLE, "looking up %s: %s", host, gai_strerror(rc));
+		err->sys = ENOENT;
 		return -1;
 	}
 	for (const struct addrinfo *a = list; a != NULL && out < 0; a = a->ai_next) {

@@ -2,6 +2,7 @@
 #include "caddy/admin.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 
 enum {
 	DEFAULT_PORT = 2019,
-	RESET_RETRIES = 4, /* a reload re-opens the listener: some connections are reset */
+	RESET_RETRIES = 6, /* a reload re-opens the listener: some connections are reset */
 };
 
 struct caddy_admin {
@@ -153,9 +154,9 @@ caddy_admin_get(struct caddy_admin *admin, const char *path, int *status, struct
 			dm_debug("GET %s: %d, %zu bytes", path, *status, body->len);
 			return true;
 		}
-		/* refused means that nobody is there; a reset means a reload */
-		if (err->code != DM_UNREACHABLE || i >= RESET_RETRIES ||
-		    strstr(err->msg, "connecting") != NULL)
+		/* refused means that nobody is there; a reset, of whatever call, means a reload */
+		if (err->code != DM_UNREACHABLE || i >= RESET_RETRIES || err->sys == ECONNREFUSED ||
+		    err->sys == ENOENT)
 			return fail_unreachable(admin, err);
 		dm_pause_ms(5 << i);
 	}

@@ -16,6 +16,7 @@
 enum {
 	FIRST_PAUSE_MS = 4,
 	LAST_PAUSE_MS = 200,
+	RESET_RETRIES = 6,
 	MIN_TOTAL_MS = 10000, /* contended changes take many tries; see research of 20 writers */
 	CONFIG_MAX = 32 << 20,
 };
@@ -83,17 +84,16 @@ get_tagged(struct attempt *a, const char *path, cJSON **json, char etag[ETAG_MAX
     struct dm_err *err)
 {
 	*json = NULL;
-	for (;;) {
+	for (int i = 0;; i++) {
 		enum http_outcome outcome =
 		    caddy_admin_send(a->admin, "GET", path, NULL, NULL, NULL, &a->reply, err);
 
 		if (outcome == HTTP_ANSWERED)
 			break;
-		/* one timeout is enough for a read; a reset is over in a moment */
-		if (outcome == HTTP_NOT_SENT || err->code == DM_TIMEOUT ||
-		    dm_now_ms() >= a->deadline)
+		/* one timeout is enough for a read; resets by a reload are over in a moment */
+		if (err->code == DM_TIMEOUT || i >= RESET_RETRIES)
 			return false;
-		dm_pause_ms(FIRST_PAUSE_MS);
+		dm_pause_ms(FIRST_PAUSE_MS << i);
 	}
 	if (a->reply.status != 200)
 		return true;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -401,6 +402,32 @@ TEST(start_does_not_hold_its_callers_pipe)
 	assert_true(private_caddy(w) > 0);
 }
 
+/* `exec 9>lock; flock 9; devmesh start`: the lock ends with its caller, not with Caddy. */
+TEST(start_does_not_hold_its_callers_descriptors)
+{
+	static const int numbers[] = {9, 200};
+	char *path = fmt(w, "%s/lock", w->dir);
+	int fd, fds[2], again;
+
+	local_setup(w);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 2; i++) /* at least this number, and without close-on-exec */
+		assert_true((fds[i] = fcntl(fd, F_DUPFD, numbers[i])) >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_exit(w, DM(w, NULL, "start"), 0);
+	assert_true(private_caddy(w) > 0);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(again >= 0);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), -1); /* we have it still */
+	close(fd);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
+	assert_true(private_caddy(w) > 0);
+	close(again);
+}
+
 TEST(wait_is_not_fooled_by_the_page)
 {
 	char *repo = repo_new(w, "shop");
@@ -452,6 +479,7 @@ main(void)
 	    WORLD_TEST(state_that_cannot_be_written_is_said),
 	    WORLD_TEST(state_is_private),
 	    WORLD_TEST(start_does_not_hold_its_callers_pipe),
+	    WORLD_TEST(start_does_not_hold_its_callers_descriptors),
 	    WORLD_TEST(wait_is_not_fooled_by_the_page),
 	    WORLD_TEST(trust_tells_of_the_root_certificate),
 	};

@@ -162,7 +162,6 @@ hostile_members(void **state)
 	    {"worktree", "null", "\"worktree\""},
 	    {"worktree", "\"home\"", "absolute"},
 	    {"worktree", "\"\"", "absolute"},
-	    {"worktree", "\"/a\\rb\"", "control"},
 	    {"socket", NULL, "either a socket or a port"},
 	    {"socket", "\"s.sock\"", "absolute"},
 	    {"socket", "{}", "\"socket\""},
@@ -172,6 +171,11 @@ hostile_members(void **state)
 	    {"port", "1e999", "\"port\""},
 	    {"port", "\"3000\"", "\"port\""},
 	    {"port", "true", "\"port\""},
+	    {"port", "3000.5", "\"port\""},
+	    {"port", "0.5", "\"port\""},
+	    {"port", "1e-9", "\"port\""},
+	    {"port", "65535.5", "\"port\""},
+	    {"port", "-0.5", "\"port\""},
 	    {"registration", NULL, "registration"},
 	    {"registration", "\"auto\"", "registration"},
 	    {"registration", "\"r\"", "registration"},
@@ -182,6 +186,7 @@ hostile_members(void **state)
 	    {"host", "\"a\\tb\"", "control"},
 	    {"created", "\"now\"", "\"created\""},
 	    {"created", "-1", "\"created\""},
+	    {"created", "1.5", "\"created\""},
 	    {"created", "1e16", "\"created\""},
 	    {"created", "1e999", "\"created\""},
 	};
@@ -192,6 +197,58 @@ hostile_members(void **state)
 		struct dm_err err;
 
 		assert_fails(decode(text, &err) != NULL, &err, DM_FAILED, rows[i].why);
+	}
+}
+
+/* Paths may hold anything but NUL: what shows them makes them fit to be shown. */
+static void
+control_characters_in_paths(void **state)
+{
+	static const struct {
+		const char *json, *path;
+	} rows[] = {
+	    {"\"/a\\rb\"", "/a\rb"},
+	    {"\"/a\\tb\\n\"", "/a\tb\n"},
+	    {"\"/\\u001b[31m\\u0001\\u007f\"", "/\033[31m\001\177"},
+	    {"\"/\xff\xe9\"", "/\xff\xe9"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (int j = 0; j < 2; j++) {
+			DM_AUTO_FREE char *text =
+			    with_member(j == 0 ? "worktree" : "socket", rows[i].json);
+			DM_AUTO_FREE char *again = NULL;
+			struct dm_err err;
+			dm_auto(claim) c = decode(text, &err);
+			dm_auto(claim) back = NULL;
+
+			assert_ok(c != NULL, &err);
+			assert_string_equal(j == 0 ? c->worktree : c->socket, rows[i].path);
+			again = claim_encode(c);
+			back = decode(again, &err);
+			assert_ok(back != NULL, &err);
+			assert_same(back, c);
+		}
+	}
+}
+
+/* Without the socket it has the port alone to go by: half a port is none. */
+static void
+ports_that_are_no_integers(void **state)
+{
+	static const char *const ports[] = {"3000.5", "0.5", "1e-9", "65535.5", "65536", "-1",
+	    "-0.5", "1e999", "\"3000\"", "true", "[3000]", "0"};
+	struct dm_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ports); i++) {
+		DM_AUTO_FREE char *text =
+		    dm_asprintf("{\"id\":\"shop-main\",\"app\":\"shop\",\"worktree\":\"/w\","
+				"\"port\":%s,\"registration\":\"route\"}",
+			ports[i]);
+
+		assert_fails(decode(text, &err) != NULL, &err, DM_FAILED, "port");
 	}
 }
 
@@ -344,6 +401,8 @@ main(void)
 	    cmocka_unit_test(round_trip),
 	    cmocka_unit_test(shape),
 	    cmocka_unit_test(hostile_members),
+	    cmocka_unit_test(control_characters_in_paths),
+	    cmocka_unit_test(ports_that_are_no_integers),
 	    cmocka_unit_test(cut_at_nul),
 	    cmocka_unit_test(not_a_record),
 	    cmocka_unit_test(bounds),

@@ -88,6 +88,49 @@ lengths(void **state)
 	}
 }
 
+/* Only elements of a list "routes" below the HTTP servers, however deep. */
+static void
+paths_of_routes(void **state)
+{
+	static const struct {
+		const char *path;
+		bool is_route;
+	} rows[] = {
+	    {"/config/apps/http/servers/srv0/routes/0", true},
+	    {"/config/apps/http/servers/srv0/routes/12", true},
+	    {"/config/apps/http/servers/routes/routes/0", true},
+	    {"/config/apps/http/servers/srv0/routes/0/handle/0/routes/3", true},
+	    {"", false},
+	    {"/", false},
+	    {"/config", false},
+	    {"/config/apps/http/servers/", false},
+	    {"/config/apps/http/servers/srv0", false},
+	    {"/config/apps/http/servers/0", false},
+	    {"/config/apps/http/servers/srv0/routes", false},
+	    {"/config/apps/http/servers/srv0/routes/", false},
+	    {"/config/apps/http/servers/srv0/routes/x", false},
+	    {"/config/apps/http/servers/srv0/routes/-1", false},
+	    {"/config/apps/http/servers/srv0/routes/0x", false},
+	    {"/config/apps/http/servers/srv0/routes/0/", false},
+	    {"/config/apps/http/servers/srv0/routes/0/match/0", false},
+	    {"/config/apps/http/servers/srv0/routes/0/handle/0", false},
+	    {"/config/apps/http/servers/srv0/routes/0/handle", false},
+	    {"/config/apps/http/servers/srv0/other_routes/0", false},
+	    {"/config/apps/http/servers/srv0/listen/0", false},
+	    {"/config/apps/tls/automation/policies/0", false},
+	    {"/config/apps/other/servers/srv0/routes/0", false},
+	    {"config/apps/http/servers/srv0/routes/0", false},
+	    {"/id/shop/routes/0", false},
+	    {"/load", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (etag_path_is_route(rows[i].path) != rows[i].is_route)
+			fail_msg("should be %d: %s", rows[i].is_route, rows[i].path);
+	}
+}
+
 int
 main(void)
 {
@@ -95,6 +138,7 @@ main(void)
 	    cmocka_unit_test(accepted),
 	    cmocka_unit_test(refused),
 	    cmocka_unit_test(lengths),
+	    cmocka_unit_test(paths_of_routes),
 	};
 
 	return cmocka_run_group_tests_name("etag", tests, NULL, NULL);

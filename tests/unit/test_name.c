@@ -218,6 +218,15 @@ id_file_lines(void **state)
 	    {"my app\n", "my app"},
 	    {"shop.\n", "shop."},
 	    {"gr\xc3\xbc\xc3\x9f\n", "gr\xc3\xbc\xc3\x9f"},
+	    /* a byte order mark, once and at the beginning only */
+	    {"\xef\xbb\xbfshop\n", "shop"},
+	    {"\xef\xbb\xbf  shop\r\n", "shop"},
+	    {"\xef\xbb\xbf\xef\xbb\xbfshop", "\xef\xbb\xbfshop"},
+	    {" \xef\xbb\xbfshop", "\xef\xbb\xbfshop"},
+	    {"\xef\xbbshop", "\xef\xbbshop"},
+	    {"\xef\xbb\xbf", NULL},
+	    {"\xef\xbb\xbf\n", NULL},
+	    {"\xef\xbb\xbf\nshop\n", NULL},
 	    {"", NULL},
 	    {"\n", NULL},
 	    {"\r\n", NULL},
@@ -269,6 +278,13 @@ id_file_sizes(void **state)
 	big[4] = '\n';
 	assert_ok(name_parse_id_file(big, BIG, line, &err), &err);
 	assert_string_equal(line, "aaaa");
+	/* the mark does not count */
+	memset(big, 'a', BIG);
+	memcpy(big, "\xef\xbb\xbf", 3);
+	assert_ok(name_parse_id_file(big, NAME_ID_LINE_MAX + 3, line, &err), &err);
+	assert_int_equal(strlen(line), NAME_ID_LINE_MAX);
+	assert_fails(name_parse_id_file(big, NAME_ID_LINE_MAX + 4, line, &err), &err, DM_USAGE,
+	    "longer than 255");
 }
 
 static void

@@ -305,6 +305,72 @@ aliases_give_way(void **state)
 	assert_true(S_ISREG(st.st_mode));
 }
 
+/* Whether the bare app name may be had, without taking it. */
+static void
+alias_is_free(void **state)
+{
+	struct place *p = *state;
+	struct name name = name_of("shop", "main"), trunk = name_of("shop", "trunk");
+	struct name bare = exact_name("shop");
+	DM_AUTO_FREE char *record = in_dir(p->path, "shop.json");
+	dm_auto(claim) one = NULL;
+	dm_auto(claim) two = NULL;
+	dm_auto(claim) direct = NULL;
+	struct dm_err err;
+	bool held, taken;
+
+	one = take(p, &name, p->worktree[0], false, &held, &err);
+	two = take(p, &trunk, p->worktree[1], false, &held, &err);
+	assert_true(registry_alias_is_free(p->reg, one));
+	assert_true(registry_alias_is_free(p->reg, two));
+	assert_int_not_equal(access(record, F_OK), 0);
+	/* taken: free for the claim that has it, and for nobody else */
+	assert_ok(registry_take_alias(p->reg, one, "h", "u", &taken, &err), &err);
+	assert_true(registry_alias_is_free(p->reg, one));
+	assert_false(registry_alias_is_free(p->reg, two));
+	/* until its worktree is gone */
+	assert_int_equal(rmdir(p->worktree[0]), 0);
+	assert_true(registry_alias_is_free(p->reg, two));
+	assert_int_equal(mkdir(p->worktree[0], 0700), 0);
+	assert_ok(registry_release(p->reg, one, &err), &err);
+	assert_true(registry_alias_is_free(p->reg, two));
+	/* a claim of that very name comes first, the claim's own worktree included */
+	direct = take(p, &bare, p->worktree[1], false, &held, &err);
+	assert_non_null(direct);
+	assert_false(registry_alias_is_free(p->reg, one));
+	assert_false(registry_alias_is_free(p->reg, two));
+	assert_ok(registry_release(p->reg, direct, &err), &err);
+	/* a damaged record of ours is none */
+	put_file(record, "{");
+	assert_true(registry_alias_is_free(p->reg, one));
+}
+
+/* Another user's record, readable or not, keeps the name. */
+static void
+alias_of_another_user(void **state)
+{
+	struct place *p = *state;
+	struct name name = name_of("shop", "main");
+	DM_AUTO_FREE char *record = in_dir(p->path, "shop.json");
+	dm_auto(claim) one = NULL;
+	struct dm_err err;
+	bool held, taken = true;
+
+	if (geteuid() != 0)
+		skip();
+	one = take(p, &name, p->worktree[0], false, &held, &err);
+	put_file(record,
+	    "{\"id\":\"shop\",\"app\":\"shop\",\"worktree\":\"/nonexistent\",\"port\":1,"
+	    "\"registration\":\"mesh\"}");
+	assert_int_equal(lchown(record, 65534, 65534), 0);
+	assert_false(registry_alias_is_free(p->reg, one));
+	assert_ok(registry_take_alias(p->reg, one, "h", "u", &taken, &err), &err);
+	assert_false(taken);
+	put_file(record, "{");
+	assert_int_equal(lchown(record, 65534, 65534), 0);
+	assert_false(registry_alias_is_free(p->reg, one));
+}
+
 int
 main(void)
 {
@@ -321,6 +387,8 @@ main(void)
 	    IN_PLACE(refusal_writes_nothing),
 	    IN_PLACE(aliases),
 	    IN_PLACE(aliases_give_way),
+	    IN_PLACE(alias_is_free),
+	    IN_PLACE(alias_of_another_user),
 	};
 
 	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -136,7 +136,8 @@ sweeps_temporary_files(void **state)
 {
 	struct place *p = *state;
 	DM_AUTO_FREE char *dead = NULL;
-	DM_AUTO_FREE char *alive = dm_asprintf("%s/.shop-main.%ld.1f2e.tmp", p->path, (long)getpid());
+	DM_AUTO_FREE char *alive =
+	    dm_asprintf("%s/.shop-main.%ld.1f2e.tmp", p->path, (long)getpid());
 	DM_AUTO_FREE char *odd = in_dir(p->path, ".notes.tmp");
 	DM_AUTO_FREE char *plain = in_dir(p->path, "x.1.tmp");
 	pid_t pid = fork();

@@ -247,6 +247,113 @@ code_names(void **state)
 		assert_string_equal(dm_code_name((enum dm_code)i), words[i]);
 }
 
+#define BAD "\xef\xbf\xbd" /* U+FFFD */
+
+/* What may be shown is kept; of what may not, each byte becomes U+FFFD. */
+static void
+printable_texts(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} rows[] = {
+	    {"", ""},
+	    {"/home/me/shop ~!\"'\\", "/home/me/shop ~!\"'\\"},
+	    /* the first and the last character of each length */
+	    {"\xc2\xa0 \xdf\xbf", "\xc2\xa0 \xdf\xbf"},
+	    {"\xe0\xa0\x80 \xef\xbf\xbf", "\xe0\xa0\x80 \xef\xbf\xbf"},
+	    {"\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf", "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"},
+	    {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+	    {BAD, BAD},
+	    /* around the surrogates */
+	    {"\xed\x9f\xbf \xee\x80\x80", "\xed\x9f\xbf \xee\x80\x80"},
+	    {"\xed\xa0\x80", BAD BAD BAD},
+	    {"\xed\xbf\xbf", BAD BAD BAD},
+	    /* overlong */
+	    {"\xc0\xaf", BAD BAD},
+	    {"\xc1\xbf", BAD BAD},
+	    {"\xe0\x80\xaf", BAD BAD BAD},
+	    {"\xe0\x9f\xbf", BAD BAD BAD},
+	    {"\xf0\x80\x80\xaf", BAD BAD BAD BAD},
+	    {"\xf0\x8f\xbf\xbf", BAD BAD BAD BAD},
+	    /* beyond U+10FFFF, and bytes that no character has */
+	    {"\xf4\x90\x80\x80", BAD BAD BAD BAD},
+	    {"\xf5\x80\x80\x80", BAD BAD BAD BAD},
+	    {"\xfe\xff", BAD BAD},
+	    /* truncated, and without a beginning */
+	    {"\xc3", BAD},
+	    {"\xe2\x82", BAD BAD},
+	    {"\xf0\x9f\x98", BAD BAD BAD},
+	    {"\xe2\x82x", BAD BAD "x"},
+	    {"\xc3\xc3\xbc", BAD "\xc3\xbc"},
+	    {"\xf0\x9f\xc3\xbc", BAD BAD "\xc3\xbc"},
+	    {"\x80x\xbf", BAD "x" BAD},
+	    {"caf\xe9", "caf" BAD},
+	    /* controls: C0, DEL, C1 */
+	    {"a\tb\nc\r", "a" BAD "b" BAD "c" BAD},
+	    {"\033[31m\001", BAD "[31m" BAD},
+	    {"\x1f \x7f", BAD " " BAD},
+	    {"\xc2\x80 \xc2\x9b \xc2\x9f", BAD BAD " " BAD BAD " " BAD BAD},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		DM_AUTO_FREE char *shown = dm_printable(rows[i].text);
+		DM_AUTO_FREE char *again = dm_printable(shown);
+
+		if (strcmp(shown, rows[i].shown) != 0)
+			fail_msg("row %zu: \"%s\" instead of \"%s\"", i, shown, rows[i].shown);
+		assert_string_equal(again, shown);
+	}
+}
+
+/* Every character there is, by itself: kept unless it is a control or a surrogate. */
+static void
+printable_characters(void **state)
+{
+	(void)state;
+	for (unsigned long c = 1; c <= 0x110fff; c++) {
+		bool kept = c >= 0x20 && !(c >= 0x7f && c < 0xa0) && !(c >= 0xd800 && c < 0xe000) &&
+			    c <= 0x10ffff;
+		char text[5] = "";
+		char *shown;
+
+		if (c < 0x80) {
+			text[0] = (char)c;
+		} else if (c < 0x800) {
+			text[0] = (char)(0xc0 | c >> 6);
+			text[1] = (char)(0x80 | (c & 0x3f));
+		} else if (c < 0x10000) {
+			text[0] = (char)(0xe0 | c >> 12);
+			text[1] = (char)(0x80 | (c >> 6 & 0x3f));
+			text[2] = (char)(0x80 | (c & 0x3f));
+		} else {
+			text[0] = (char)(0xf0 | c >> 18);
+			text[1] = (char)(0x80 | (c >> 12 & 0x3f));
+			text[2] = (char)(0x80 | (c >> 6 & 0x3f));
+			text[3] = (char)(0x80 | (c & 0x3f));
+		}
+		shown = dm_printable(text);
+		if (kept != (strcmp(shown, text) == 0) || (!kept && !dm_starts_with(shown, BAD)))
+			fail_msg("U+%04lX becomes \"%s\"", c, shown);
+		free(shown);
+	}
+}
+
+static void
+controls(void **state)
+{
+	(void)state;
+	assert_false(dm_has_control(""));
+	assert_false(dm_has_control("feature/a b~"));
+	for (int c = 1; c < 256; c++) {
+		const char text[] = {'a', (char)c, 'b', '\0'};
+
+		assert_int_equal(dm_has_control(text), c < 0x20 || c == 0x7f);
+		assert_int_equal(dm_has_control(text + 1), c < 0x20 || c == 0x7f);
+	}
+}
+
 int
 main(void)
 {
@@ -259,6 +366,9 @@ main(void)
 	    cmocka_unit_test(paths),
 	    cmocka_unit_test(distances),
 	    cmocka_unit_test(distance_is_a_measure),
+	    cmocka_unit_test(printable_texts),
+	    cmocka_unit_test(printable_characters),
+	    cmocka_unit_test(controls),
 	    cmocka_unit_test(errors),
 	    cmocka_unit_test(code_names),
 	};

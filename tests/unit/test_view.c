@@ -339,6 +339,73 @@ mesh_is_reached(void **state)
 	}
 }
 
+/* Whether requests for the host come to the route of the service shop-main. */
+static void
+routes_are_reached(void **state)
+{
+#define HOST "shop-main.dev.localhost"
+#define OWN  "{'@id':'shop-main','match':[{'host':['" HOST "']}]," ANSWER "}"
+	static const struct {
+		const char *routes;
+		bool reached;
+	} rows[] = {
+	    {"[" OWN "]", true},
+	    {"[{'match':[{'host':['x.org']}]," ANSWER "}," OWN "]", true},
+	    {"[{'match':[{'path':['/x']}]," ANSWER "}," OWN "]", true},
+	    {"[{'match':[{'host':['*.dev.localhost'],'path':['/x']}]," ANSWER "}," OWN "]", true},
+	    {"[{'handle':[{'handler':'encode'}]}," OWN "]", true},
+	    {"[{'@id':'shop-main','match':[{'host':['shop.dev.localhost','" HOST "']}]," ANSWER
+	     "}]",
+		true},
+	    /* what stands behind it does not matter */
+	    {"[" OWN ",{" ANSWER "}]", true},
+	    /* a catch-all, a wildcard or the host itself in front */
+	    {"[{" ANSWER "}," OWN "]", false},
+	    {"[{'match':[]," ANSWER "}," OWN "]", false},
+	    {"[{'handle':[{'handler':'encode'}],'terminal':true}," OWN "]", false},
+	    {"[{'match':[{'host':['*.dev.localhost']}]," ANSWER "}," OWN "]", false},
+	    {"[{'match':[{'path':['/x']},{'host':['" HOST "']}]," ANSWER "}," OWN "]", false},
+	    {"[{'@id':'other','match':[{'host':['" HOST "']}]," ANSWER "}," OWN "]", false},
+	    /* its own, for another host */
+	    {"[{'@id':'shop-main','match':[{'host':['x.org']}]," ANSWER "}]", false},
+	    {"[{'@id':'shop-main','match':[{'host':['x.org']}]," ANSWER "}," OWN "]", true},
+	    /* none of that @id */
+	    {"[{'@id':'shop','match':[{'host':['" HOST "']}]," ANSWER "}]", false},
+	    {"[{'@id':7,'match':[{'host':['" HOST "']}]," ANSWER "}]", false},
+	    {"[]", false},
+	    {"null", false},
+	    {"{}", false},
+	    {"[null,1,'x',[]," OWN "]", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		DM_AUTO_FREE char *text = dm_asprintf(
+		    "{'http':{'servers':{'s':{'listen':[':8443'],'routes':%s}}}}", rows[i].routes);
+		dm_auto(caddy_view) view = view_of(text);
+
+		if (caddy_view_reaches(view, "shop-main", HOST) != rows[i].reached)
+			fail_msg("reached should be %d: %s", rows[i].reached, text);
+	}
+}
+
+/* An object of that @id that is no route; and a server that another one's routes cannot hide. */
+static void
+reached_in_any_server_but_only_as_a_route(void **state)
+{
+	dm_auto(caddy_view) none = view_of(
+	    "{'http':{'servers':{'s':{'@id':'shop-main','listen':[':1'],'match':[{'host':['" HOST
+	    "']}],'routes':[{'handle':[{'@id':'shop-main','handler':'encode'}]}]}}}}");
+	dm_auto(caddy_view) second =
+	    view_of("{'http':{'servers':{'a':{'listen':[':1'],'routes':[{" ANSWER
+		    "}]},'b':{'listen':[':2'],'routes':[" OWN "]}}}}");
+
+	(void)state;
+	assert_false(caddy_view_reaches(none, "shop-main", HOST));
+	assert_true(caddy_view_reaches(second, "shop-main", HOST));
+	assert_false(caddy_view_reaches(second, "shop-main", "x.dev.localhost"));
+}
+
 static void
 mesh_of_another_place(void **state)
 {
@@ -478,6 +545,8 @@ main(void)
 	    cmocka_unit_test(domain_discovery),
 	    cmocka_unit_test(settled_cases),
 	    cmocka_unit_test(mesh_is_reached),
+	    cmocka_unit_test(routes_are_reached),
+	    cmocka_unit_test(reached_in_any_server_but_only_as_a_route),
 	    cmocka_unit_test(mesh_of_another_place),
 	    cmocka_unit_test(objects),
 	    cmocka_unit_test(each_route),
