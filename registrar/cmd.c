@@ -181,6 +181,9 @@ fail_option(const struct cmd *cmd, const struct getopt_tables *t, int code, cons
 	    dm_snprintf(word, sizeof(word), "%.*s", (int)strcspn(text + 2, "="), text + 2) &&
 	    (near = nearest_opt(t, word)) != NULL)
 		return dm_hint(err, "perhaps --%s? %s --help lists them", near, program);
+	if (cmd == NULL)
+		return dm_hint(err, "options of a verb stand after it: devmesh up -C DIR; devmesh "
+				    "--help lists the others");
 	return dm_hint(err, "%s --help lists them", program);
 }
 

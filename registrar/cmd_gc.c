@@ -57,7 +57,7 @@ collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
 
 	for (size_t i = 0; i < survey->count; i++) {
 		const struct survey_row *row = &survey->rows[i];
-		struct unregister_result result;
+		struct unregister_result result = {.removed_socket = false};
 		struct dm_err own;
 
 		if (row->state != SERVICE_ORPHAN)
@@ -74,6 +74,8 @@ collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
 			continue;
 		}
 		say(gc, "claim", row->claim->id.s, "its worktree is gone");
+		if (!gc->dry_run && result.removed_socket)
+			say(gc, "socket", row->claim->socket, "nobody listens on it");
 	}
 	return ok;
 }

@@ -82,7 +82,7 @@ static void
 print_word(FILE *out, const struct cmd *cmd, const struct cmd_opt *opt)
 {
 	(void)cmd;
-	(void)fprintf(out, " --%s%s", opt->name, opt->value != NULL && !opt->optional ? "=" : "");
+	(void)fprintf(out, " --%s", opt->name);
 }
 
 static void
@@ -98,6 +98,10 @@ complete_bash(FILE *out)
 	(void)fputs("\"\n\telse\n\t\tcase $verb in\n", out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
 		(void)fprintf(out, "\t\t%s) words=\"", cmds[i]->name);
+		if (strcmp(cmds[i]->name, "completion") == 0)
+			(void)fputs("bash zsh fish", out);
+		for (size_t k = 0; strcmp(cmds[i]->name, "help") == 0 && cmds[k] != NULL; k++)
+			(void)fprintf(out, " %s", cmds[k]->name);
 		each_opt(out, cmds[i], print_word);
 		(void)fputs("\" ;;\n", out);
 	}

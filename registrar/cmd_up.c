@@ -36,25 +36,70 @@ get_request(const struct cmd_ctx *ctx, struct register_request *request, struct 
 	return true;
 }
 
+/* Other claims that this one should be seen beside: of the same worktree, or the same port. */
+static void
+mention_others(struct session *s, const struct claim *claim)
+{
+	struct registry_claims claims;
+	struct dm_err ignored;
+
+	if (!registry_scan(s->registry, &claims, &ignored))
+		return;
+	for (size_t i = 0; i < claims.count; i++) {
+		const struct claim *other = claims.list[i];
+		bool same = strcmp(other->worktree, claim->worktree) == 0;
+
+		if (other->is_alias || strcmp(other->id.s, claim->id.s) == 0)
+			continue;
+		if (same)
+			dm_note("this worktree also holds %s; if that is over: devmesh down %s",
+			    other->id.s, other->id.s);
+		else if (claim->port != 0 && other->port == claim->port)
+			dm_warn("port %u is also registered as %s, by the worktree %s",
+			    (unsigned)claim->port, other->id.s, other->worktree);
+	}
+	registry_claims_free(&claims);
+}
+
+/* Whether something listens, and if not, what to start. */
+static void
+mention_listener(const struct claim *claim)
+{
+	struct dm_sock_info info;
+
+	if (claim->port != 0) {
+		if (!dm_tcp_listening(claim->port))
+			dm_note(
+			    "start the server of this worktree on port %u", (unsigned)claim->port);
+		return;
+	}
+	dm_sock_probe(claim->socket, &info);
+	if (info.state == DM_SOCK_LISTENING)
+		dm_warn("pid %ld already listens on %s: the URL leads there until it ends",
+		    (long)info.pid, claim->socket);
+	else
+		dm_note("start the server of this worktree on %s", claim->socket);
+}
+
 /* What a person is told beside the URL. */
 static void
-comment(const struct register_result *result, const struct register_request *request)
+comment(
+    struct session *s, const struct register_result *result, const struct register_request *request)
 {
 	const struct claim *claim = result->claim;
-	struct dm_sock_info info;
 
 	if (result->alias_url != NULL)
 		dm_debug("also at %s", result->alias_url);
 	if (result->removed_socket)
 		dm_note("removed the stale socket %s", claim->socket);
-	if (!result->claimed || claim->socket == NULL)
-		return;
-	dm_sock_probe(claim->socket, &info);
-	if (info.state == DM_SOCK_LISTENING)
-		dm_warn("pid %ld already listens on %s: the URL leads there until it ends",
-		    (long)info.pid, claim->socket);
-	else if (request->socket == NULL)
-		dm_note("start the server of this worktree on %s", claim->socket);
+	if (request->port == 0 && claim->port != 0)
+		dm_note("it stays with port %u; devmesh down takes it back", (unsigned)claim->port);
+	if (result->wrote_route)
+		dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
+	if (result->claimed || result->wrote_route)
+		mention_listener(claim);
+	if (result->claimed || request->port != 0)
+		mention_others(s, claim);
 }
 
 static void
@@ -104,7 +149,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	    !register_service(ctx->session, &request, &result, err))
 		return false;
 	if (!request.dry_run) {
-		comment(&result, &request);
+		comment(ctx->session, &result, &request);
 		if (cmd_value(ctx, "wait") != NULL)
 			ok = wait_for_service(result.claim, wait_ms, err);
 	}

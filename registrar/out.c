@@ -88,24 +88,38 @@ table_add(struct table *table, const char *const cells[])
 	append_row(table, cells);
 }
 
+/* Columns of a terminal that a text takes, wide characters aside: its UTF-8 characters. */
+static size_t
+width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80 ? 1 : 0;
+	return n;
+}
+
 void
 table_print(const struct table *table)
 {
 	DM_AUTO_FREE size_t *width = dm_calloc(table->columns, sizeof(*width));
 
 	for (size_t i = 0; i < table->rows * table->columns; i++) {
-		size_t n = strlen(table->cells[i]);
+		size_t n = width_of(table->cells[i]);
 
 		if (n > width[i % table->columns])
 			width[i % table->columns] = n;
 	}
-	for (size_t r = 0; r < table->rows; r++) {
-		for (size_t c = 0; c < table->columns; c++) {
-			bool last = c + 1 == table->columns;
+	for (size_t i = 0; i < table->rows * table->columns; i++) {
+		size_t column = i % table->columns;
+		bool last = column + 1 == table->columns;
 
-			(void)printf("%-*s%s", last ? 0 : (int)width[c],
-			    table->cells[r * table->columns + c], last ? "\n" : "  ");
-		}
+		(void)fputs(table->cells[i], stdout);
+		if (last)
+			(void)putchar('\n');
+		else
+			(void)printf(
+			    "%*s", (int)(width[column] - width_of(table->cells[i]) + 2), "");
 	}
 }
 

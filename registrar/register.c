@@ -46,6 +46,30 @@ plan_release(struct plan *plan)
 
 #define PLAN_AUTO __attribute__((cleanup(plan_release)))
 
+/* Whether the claim's upstream is the socket that the mesh route leads to. */
+static bool
+is_conventional(const struct plan *plan, const struct claim *claim)
+{
+	DM_AUTO_FREE char *path = registry_socket(plan->s->registry, claim->id.s);
+
+	return claim->socket != NULL && strcmp(claim->socket, path) == 0;
+}
+
+/*
+ * Without --port and --socket a service that is registered keeps what it has: `up` can be repeated
+ * by whoever does not know how it was registered.
+ */
+static void
+keep_upstream(const struct plan *plan, const struct claim *old, struct claim *claim)
+{
+	if (plan->request->port != 0 || plan->request->socket != NULL || old == NULL ||
+	    old->is_alias || old->uid != geteuid() || strcmp(old->worktree, claim->worktree) != 0)
+		return;
+	free(claim->socket);
+	claim->socket = dm_strdup(old->socket);
+	claim->port = old->port;
+}
+
 static bool
 fail_no_mesh(const struct plan *plan, struct dm_err *err)
 {
@@ -61,7 +85,7 @@ static bool
 choose_registration(struct plan *plan, const struct claim *claim, struct dm_err *err)
 {
 	const struct conf *conf = plan->s->conf;
-	bool conventional = plan->request->port == 0 && plan->request->socket == NULL;
+	bool conventional = is_conventional(plan, claim);
 
 	plan->how = CLAIM_ROUTE;
 	if (conf->registration != CONF_REGISTRATION_ROUTE && conventional &&
@@ -87,7 +111,7 @@ choose_registration(struct plan *plan, const struct claim *claim, struct dm_err 
 static bool
 check_socket(struct plan *plan, const struct claim *claim, struct dm_err *err)
 {
-	if (plan->request->port != 0 || plan->request->socket != NULL)
+	if (!is_conventional(plan, claim))
 		return true;
 	dm_sock_probe(claim->socket, &plan->socket);
 	if (!plan->socket.exists)
@@ -114,12 +138,19 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 
 	if (!registry_find(plan->s->registry, claim->id.s, &old, err))
 		return false;
+	keep_upstream(plan, old, claim);
 	if (old != NULL && old->is_alias)
 		plan->displaced = DM_STEAL(&old);
 	host_join(&claim->id, plan->domain, host);
 	claim->host = dm_strdup(host);
 	if (!choose_registration(plan, claim, err) || !check_socket(plan, claim, err))
 		return false;
+	if (claim->port != 0 && claim->port == plan->server.front.port) {
+		(void)dm_fail(err, DM_CONFLICT,
+		    "port %u is Caddy's own: the service would lead to itself",
+		    (unsigned)claim->port);
+		return dm_hint(err, "--port is the port that the dev server listens on");
+	}
 	claim->registration = plan->how;
 	url_make(&plan->server.front, host, url);
 	claim->url = dm_strdup(url);
@@ -357,7 +388,9 @@ remove_route(struct session *s, const struct claim *claim, bool *removed_any, st
 		/* nothing was ever written to Caddy for it, so Caddy need not be asked */
 		if (claim->registration == CLAIM_MESH)
 			return true;
-		return dm_wrap(err, "removing the route of %s", claim->id.s);
+		(void)dm_wrap(err, "removing the route of %s", claim->id.s);
+		return dm_hint(
+		    err, "start this Caddy, then run it again: it may still have the route");
 	}
 	if (own_route(s, claim->id.s) == NULL)
 		return true;

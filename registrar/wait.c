@@ -30,6 +30,17 @@ is_listening(const struct claim *claim)
 	return info.state == DM_SOCK_LISTENING || info.state == DM_SOCK_DENIED;
 }
 
+static bool
+is_stale(const struct claim *claim)
+{
+	struct dm_sock_info info;
+
+	if (claim->socket == NULL)
+		return false;
+	dm_sock_probe(claim->socket, &info);
+	return info.state == DM_SOCK_REFUSED;
+}
+
 /* "127.0.0.1:<port of the URL>": names below the domain need not resolve on this machine. */
 static char *
 front_address(const char *url)
@@ -109,11 +120,17 @@ wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *e
 		(void)dm_wrap(
 		    err, "waiting for %s: after %lld s", claim->url, (long long)timeout_ms / 1000);
 		err->code = DM_TIMEOUT;
-		return dm_hint(err, "devmesh status; is it this Caddy that serves the domain?");
+		return dm_hint(
+		    err, "devmesh up registers it anew; devmesh status shows the states");
 	}
 	where = claim->socket != NULL ? dm_strdup(claim->socket)
 				      : dm_asprintf("port %u", (unsigned)claim->port);
 	(void)dm_fail(err, DM_TIMEOUT, "waiting for %s: after %lld s nothing listens on %s",
 	    claim->url, (long long)timeout_ms / 1000, where);
+	if (is_stale(claim))
+		return dm_hint(err,
+		    "its last server has left the socket behind: devmesh up removes it; "
+		    "then start the server in %s",
+		    claim->worktree);
 	return dm_hint(err, "start the server in %s", claim->worktree);
 }

@@ -10,7 +10,7 @@ id=$("$devmesh" name --app hello)
 # one line for each service; the pid is the listener's own, from its socket
 pid=$("$devmesh" -q status | awk -v id="$id" '$2 == id && $4 ~ /^[0-9]+$/ { print $4 }')
 [ -z "$pid" ] || kill "$pid"
-"$devmesh" -q down "$id" || true
+"$devmesh" -q down "$id" 2>/dev/null || true
 if [ -e "$1/hello.mesh" ]; then
 	"$devmesh" stop
 	rm -f "$1/hello.mesh"

@@ -31,7 +31,9 @@
 static const char claimed_html[] =
     PAGE("<p>Its worktree is registered, but nothing listens on <code>%s/" LABEL ".sock</code>. "
 	 "Go into the worktree (<code>devmesh status</code> says where it is) and start its "
-	 "server there:</p><pre>eval \"$(devmesh env)\"   # sets DEVMESH_SOCKET\n"
+	 "server there:</p><pre>devmesh up               # also removes a socket that a killed "
+	 "server left\n"
+	 "eval \"$(devmesh env)\"   # sets DEVMESH_SOCKET\n"
 	 "node server.js           # or whatever listens on that socket\n\n"
 	 "devmesh up --port 3000   # if it can only listen on a port</pre>");
 static const char unclaimed_html[] =

@@ -260,6 +260,19 @@ certificates_cover(const struct caddy_view *view, const char *host, bool *by_def
 	return false;
 }
 
+/* Whether certificates are loaded from files or the like: for which names is not to be seen. */
+static bool
+loads_certificates(const struct caddy_view *view)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, get(get(view->apps, "tls"), "certificates")) {
+		if (item->string != NULL && dm_starts_with(item->string, "load_"))
+			return true;
+	}
+	return false;
+}
+
 /* Whether a route of the server covers the host already: certificates are its business then. */
 static bool
 serves_host(const struct caddy_server *server, const char *host)
@@ -293,18 +306,28 @@ caddy_view_settled(const struct caddy_view *view, const struct caddy_server *ser
     const char *host, struct dm_err *err)
 {
 	const cJSON *o = get(servers_of(view), server->name);
-	bool by_default, flips;
+	bool by_default, has_policies, flips;
 
 	/* without TLS there is nothing to turn on; a server on http_port alone never gets it */
 	if (!server->front.https || cJSON_IsTrue(get(get(o, "automatic_https"), "disable")))
 		return true;
-	if (certificates_cover(view, host, &by_default) || serves_host(server, host))
+	if (certificates_cover(view, host, &by_default) || serves_host(server, host) ||
+	    loads_certificates(view))
 		return true;
+	has_policies = cJSON_GetArraySize(get(o, "tls_connection_policies")) > 0;
+	if (cJSON_IsTrue(get(get(o, "automatic_https"), "disable_certificates"))) {
+		if (has_policies)
+			return true;
+		(void)dm_fail(err, DM_DENIED,
+		    "registering %s with Caddy's server %s: Caddy has no certificate for that name",
+		    host, server->name);
+		return dm_hint(err,
+		    "is it the domain that this Caddy serves? a private mesh takes a new one with "
+		    "devmesh stop && devmesh start");
+	}
 	/* nobody asked for names here: without a certificate of its own the port would change */
-	flips = cJSON_GetArraySize(get(o, "tls_connection_policies")) == 0 &&
-		serves_without_names(server);
-	if (!flips &&
-	    (by_default || cJSON_IsTrue(get(get(o, "automatic_https"), "disable_certificates"))))
+	flips = !has_policies && serves_without_names(server);
+	if (!flips && by_default)
 		return true;
 	(void)dm_fail(err, DM_DENIED,
 	    "registering %s with Caddy's server %s: its automatic HTTPS is on and nothing provides "

@@ -137,7 +137,7 @@ slug_parse(const char *text, struct slug *out, struct dm_err *err)
 		return dm_hint(err,
 		    "lower-case letters, digits and single dashes between them, at most %d, "
 		    "such as \"%s\"",
-		    SLUG_MAX, slug_make(text).s);
+		    SLUG_MAX, text[0] == '\0' ? "shop-main" : slug_make(text).s);
 	}
 	memcpy(out->s, text, strlen(text) + 1);
 	return true;

@@ -264,10 +264,14 @@ TEST(env_empties_what_does_not_apply)
 	assert_exit(w, r, 0);
 	assert_line(r.out, "export DEVMESH_PORT='3000'");
 	assert_line(r.out, "export DEVMESH_SOCKET=''");
+	/* Repeated without --port it stays with the port. */
+	assert_exit(w, DM(w, repo, "up"), 0);
+	assert_line(DM(w, repo, "env").out, "export DEVMESH_PORT='3000'");
 	/* In a shell, the one goes when the other comes. */
 	r = run_ok(w, repo,
 	    ARGV("sh", "-c",
-		"eval \"$(\"$0\" env)\"; \"$0\" up >/dev/null 2>&1; eval \"$(\"$0\" env)\";"
+		"eval \"$(\"$0\" env)\"; \"$0\" -q down; \"$0\" up >/dev/null 2>&1; eval "
+		"\"$(\"$0\" env)\";"
 		" echo \"<$DEVMESH_PORT> <$DEVMESH_SOCKET>\"",
 		w->devmesh));
 	assert_string_equal(r.out, fmt(w, "<> <%s/shop-main.sock>\n", w->sockets));
