@@ -326,7 +326,8 @@ TEST(https_is_not_turned_on_behind_ones_back)
 	caddy_start(
 	    w, fmt(w,
 		   "{\"admin\":{\"listen\":\"unix/%s\",\"config\":{\"persist\":false}},\"apps\":{"
-		   "\"http\":{\"servers\":{\"srv0\":{\"listen\":[\"127.0.0.1:%d\"],\"routes\":[{"
+		   "\"http\":{\"servers\":{\"srv0\":{\"listen\":[\"127.0.0.1:%d\"],"
+		   "\"automatic_https\":{\"disable_redirects\":true},\"routes\":[{"
 		   "\"handle\":[{\"handler\":\"static_response\",\"body\":\"plain\"}]}]}}},"
 		   "\"pki\":{\"certificate_authorities\":{\"local\":{\"install_trust\":false}}}}}",
 		   w->admin + 7, w->port));
