@@ -17,7 +17,7 @@ enum {
 	FIRST_PAUSE_MS = 4,
 	LAST_PAUSE_MS = 200,
 	RESET_RETRIES = 6,
-	MIN_TOTAL_MS = 10000, /* contended changes take many tries; see research of 20 writers */
+	MIN_TOTAL_MS = 10000, /* twenty writers at once need many tries */
 	CONFIG_MAX = 32 << 20,
 };
 

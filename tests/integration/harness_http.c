@@ -269,7 +269,7 @@ caddy_plain_tcp(struct world *w, const char *routes)
 	caddy_http(w, fmt(w, "localhost:%d", port), routes);
 }
 
-/* The tested route of research/caddy.md §6, word for word but for domain and directory. */
+/* A mesh route as somebody might write it by hand, with an @id that is also a service name. */
 void
 caddy_mesh(struct world *w, const char *more_routes)
 {
