@@ -16,7 +16,7 @@ enum dm_sock_state {
 	DM_SOCK_ABSENT,	   /* no such file, or a dangling link */
 	DM_SOCK_REFUSED,   /* a socket file that nobody listens on: stale */
 	DM_SOCK_BOUND,	   /* the same, but a process has bound it and may be about to listen */
-	DM_SOCK_LISTENING, /* somebody does (a full backlog counts) */
+	DM_SOCK_LISTENING, /* somebody does (a full backlog counts; BSD kernels refuse then) */
 	DM_SOCK_DENIED,	   /* there is one, but we may not connect: unknown */
 	DM_SOCK_OTHER,	   /* a file that is no socket is in the way */
 };
