@@ -116,7 +116,8 @@ wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *e
 		dm_pause_ms(pause);
 		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
 	}
-	if (listening) {
+	/* it may have died while its answer was being waited for: then that is the reason */
+	if (is_listening(claim) && listening) {
 		(void)dm_wrap(
 		    err, "waiting for %s: after %lld s", claim->url, (long long)timeout_ms / 1000);
 		err->code = DM_TIMEOUT;

@@ -7,6 +7,7 @@
 #include "harness_net.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -171,6 +172,19 @@ has_route(struct world *w, const void *arg)
 	return count_routes(w, arg) == 1;
 }
 
+/* devmesh holds this lock until it has read back what it wrote: after that it does not write. */
+static bool
+is_done_with_caddy(struct world *w, const void *arg)
+{
+	int fd = open(fmt(w, "%s/.caddy.%u.lock", w->sockets, (unsigned)geteuid()), O_RDWR);
+	bool free_now = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	(void)arg;
+	if (fd >= 0)
+		close(fd);
+	return free_now;
+}
+
 TEST(up_wait_is_not_fooled_either)
 {
 	static const char *const others[] = {"[]", "[" CATCH_ALL "]"};
@@ -185,6 +199,7 @@ TEST(up_wait_is_not_fooled_either)
 			must(w, "PATCH", ROUTES, others[i]);
 		p = DM_BG(w, repo, "up", "--wait=3");
 		assert_true(wait_until(w, has_route, "shop-main", 20000));
+		assert_true(wait_until(w, is_done_with_caddy, NULL, 20000));
 		/* Its route is lost while it waits; only then does the server come. */
 		must(w, "PATCH", ROUTES, others[i]);
 		server = serve_id(w, "shop-main");
