@@ -193,7 +193,9 @@ parse_options(
     int argc, char **argv, const struct cmd *cmd, struct cmd_line *line, struct dm_err *err)
 {
 	/* "+": stop at the verb; ":": tell a missing value from an unknown option */
-	struct getopt_tables t = {.shorts = {cmd == NULL ? '+' : ':', cmd == NULL ? ':' : '\0'}};
+	/* "+": stop at what is no option; ":": tell a missing value from an unknown option */
+	bool stop = cmd == NULL || cmd->takes_command;
+	struct getopt_tables t = {.shorts = {stop ? '+' : ':', stop ? ':' : '\0'}};
 	size_t globals = count_opts(cmd_global_opts);
 	int code;
 
@@ -247,6 +249,10 @@ cmd_parse(int argc, char **argv, struct cmd_line *line, struct dm_err *err)
 		return fail_verb(argv[verb], err);
 	if (!parse_options(argc - verb, argv + verb, line->cmd, line, err))
 		return false;
+	if (line->cmd->takes_command) {
+		line->command = (const char *const *)argv + verb + optind;
+		return true;
+	}
 	for (int i = optind; i < argc - verb; i++) {
 		if (line->arg_count >= line->cmd->max_args) {
 			(void)dm_fail(err, DM_USAGE,

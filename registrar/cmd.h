@@ -40,6 +40,7 @@ struct cmd {
 	const char *help;	    /* paragraphs of --help; NULL: none */
 	const struct cmd_opt *opts; /* ended by a row without a name; NULL: none */
 	bool without_session;	    /* works whatever the configuration is: ctx->session is NULL */
+	bool takes_command;	    /* what follows the options is a command, left as it is */
 	bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
 };
 
@@ -56,6 +57,7 @@ struct cmd_line {
 	const char *values[CMD_OPTS_MAX]; /* by index in cmd->opts; "" for a flag that is set */
 	const char *args[CMD_ARGS_MAX];
 	int arg_count;
+	const char *const *command; /* takes_command: NULL-terminated; in argv */
 };
 
 struct cmd_ctx {

@@ -62,9 +62,17 @@ is_conventional(const struct plan *plan, const struct claim *claim)
 static void
 keep_upstream(const struct plan *plan, const struct claim *old, struct claim *claim)
 {
-	if (plan->request->port != 0 || plan->request->socket != NULL || old == NULL ||
-	    old->is_alias || old->uid != geteuid() || strcmp(old->worktree, claim->worktree) != 0)
+	const struct register_request *request = plan->request;
+
+	if (request->run != NULL) {
+		claim->run = *request->run;
 		return;
+	}
+	if (request->port != 0 || request->socket != NULL || old == NULL || old->is_alias ||
+	    old->uid != geteuid() || strcmp(old->worktree, claim->worktree) != 0)
+		return;
+	if (dm_proc_alive(&old->run.runner))
+		claim->run = old->run;
 	free(claim->socket);
 	claim->socket = dm_strdup(old->socket);
 	claim->port = old->port;

@@ -15,10 +15,11 @@
 /* Borrowed. */
 struct register_request {
 	struct name_flags name;
-	const char *socket; /* another Unix socket than the conventional one; NULL: that */
-	uint16_t port;	    /* a TCP port instead; 0: none */
-	bool force;	    /* take the name over from another worktree of the same user */
-	bool dry_run;	    /* change nothing: only fill in the result */
+	const char *socket;	     /* another Unix socket than the conventional one; NULL: that */
+	uint16_t port;		     /* a TCP port instead; 0: none */
+	const struct claim_run *run; /* who serves it; NULL: as it is, while that one lives */
+	bool force;		     /* take the name over from another worktree of the same user */
+	bool dry_run;		     /* change nothing: only fill in the result */
 };
 
 struct register_result {

@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@ enum {
 	SCHEMA_VERSION = 1,
 	STRING_MAX = 4096
 };
+
+/* The largest whole number that every double holds: what JSON's numbers can carry. */
+#define START_MAX 9007199254740991.0
 
 struct claim *
 claim_new(void)
@@ -54,6 +58,27 @@ put_text(cJSON *o, const char *key, const char *text)
 		(void)cJSON_AddStringToObject(o, key, text);
 }
 
+static void
+put_process(cJSON *o, const char *pid_key, const char *start_key, const struct dm_proc_id *id)
+{
+	(void)cJSON_AddNumberToObject(o, pid_key, (double)id->pid);
+	(void)cJSON_AddNumberToObject(o, start_key, (double)id->start);
+}
+
+static void
+put_run(cJSON *record, const struct claim_run *run)
+{
+	cJSON *o;
+
+	if (run->runner.pid == 0)
+		return;
+	o = cJSON_AddObjectToObject(record, "run");
+	put_process(o, "pid", "start", &run->runner);
+	put_process(o, "child_pid", "child_start", &run->child);
+	(void)cJSON_AddBoolToObject(o, "bridged", run->bridged);
+	(void)cJSON_AddNumberToObject(o, "port", run->port);
+}
+
 char *
 claim_encode(const struct claim *claim)
 {
@@ -74,6 +99,7 @@ claim_encode(const struct claim *claim)
 	put_text(o, "url", claim->url);
 	put_text(o, "host", claim->host);
 	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
+	put_run(o, &claim->run);
 	text = cJSON_Print(o);
 	cJSON_Delete(o);
 	return text;
@@ -156,6 +182,38 @@ get_upstream(const cJSON *o, struct claim *claim, struct dm_err *err)
 }
 
 static bool
+get_process(const cJSON *o, const char *pid_key, const char *start_key, struct dm_proc_id *out,
+    struct dm_err *err)
+{
+	double pid, start;
+
+	if (!get_number(o, pid_key, INT_MAX, &pid, err) ||
+	    !get_number(o, start_key, START_MAX, &start, err))
+		return false;
+	*out = (struct dm_proc_id){.pid = (pid_t)pid, .start = (uint64_t)start};
+	return true;
+}
+
+static bool
+get_run(const cJSON *record, struct claim_run *run, struct dm_err *err)
+{
+	const cJSON *o = cJSON_GetObjectItemCaseSensitive(record, "run");
+	double port;
+
+	if (o == NULL)
+		return true;
+	if (!cJSON_IsObject(o))
+		return dm_fail(err, DM_FAILED, "its \"run\" is not an object");
+	if (!get_process(o, "pid", "start", &run->runner, err) ||
+	    !get_process(o, "child_pid", "child_start", &run->child, err) ||
+	    !get_number(o, "port", UINT16_MAX, &port, err))
+		return false;
+	run->bridged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "bridged"));
+	run->port = (uint16_t)port;
+	return true;
+}
+
+static bool
 decode_object(const cJSON *o, const char *id, struct claim *claim, struct dm_err *err)
 {
 	const cJSON *how = cJSON_GetObjectItemCaseSensitive(o, "registration");
@@ -171,7 +229,7 @@ decode_object(const cJSON *o, const char *id, struct claim *claim, struct dm_err
 	if (!get_text(o, "branch", &claim->branch, err) ||
 	    !get_path(o, "worktree", &claim->worktree, err) || !get_upstream(o, claim, err) ||
 	    !get_text(o, "url", &claim->url, err) || !get_text(o, "host", &claim->host, err) ||
-	    !get_number(o, "created", 1e15, &created, err))
+	    !get_number(o, "created", 1e15, &created, err) || !get_run(o, &claim->run, err))
 		return false;
 	if (claim->worktree == NULL)
 		return dm_fail(err, DM_FAILED, "it names no worktree");

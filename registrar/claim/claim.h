@@ -14,11 +14,23 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "model/slug.h"
 
 enum claim_registration {
 	CLAIM_MESH,  /* the mesh route leads to the socket; nothing was written to Caddy */
 	CLAIM_ROUTE, /* a route of its own, @id = id */
+};
+
+/*
+ * The `devmesh run` that serves a claim. It says where to look, and proves nothing: whoever reads
+ * it asks the kernel whether these very processes live, and what they listen on.
+ */
+struct claim_run {
+	struct dm_proc_id runner; /* devmesh itself; pid 0: the service was not started by it */
+	struct dm_proc_id child;  /* the command, leader of a process group; pid 0: not started */
+	bool bridged;		  /* the runner listens on the socket, for a server on a port */
+	uint16_t port;		  /* which port; 0: none yet */
 };
 
 /* Strings are owned by the struct; NULL where the record has none. */
@@ -35,6 +47,7 @@ struct claim {
 	char *url;	 /* where the service was registered */
 	char *host;	 /* its host name */
 	int64_t created; /* seconds since the epoch */
+	struct claim_run run;
 
 	uid_t uid; /* owner of the file (never what the record says) */
 };

@@ -306,6 +306,26 @@ registry_take(struct registry *reg, const struct name *name, bool force, struct 
 }
 
 bool
+registry_set_run(struct registry *reg, const struct claim *claim, const struct claim_run *run,
+    bool *ours, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	dm_auto(claim) now = NULL;
+
+	*ours = false;
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
+	    !registry_find(reg, claim->id.s, &now, err))
+		return false;
+	if (now == NULL || now->is_alias || now->uid != geteuid() ||
+	    strcmp(now->worktree, claim->worktree) != 0 ||
+	    (now->run.runner.pid != run->runner.pid && dm_proc_alive(&now->run.runner)))
+		return true;
+	*ours = true;
+	now->run = *run;
+	return write_record(reg, now, err);
+}
+
+bool
 registry_alias_is_free(const struct registry *reg, const struct claim *claim)
 {
 	dm_auto(claim) old = NULL;
@@ -359,6 +379,7 @@ registry_take_alias(struct registry *reg, const struct claim *claim, const char 
 	alias->id = claim->app;
 	alias->is_alias = true;
 	alias->alias_of = claim->id;
+	memset(&alias->run, 0, sizeof(alias->run));
 	free(alias->host);
 	free(alias->url);
 	alias->host = dm_strdup(host);

@@ -80,6 +80,13 @@ typedef bool registry_complete_fn(struct claim *claim, void *user, struct dm_err
 bool registry_take(struct registry *reg, const struct name *name, bool force, struct claim *claim,
     registry_complete_fn *complete, void *user, bool *held, struct dm_err *err) DM_MUST;
 
+/*
+ * Writes down which `devmesh run` serves the claim, and how. *ours is false, and nothing is
+ * written, if the record is gone, or by now says another worktree or another living runner.
+ */
+bool registry_set_run(struct registry *reg, const struct claim *claim, const struct claim_run *run,
+    bool *ours, struct dm_err *err) DM_MUST;
+
 /* Whether the bare app name may become, or stay, an alias of the claim. */
 bool registry_alias_is_free(const struct registry *reg, const struct claim *claim);
 

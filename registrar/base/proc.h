@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes as the kernel shows them: proc(5) on Linux, libproc.h on macOS (proc_linux.c and
+ * proc_darwin.c). What belongs to another user cannot be seen and counts as unknown.
+ */
+#ifndef DEVMESH_PROC_H
+#define DEVMESH_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * A process, told apart from a later one with the same pid by the time it began. The unit of
+ * `start` is the kernel's own, never 0: compare for equality only.
+ */
+struct dm_proc_id {
+	pid_t pid;
+	uint64_t start;
+};
+
+/* Who has this pid now; false if nobody has. A zombie counts as ended. */
+bool dm_proc_id(pid_t pid, struct dm_proc_id *out);
+/* Whether that very process still runs. */
+bool dm_proc_alive(const struct dm_proc_id *id);
+
+/* Its working directory, links resolved; NULL if unknown, or removed. The caller owns it. */
+char *dm_proc_cwd(pid_t pid);
+/* Its short name ("node"); NULL if unknown. The caller owns it. */
+char *dm_proc_name(pid_t pid);
+/* The value of a variable in the environment it was started with; NULL if unknown or not set. The
+ * caller owns it. */
+char *dm_proc_env(pid_t pid, const char *name);
+
+struct dm_pids {
+	pid_t *list; /* owned: dm_pids_release */
+	size_t count;
+};
+
+void dm_pids_add(struct dm_pids *pids, pid_t pid);
+bool dm_pids_have(const struct dm_pids *pids, pid_t pid);
+void dm_pids_release(struct dm_pids *pids);
+
+/* Adds all live descendants of `root`, without itself. */
+void dm_proc_descendants(pid_t root, struct dm_pids *out);
+/* Adds all live processes of the process group. */
+void dm_proc_group(pid_t group, struct dm_pids *out);
+
+/* A TCP socket that is being listened on. */
+struct dm_listener {
+	pid_t pid;
+	uint16_t port;
+	bool ipv6;
+	uint8_t address[16]; /* network order; the first 4 bytes for IPv4 */
+};
+
+struct dm_listeners {
+	struct dm_listener *list; /* owned: dm_listeners_release */
+	size_t count;
+};
+
+/* Adds what the processes listen on, in the order of the kernel's table. */
+void dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out);
+void dm_listeners_add(struct dm_listeners *l, const struct dm_listener *one);
+void dm_listeners_release(struct dm_listeners *l);
+
+/*
+ * The process that listens on the TCP port of this machine, if it may be seen; 0: unknown. An
+ * address of 127.0.0.1 or ::1 goes before one of all interfaces.
+ */
+pid_t dm_proc_of_port(uint16_t port);
+
+/*
+ * Makes this process the one that orphans among its descendants are given to, instead of init:
+ * they stay its descendants (prctl(2), PR_SET_CHILD_SUBREAPER). False where there is no such
+ * thing.
+ */
+bool dm_proc_adopt_orphans(void);
+
+#endif

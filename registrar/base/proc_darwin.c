@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Written from Apple's libproc.h and sysctl(3); not yet run on a Mac. */
+#include <libproc.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/proc_info.h>
+#include <sys/sysctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+
+static bool
+bsd_info(pid_t pid, struct proc_bsdinfo *info)
+{
+	return proc_pidinfo(pid, PROC_PIDTBSDINFO, 0, info, sizeof(*info)) == (int)sizeof(*info) &&
+	       info->pbi_status != SZOMB;
+}
+
+bool
+dm_proc_id(pid_t pid, struct dm_proc_id *out)
+{
+	struct proc_bsdinfo info;
+
+	if (pid <= 0 || !bsd_info(pid, &info))
+		return false;
+	*out = (struct dm_proc_id){
+	    .pid = pid, .start = info.pbi_start_tvsec * 1000000 + info.pbi_start_tvusec + 1};
+	return true;
+}
+
+char *
+dm_proc_cwd(pid_t pid)
+{
+	struct proc_vnodepathinfo info;
+
+	if (proc_pidinfo(pid, PROC_PIDVNODEPATHINFO, 0, &info, sizeof(info)) != (int)sizeof(info) ||
+	    info.pvi_cdir.vip_path[0] != '/')
+		return NULL;
+	return dm_strdup(info.pvi_cdir.vip_path);
+}
+
+char *
+dm_proc_name(pid_t pid)
+{
+	char name[2 * MAXCOMLEN + 1];
+
+	return proc_name(pid, name, sizeof(name)) > 0 ? dm_strdup(name) : NULL;
+}
+
+/* KERN_PROCARGS2: argc, the program's path, padding, argc arguments, then the environment. */
+char *
+dm_proc_env(pid_t pid, const char *name)
+{
+	int mib[3] = {CTL_KERN, KERN_PROCARGS2, (int)pid}, argc;
+	size_t size = 1 << 20, length = strlen(name);
+	DM_AUTO_FREE char *text = dm_calloc(size + 1, 1);
+	const char *p, *end;
+
+	if (sysctl(mib, 3, text, &size, NULL, 0) != 0 || size < sizeof(argc))
+		return NULL;
+	end = text + size;
+	memcpy(&argc, text, sizeof(argc));
+	p = text + sizeof(argc);
+	p += strnlen(p, (size_t)(end - p));
+	while (p < end && *p == '\0')
+		p++;
+	for (; argc > 0 && p < end; argc--)
+		p += strnlen(p, (size_t)(end - p)) + 1;
+	for (; p < end && *p != '\0'; p += strnlen(p, (size_t)(end - p)) + 1) {
+		if (strncmp(p, name, length) == 0 && p[length] == '=')
+			return dm_strdup(p + length + 1);
+	}
+	return NULL;
+}
+
+/* Processes of a kind (libproc.h: PROC_ALL_PIDS, PROC_PGRP_ONLY, PROC_PPID_ONLY). */
+static void
+add_processes(uint32_t kind, uint32_t of, struct dm_pids *out)
+{
+	int bytes = proc_listpids(kind, of, NULL, 0);
+	DM_AUTO_FREE pid_t *list = NULL;
+	struct proc_bsdinfo info;
+
+	if (bytes <= 0)
+		return;
+	list = dm_calloc((size_t)bytes + 64 * sizeof(*list), 1);
+	bytes = proc_listpids(kind, of, list, bytes + (int)(64 * sizeof(*list)));
+	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof(*list); i++) {
+		if (list[i] > 0 && bsd_info(list[i], &info))
+			dm_pids_add(out, list[i]);
+	}
+}
+
+void
+dm_proc_descendants(pid_t root, struct dm_pids *out)
+{
+	size_t next = out->count;
+
+	for (pid_t parent = root; parent != 0; parent = next < out->count ? out->list[next++] : 0)
+		add_processes(PROC_PPID_ONLY, (uint32_t)parent, out);
+}
+
+void
+dm_proc_group(pid_t group, struct dm_pids *out)
+{
+	add_processes(PROC_PGRP_ONLY, (uint32_t)group, out);
+}
+
+static void
+add_socket(pid_t pid, int fd, struct dm_listeners *out)
+{
+	struct socket_fdinfo info;
+	const struct in_sockinfo *in = &info.psi.soi_proto.pri_tcp.tcpsi_ini;
+	struct dm_listener one = {.pid = pid};
+
+	if (proc_pidfdinfo(pid, fd, PROC_PIDFDSOCKETINFO, &info, sizeof(info)) !=
+		(int)sizeof(info) ||
+	    info.psi.soi_kind != SOCKINFO_TCP ||
+	    info.psi.soi_proto.pri_tcp.tcpsi_state != TSI_S_LISTEN)
+		return;
+	one.port = ntohs((uint16_t)in->insi_lport);
+	one.ipv6 = (in->insi_vflag & INI_IPV6) != 0;
+	if (one.ipv6)
+		memcpy(one.address, &in->insi_laddr.ina_6, 16);
+	else
+		memcpy(one.address, &in->insi_laddr.ina_46.i46a_addr4, 4);
+	dm_listeners_add(out, &one);
+}
+
+static void
+add_listeners(pid_t pid, struct dm_listeners *out)
+{
+	int bytes = proc_pidinfo(pid, PROC_PIDLISTFDS, 0, NULL, 0);
+	DM_AUTO_FREE struct proc_fdinfo *fds = NULL;
+
+	if (bytes <= 0)
+		return;
+	fds = dm_calloc((size_t)bytes, 1);
+	bytes = proc_pidinfo(pid, PROC_PIDLISTFDS, 0, fds, bytes);
+	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof(*fds); i++) {
+		if (fds[i].proc_fdtype == PROX_FDTYPE_SOCKET)
+			add_socket(pid, fds[i].proc_fd, out);
+	}
+}
+
+void
+dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
+{
+	for (size_t i = 0; i < pids->count; i++)
+		add_listeners(pids->list[i], out);
+}
+
+pid_t
+dm_proc_of_port(uint16_t port)
+{
+	static const uint8_t zero[16];
+	struct dm_pids all = {.count = 0};
+	struct dm_listeners found = {.count = 0};
+	pid_t any = 0, loopback = 0;
+
+	add_processes(PROC_ALL_PIDS, 0, &all);
+	dm_proc_listeners(&all, &found);
+	for (size_t i = 0; i < found.count; i++) {
+		const struct dm_listener *one = &found.list[i];
+
+		if (one->port != port)
+			continue;
+		if (memcmp(one->address, zero, one->ipv6 ? 16 : 4) == 0)
+			any = one->pid;
+		else
+			loopback = one->pid;
+	}
+	dm_listeners_release(&found);
+	dm_pids_release(&all);
+	return loopback != 0 ? loopback : any;
+}
+
+bool
+dm_proc_adopt_orphans(void)
+{
+	return false;
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/* proc(5): everything here is a small text file of the kernel's. */
+#include <dirent.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fsio.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
+
+enum {
+	STAT_MAX = 1024,
+	TEXT_MAX = 1 << 16,
+	ENVIRON_MAX = 1 << 21,
+	TCP_LISTEN_STATE = 0x0A /* include/net/tcp_states.h */
+};
+
+static bool
+read_proc(pid_t pid, const char *name, struct dm_str *out)
+{
+	char path[64];
+	struct dm_err ignored;
+
+	return dm_snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name) &&
+	       dm_read_file(path, out, &ignored) && out->len > 0;
+}
+
+/* What is wanted of /proc/<pid>/stat. */
+struct stat_line {
+	char state;
+	pid_t parent, group;
+	uint64_t start;
+};
+
+static bool
+read_stat(pid_t pid, struct stat_line *out)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(STAT_MAX);
+	const char *rest;
+	long parent, group;
+
+	/* the second field is the name, in brackets, and may hold anything: take the last one */
+	if (!read_proc(pid, "stat", &text) || (rest = strrchr(text.data, ')')) == NULL ||
+	    sscanf(rest + 1,
+		" %c %ld %ld %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		"%" SCNu64,
+		&out->state, &parent, &group, &out->start) != 4)
+		return false;
+	out->parent = (pid_t)parent;
+	out->group = (pid_t)group;
+	return true;
+}
+
+static bool
+has_ended(const struct stat_line *line)
+{
+	return line->state == 'Z' || line->state == 'X';
+}
+
+bool
+dm_proc_id(pid_t pid, struct dm_proc_id *out)
+{
+	struct stat_line line;
+
+	if (pid <= 0 || !read_stat(pid, &line) || has_ended(&line))
+		return false;
+	*out = (struct dm_proc_id){.pid = pid, .start = line.start + 1};
+	return true;
+}
+
+char *
+dm_proc_cwd(pid_t pid)
+{
+	static const char deleted[] = " (deleted)";
+	char path[64], target[PATH_MAX];
+	ssize_t n;
+
+	if (!dm_snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid))
+		return NULL;
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return NULL;
+	target[n] = '\0';
+	/* the kernel marks a removed directory so; one of that very name would exist */
+	if (target[0] != '/' || (dm_ends_with(target, deleted) && access(target, F_OK) != 0))
+		return NULL;
+	return dm_strdup(target);
+}
+
+char *
+dm_proc_name(pid_t pid)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(64);
+
+	if (!read_proc(pid, "comm", &text))
+		return NULL;
+	return dm_strndup(text.data, strcspn(text.data, "\n"));
+}
+
+char *
+dm_proc_env(pid_t pid, const char *name)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(ENVIRON_MAX);
+	size_t length = strlen(name);
+
+	if (!read_proc(pid, "environ", &text))
+		return NULL;
+	for (const char *p = text.data; p < text.data + text.len; p += strlen(p) + 1) {
+		if (strncmp(p, name, length) == 0 && p[length] == '=')
+			return dm_strdup(p + length + 1);
+	}
+	return NULL;
+}
+
+/* Calls fn for every number that is a name in the directory. */
+static bool
+each_number(const char *dir, void (*fn)(pid_t number, void *user), void *user)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	uint64_t number;
+
+	if (d == NULL)
+		return false;
+	while ((entry = readdir(d)) != NULL) {
+		if (dm_parse_uint(entry->d_name, 1, INT_MAX, &number))
+			fn((pid_t)number, user);
+	}
+	(void)closedir(d);
+	return true;
+}
+
+static void
+collect(pid_t number, void *user)
+{
+	dm_pids_add(user, number);
+}
+
+/* Whether this kernel lists children (CONFIG_PROC_CHILDREN). */
+static bool
+lists_children(void)
+{
+	char path[80];
+
+	(void)snprintf(
+	    path, sizeof(path), "/proc/%ld/task/%ld/children", (long)getpid(), (long)getpid());
+	return access(path, R_OK) == 0;
+}
+
+/* Each thread has a list of those it has started. */
+static void
+add_children(pid_t pid, struct dm_pids *out)
+{
+	struct dm_pids tasks = {.count = 0};
+	char path[80];
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/task", (long)pid);
+	(void)each_number(path, collect, &tasks);
+	for (size_t i = 0; i < tasks.count; i++) {
+		DM_AUTO_STR struct dm_str text = dm_str_make(TEXT_MAX);
+		char *next;
+
+		(void)snprintf(path, sizeof(path), "task/%ld/children", (long)tasks.list[i]);
+		if (!read_proc(pid, path, &text))
+			continue;
+		for (char *p = text.data;; p = next) {
+			long child = strtol(p, &next, 10);
+
+			if (next == p)
+				break;
+			dm_pids_add(out, (pid_t)child);
+		}
+	}
+	dm_pids_release(&tasks);
+}
+
+/* The same from everybody's parents, for kernels built without those files. */
+static void
+descend_by_parents(pid_t root, struct dm_pids *out)
+{
+	struct dm_pids all = {.count = 0};
+	DM_AUTO_FREE pid_t *parents = NULL;
+	size_t first = out->count, next = first;
+
+	(void)each_number("/proc", collect, &all);
+	parents = dm_calloc(all.count + 1, sizeof(*parents));
+	for (size_t i = 0; i < all.count; i++) {
+		struct stat_line line;
+
+		if (read_stat(all.list[i], &line) && !has_ended(&line))
+			parents[i] = line.parent;
+	}
+	for (pid_t parent = root; parent != 0; parent = next < out->count ? out->list[next++] : 0) {
+		for (size_t i = 0; i < all.count; i++) {
+			if (parents[i] == parent && !dm_pids_have(out, all.list[i]))
+				dm_pids_add(out, all.list[i]);
+		}
+	}
+	dm_pids_release(&all);
+}
+
+void
+dm_proc_descendants(pid_t root, struct dm_pids *out)
+{
+	struct dm_pids found = {.count = 0};
+	struct dm_proc_id alive;
+	size_t next = 0;
+
+	if (!lists_children()) {
+		descend_by_parents(root, out);
+		return;
+	}
+	for (pid_t parent = root; parent != 0; parent = next < found.count ? found.list[next++] : 0)
+		add_children(parent, &found);
+	for (size_t i = 0; i < found.count; i++) {
+		if (dm_proc_id(found.list[i], &alive))
+			dm_pids_add(out, found.list[i]);
+	}
+	dm_pids_release(&found);
+}
+
+void
+dm_proc_group(pid_t group, struct dm_pids *out)
+{
+	struct dm_pids all = {.count = 0};
+
+	(void)each_number("/proc", collect, &all);
+	for (size_t i = 0; i < all.count; i++) {
+		struct stat_line line;
+
+		if (read_stat(all.list[i], &line) && line.group == group && !has_ended(&line))
+			dm_pids_add(out, all.list[i]);
+	}
+	dm_pids_release(&all);
+}
+
+/* The sockets that processes have open: inode numbers, and whose they are. */
+struct owned_inode {
+	uint64_t inode;
+	pid_t pid;
+};
+
+struct inodes {
+	struct owned_inode *list;
+	size_t count;
+};
+
+static void
+add_inodes(pid_t pid, struct inodes *out)
+{
+	char dir[64], target[64];
+	const struct dirent *entry;
+	DIR *d;
+
+	(void)snprintf(dir, sizeof(dir), "/proc/%ld/fd", (long)pid);
+	if ((d = opendir(dir)) == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
+		uint64_t inode;
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
+			continue;
+		if ((out->count & (out->count - 1)) == 0)
+			out->list = dm_reallocarray(
+			    out->list, out->count == 0 ? 1 : out->count * 2, sizeof(*out->list));
+		out->list[out->count++] = (struct owned_inode){.inode = inode, .pid = pid};
+	}
+	(void)closedir(d);
+}
+
+/* "0100007F:1F90": addresses stand there as 32-bit words in the machine's own byte order. */
+static bool
+parse_address(const char *text, struct dm_listener *out)
+{
+	size_t digits = strcspn(text, ":"), words = digits / 8;
+	unsigned port;
+
+	if ((digits != 8 && digits != 32) || sscanf(text + digits, ":%4X", &port) != 1)
+		return false;
+	for (size_t i = 0; i < words; i++) {
+		uint32_t word;
+
+		if (sscanf(text + 8 * i, "%8" SCNx32, &word) != 1)
+			return false;
+		memcpy(out->address + 4 * i, &word, sizeof(word));
+	}
+	out->ipv6 = words == 4;
+	out->port = (uint16_t)port;
+	return true;
+}
+
+/* Calls fn for every listening socket of /proc/net/tcp or tcp6. */
+static void
+each_listening(const char *table,
+    void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
+{
+	FILE *f = fopen(table, "re");
+	char line[512], address[64];
+	unsigned state;
+	uint64_t inode;
+
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		struct dm_listener socket = {.pid = 0};
+
+		if (sscanf(line, " %*u: %63s %*s %x %*s %*s %*s %*u %*u %" SCNu64, address, &state,
+			&inode) == 3 &&
+		    state == TCP_LISTEN_STATE && parse_address(address, &socket))
+			fn(&socket, inode, user);
+	}
+	(void)fclose(f);
+}
+
+struct match {
+	const struct inodes *inodes;
+	struct dm_listeners *out;
+};
+
+static void
+match_inode(const struct dm_listener *socket, uint64_t inode, void *user)
+{
+	const struct match *m = user;
+
+	for (size_t i = 0; i < m->inodes->count; i++) {
+		if (m->inodes->list[i].inode == inode) {
+			struct dm_listener found = *socket;
+
+			found.pid = m->inodes->list[i].pid;
+			dm_listeners_add(m->out, &found);
+			return; /* shared with a parent or child: the first one will do */
+		}
+	}
+}
+
+void
+dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
+{
+	struct inodes inodes = {.count = 0};
+	struct match match = {.inodes = &inodes, .out = out};
+
+	for (size_t i = 0; i < pids->count; i++)
+		add_inodes(pids->list[i], &inodes);
+	if (inodes.count > 0) {
+		each_listening("/proc/net/tcp", match_inode, &match);
+		each_listening("/proc/net/tcp6", match_inode, &match);
+	}
+	free(inodes.list);
+}
+
+struct port_search {
+	uint16_t port;
+	uint64_t loopback, any; /* inodes; 0: none */
+};
+
+static bool
+is_any(const struct dm_listener *socket)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(socket->address, zero, socket->ipv6 ? 16 : 4) == 0;
+}
+
+static void
+match_port(const struct dm_listener *socket, uint64_t inode, void *user)
+{
+	struct port_search *s = user;
+	uint64_t *slot = is_any(socket) ? &s->any : &s->loopback;
+
+	if (socket->port == s->port && *slot == 0)
+		*slot = inode;
+}
+
+pid_t
+dm_proc_of_port(uint16_t port)
+{
+	struct port_search search = {.port = port};
+	struct dm_pids all = {.count = 0};
+	uint64_t wanted;
+	pid_t found = 0;
+
+	each_listening("/proc/net/tcp", match_port, &search);
+	each_listening("/proc/net/tcp6", match_port, &search);
+	wanted = search.loopback != 0 ? search.loopback : search.any;
+	if (wanted == 0)
+		return 0;
+	(void)each_number("/proc", collect, &all);
+	for (size_t i = 0; i < all.count && found == 0; i++) {
+		struct inodes inodes = {.count = 0};
+
+		add_inodes(all.list[i], &inodes);
+		for (size_t j = 0; j < inodes.count; j++) {
+			if (inodes.list[j].inode == wanted)
+				found = all.list[i];
+		}
+		free(inodes.list);
+	}
+	dm_pids_release(&all);
+	return found;
+}
+
+bool
+dm_proc_adopt_orphans(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
