@@ -192,7 +192,6 @@ static bool
 parse_options(
     int argc, char **argv, const struct cmd *cmd, struct cmd_line *line, struct dm_err *err)
 {
-	/* "+": stop at the verb; ":": tell a missing value from an unknown option */
 	/* "+": stop at what is no option; ":": tell a missing value from an unknown option */
 	bool stop = cmd == NULL || cmd->takes_command;
 	struct getopt_tables t = {.shorts = {stop ? '+' : ':', stop ? ':' : '\0'}};
