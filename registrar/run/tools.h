@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `devmesh run` knows about dev servers: one table (tools.c), read to decide how a command
- * will listen, which flags it needs because it ignores PORT, and which variables let it answer
- * for our host name. Files are only read (package.json); nothing is started here.
+ * What `devmesh run` knows about dev servers: one table (tools_table.c), read to decide how a
+ * command will listen, which flags it needs because it ignores PORT, and which variables let it
+ * answer for our host name. Files are only read (package.json); nothing is started here.
+ *
+ * All of it is a courtesy: the port that counts is the one that the started processes open. In
+ * doubt nothing is added.
  */
 #ifndef DEVMESH_TOOLS_H
 #define DEVMESH_TOOLS_H
@@ -39,14 +42,22 @@ struct tool_plan {
 	const char *tool;    /* "vite"; NULL: not in the table. Static */
 	enum tool_mode mode; /* TOOL_SOCKET or TOOL_PORT */
 	char **argv;	     /* the command with what had to be added, NULL-terminated */
-	char **env;	     /* "NAME=value", NULL-terminated: to be added to the user's */
-	const char *trap;    /* what this tool still needs from the user; NULL: nothing. Static */
-	bool flags_added;    /* argv is not what the user wrote */
+	/*
+	 * "NAME=value", NULL-terminated: to be added to the user's. Names that begin with DEVMESH_
+	 * replace what the user has.
+	 */
+	char **env;
+	const char *trap; /* what this tool still needs from the user; NULL: nothing. Static */
+	bool flags_added; /* argv is not what the user wrote */
+	uint16_t fixed;	  /* the port that the command itself names; 0: none */
 };
 
 /*
- * Fails with DM_USAGE only if `mode` asks for a socket and the table knows that the tool cannot
- * listen on one.
+ * Without a mode, the tool's best is chosen; a command whose own flags say where it listens keeps
+ * them, and they decide. Without a URL it is always a port.
+ *
+ * Fails with DM_USAGE only if `mode` asks for what cannot be: a socket from a tool that the table
+ * knows not to be able to, or the contrary of the command's own flags.
  */
 bool tool_plan_make(const struct tool_input *in, struct tool_plan *out, struct dm_err *err) DM_MUST;
 void tool_plan_release(struct tool_plan *plan);

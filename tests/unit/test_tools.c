@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* What `devmesh run` makes of a command line: what it is, how it will listen, what is added. */
+#include "unit.h"
+
+#include "run/tools.h"
+
+#define SOCKET "/tmp/caddy-dev/shop-main.sock"
+#define VITE   "--port 4123 --host 127.0.0.1"
+#define WDS    "--ipc " SOCKET " --allowed-hosts .dev.localhost --client-web-socket-url-port 0"
+
+/* `added`: what stands behind the command in the plan. */
+struct row {
+	const char *command, *tool, *added;
+	enum tool_mode mode;
+};
+
+static const struct row plain[] = {
+    /* vite and what is built on it */
+    {"vite", "vite", VITE, TOOL_PORT},
+    {"vite dev", "vite", VITE, TOOL_PORT},
+    {"vite --open", "vite", VITE, TOOL_PORT},
+    {"vite -c other.ts dev", "vite", VITE, TOOL_PORT},
+    {"vite ./web", "vite", VITE, TOOL_PORT},
+    {"vite build", NULL, "", TOOL_PORT},
+    {"vite --port 3000", "vite", "", TOOL_PORT},
+    {"vite --port=3000", "vite", "", TOOL_PORT},
+    {"vite --host", "vite", "", TOOL_PORT},
+    {"vite -- --x", "vite", "", TOOL_PORT},
+    {"astro dev", "astro", VITE, TOOL_PORT},
+    {"astro check", NULL, "", TOOL_PORT},
+    {"ng serve", "angular", VITE, TOOL_PORT},
+    {"ng serve shop --open", "angular", VITE, TOOL_PORT},
+    {"ng build --watch", NULL, "", TOOL_PORT},
+    {"react-router dev", "react-router", VITE, TOOL_PORT},
+    {"remix vite:dev", "remix", VITE, TOOL_PORT},
+    {"nuxt dev -p 3000", "nuxt", "", TOOL_PORT},
+    {"nuxi dev", "nuxt", VITE, TOOL_PORT},
+    {"vitepress dev docs", "vitepress", VITE, TOOL_PORT},
+    {"storybook dev -p 6006", "storybook", "", TOOL_PORT},
+    {"next dev", "next", "", TOOL_PORT},
+    {"next dev --turbo -p 3001", "next", "", TOOL_PORT},
+    {"webpack serve", "webpack", WDS, TOOL_SOCKET},
+    {"webpack-dev-server --hot", "webpack", WDS, TOOL_SOCKET},
+    {"webpack serve --port 8080", "webpack",
+	"--allowed-hosts .dev.localhost --client-web-socket-url-port 0", TOOL_PORT},
+    {"webpack --watch", NULL, "", TOOL_PORT},
+    {"rsbuild dev", "rsbuild", VITE, TOOL_PORT},
+    {"parcel index.html", "parcel", VITE, TOOL_PORT},
+    {"parcel build index.html", NULL, "", TOOL_PORT},
+    {"gatsby develop", "gatsby", VITE, TOOL_PORT},
+    {"wrangler dev", "wrangler", "--port 4123 --ip 127.0.0.1", TOOL_PORT},
+    {"expo start", "expo", "--port 4123 --localhost", TOOL_PORT},
+    /* runtimes */
+    {"node server.js", "node", "", TOOL_PORT},
+    {"node --inspect -r dotenv/config server.js --port 1", "node", "", TOOL_PORT},
+    {"tsx watch src/server.ts", "node", "", TOOL_PORT},
+    {"node ./node_modules/vite/bin/vite.js", "vite", VITE, TOOL_PORT},
+    {"node node_modules/next/dist/bin/next dev", "next", "", TOOL_PORT},
+    {"node node_modules/@angular/cli/bin/ng.js serve", "angular", VITE, TOOL_PORT},
+    {"node node_modules/@11ty/eleventy/cmd.cjs --serve", "eleventy", "--port=4123", TOOL_PORT},
+    {"node vite.js", "node", "", TOOL_PORT},
+    {"deno serve main.ts", "deno", "", TOOL_PORT},
+    {"deno run -A main.ts", "deno", "", TOOL_PORT},
+    {"bun server.ts", "bun", "", TOOL_PORT},
+    {"bun --hot src/index.ts", "bun", "", TOOL_PORT},
+    /* Python */
+    {"uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"uvicorn app:app --reload", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"uvicorn app:app --port 8000", "uvicorn", "", TOOL_PORT},
+    {"uvicorn app:app --uds /tmp/x.sock", "uvicorn", "", TOOL_SOCKET},
+    {"python3 -m uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"python3.11 -u -X dev -m uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"/usr/bin/python3 /usr/bin/uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"gunicorn app:app", "gunicorn", "--bind unix:" SOCKET, TOOL_SOCKET},
+    {"gunicorn -b 0.0.0.0:8000 app:app", "gunicorn", "", TOOL_PORT},
+    {"gunicorn -b unix:/tmp/x app:app", "gunicorn", "", TOOL_SOCKET},
+    {"gunicorn -b:8000 app:app", "gunicorn", "", TOOL_PORT},
+    {"hypercorn app:app", "hypercorn", "--bind unix:" SOCKET, TOOL_SOCKET},
+    {"daphne app:app", "daphne", "-u " SOCKET, TOOL_SOCKET},
+    {"fastapi dev main.py", "fastapi", VITE, TOOL_PORT},
+    {"flask run", "flask", "--host unix://" SOCKET, TOOL_SOCKET},
+    {"flask --app hello --debug run", "flask", "--host unix://" SOCKET, TOOL_SOCKET},
+    {"flask --app hello run -p 5000", "flask", "", TOOL_PORT},
+    {"flask --app hello shell", NULL, "", TOOL_PORT},
+    {"python manage.py runserver", "django", "127.0.0.1:4123", TOOL_PORT},
+    {"./manage.py runserver --noreload", "django", "127.0.0.1:4123", TOOL_PORT},
+    {"python manage.py runserver 0.0.0.0:8000", "django", "", TOOL_PORT},
+    {"python manage.py migrate", NULL, "", TOOL_PORT},
+    {"python -m http.server", "http.server", "--bind 127.0.0.1 4123", TOOL_PORT},
+    {"python -m http.server 9000", "http.server", "", TOOL_PORT},
+    {"python app.py", NULL, "", TOOL_PORT},
+    {"streamlit run app.py", "streamlit",
+	"--server.port 4123 --server.address 127.0.0.1 --server.headless true", TOOL_PORT},
+    /* PHP, Ruby, others */
+    {"php -S 127.0.0.1:0", "php", "", TOOL_PORT},
+    {"php artisan serve", "laravel", "--host=127.0.0.1 --port=4123", TOOL_PORT},
+    {"puma", "puma", "-b unix://" SOCKET, TOOL_SOCKET},
+    {"puma -p 3000", "puma", "", TOOL_PORT},
+    {"bin/rails server", "rails", "", TOOL_PORT},
+    {"ruby bin/rails s", "rails", "", TOOL_PORT},
+    {"rails console", NULL, "", TOOL_PORT},
+    {"rackup", "rackup", "-o 127.0.0.1 -p 4123", TOOL_PORT},
+    {"jekyll serve --livereload", "jekyll", "--host 127.0.0.1 --port 4123", TOOL_PORT},
+    {"hugo server", "hugo",
+	"--port 4123 --bind 127.0.0.1 --baseURL https://shop-main.dev.localhost:8443 "
+	"--appendPort=false --liveReloadPort 8443",
+	TOOL_PORT},
+    {"mix phx.server", "phoenix", "", TOOL_PORT},
+    {"iex -S mix phx.server", "phoenix", "", TOOL_PORT},
+    {"go run .", "go", "", TOOL_PORT},
+    {"cargo run", "cargo", "", TOOL_PORT},
+    {"./server --port 3", NULL, "", TOOL_PORT},
+    {"sh -c vite", NULL, "", TOOL_PORT},
+    /* wrappers */
+    {"npx vite", "vite", VITE, TOOL_PORT},
+    {"npx --yes vite@latest --open", "vite", VITE, TOOL_PORT},
+    {"npx @angular/cli@20 serve", "angular", VITE, TOOL_PORT},
+    {"npx -p x vite", "vite", VITE, TOOL_PORT},
+    {"npm exec vite", "vite", "-- " VITE, TOOL_PORT},
+    {"npm exec -- vite --open", "vite", VITE, TOOL_PORT},
+    {"npm exec vite -- --open", "vite", VITE, TOOL_PORT},
+    {"npm exec -- vite --port 1", "vite", "", TOOL_PORT},
+    {"npm x -- astro dev", "astro", VITE, TOOL_PORT},
+    {"pnpm exec vite", "vite", VITE, TOOL_PORT},
+    {"pnpm dlx vite", "vite", VITE, TOOL_PORT},
+    {"pnpm vite", "vite", VITE, TOOL_PORT},
+    {"yarn vite", "vite", VITE, TOOL_PORT},
+    {"yarn workspace web dev", NULL, "", TOOL_PORT},
+    {"bunx --bun vite", "vite", VITE, TOOL_PORT},
+    {"bun run vite", "vite", VITE, TOOL_PORT},
+    {"node_modules/.bin/vite", "vite", VITE, TOOL_PORT},
+    {"cross-env A=b vite", "vite", VITE, TOOL_PORT},
+    {"env -u X A=b C=d vite", "vite", VITE, TOOL_PORT},
+    {"dotenv -e .env -- vite", "vite", VITE, TOOL_PORT},
+    {"bundle exec puma", "puma", "-b unix://" SOCKET, TOOL_SOCKET},
+    {"bundle exec rails s", "rails", "", TOOL_PORT},
+    {"poetry run uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"uv run --with x uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"uv run -m flask run", "flask", "--host unix://" SOCKET, TOOL_SOCKET},
+    {"uv run manage.py runserver", "django", "127.0.0.1:4123", TOOL_PORT},
+    {"pipenv run python -m uvicorn app:app", "uvicorn", "--uds " SOCKET, TOOL_SOCKET},
+    {"nice -n 5 env A=b npx vite", "vite", VITE, TOOL_PORT},
+    {"npm install", NULL, "", TOOL_PORT},
+    {"npm", NULL, "", TOOL_PORT},
+    {"env", NULL, "", TOOL_PORT},
+    {"npx", NULL, "", TOOL_PORT},
+};
+
+/* The package.json of the tests below. */
+static const char package[] =
+    "{\"scripts\":{"
+    "\"dev\":\"vite\",\"open\":\"vite --open\",\"fixed\":\"vite --port 3000\","
+    "\"start\":\"node server.js\",\"build\":\"vite build\","
+    "\"nested\":\"npm run dev\",\"deep\":\"npm run nested\",\"given\":\"npm run dev -- --open\","
+    "\"yarn\":\"yarn dev\",\"loop\":\"npm run loop\","
+    "\"and\":\"tsc -b && NODE_ENV=development vite\",\"pipe\":\"vite | tee log\","
+    "\"both\":\"vite & node api.js\",\"semi\":\"vite; true\",\"or\":\"vite || true\","
+    "\"sub\":\"vite --mode $(cat mode)\",\"tick\":\"vite --mode `cat mode`\","
+    "\"log\":\"vite > log\",\"var\":\"vite --mode ${MODE}\",\"quoted\":\"vite --mode 'a b'\","
+    "\"cd\":\"cd web && vite\",\"end\":\"vite &&\",\"open-quote\":\"vite 'x\","
+    "\"cross\":\"cross-env PORT=1 webpack serve\",\"next\":\"next dev\",\"number\":7,"
+    "\"uvicorn\":\"uvicorn app:app\",\"turbo\":\"turbo run dev\"}}";
+
+static const struct row scripts[] = {
+    {"npm run dev", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run-script dev", "vite", "-- " VITE, TOOL_PORT},
+    {"npm -s run dev", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run dev -- --open", "vite", VITE, TOOL_PORT},
+    {"npm run dev -- --port 3", "vite", "", TOOL_PORT},
+    {"npm run dev --silent", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run dev -w web", NULL, "", TOOL_PORT},
+    {"npm --prefix web run dev", NULL, "", TOOL_PORT},
+    {"npm run open", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run fixed", "vite", "", TOOL_PORT},
+    {"npm start", "node", "", TOOL_PORT},
+    {"npm run build", NULL, "", TOOL_PORT},
+    {"npm run nothing", NULL, "", TOOL_PORT},
+    {"npm run number", NULL, "", TOOL_PORT},
+    {"npm run nested", "vite", "-- -- " VITE, TOOL_PORT},
+    {"npm run deep", "vite", "-- -- -- " VITE, TOOL_PORT},
+    {"npm run given", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run yarn", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run loop", NULL, "", TOOL_PORT},
+    {"npm run and", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run pipe", NULL, "", TOOL_PORT},
+    {"npm run both", NULL, "", TOOL_PORT},
+    {"npm run semi", NULL, "", TOOL_PORT},
+    {"npm run or", NULL, "", TOOL_PORT},
+    {"npm run sub", NULL, "", TOOL_PORT},
+    {"npm run tick", NULL, "", TOOL_PORT},
+    {"npm run log", NULL, "", TOOL_PORT},
+    {"npm run end", NULL, "", TOOL_PORT},
+    {"npm run open-quote", NULL, "", TOOL_PORT},
+    {"npm run var", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run quoted", "vite", "-- " VITE, TOOL_PORT},
+    {"npm run cd", NULL, "", TOOL_PORT},
+    {"npm run cross", "webpack", "-- " WDS, TOOL_SOCKET},
+    {"npm run next", "next", "", TOOL_PORT},
+    {"npm run uvicorn", "uvicorn", "-- --uds " SOCKET, TOOL_SOCKET},
+    {"npm run turbo", NULL, "", TOOL_PORT},
+    {"yarn dev", "vite", VITE, TOOL_PORT},
+    {"yarn run dev", "vite", VITE, TOOL_PORT},
+    {"yarn dev --open", "vite", VITE, TOOL_PORT},
+    {"yarn dev --port 3", "vite", "", TOOL_PORT},
+    {"yarn start", "node", "", TOOL_PORT},
+    {"pnpm dev", "vite", VITE, TOOL_PORT},
+    {"pnpm run nested", "vite", "-- " VITE, TOOL_PORT},
+    {"pnpm --filter web dev", NULL, "", TOOL_PORT},
+    {"bun run dev", "vite", VITE, TOOL_PORT},
+    {"bun dev", "vite", VITE, TOOL_PORT},
+    {"node --run dev", "vite", "-- " VITE, TOOL_PORT},
+    {"node --run dev -- --open", "vite", VITE, TOOL_PORT},
+    {"cross-env A=b npm run dev", "vite", "-- " VITE, TOOL_PORT},
+};
+
+static struct tool_input
+input(const char *const *argv, const char *dir)
+{
+	return (struct tool_input){
+	    .argv = argv,
+	    .dir = dir,
+	    .socket = SOCKET,
+	    .port = 4123,
+	    .url = "https://shop-main.dev.localhost:8443",
+	    .host = "shop-main.dev.localhost",
+	    .domain = "dev.localhost",
+	    .id = "shop-main",
+	    .worktree = "/code/shop",
+	};
+}
+
+/* Cuts the text at blanks, in place. */
+static void
+cut(char *text, const char *argv[64])
+{
+	size_t n = 0;
+
+	for (char *p = text; *p != '\0' && n < 63; p += strspn(p, " ")) {
+		argv[n++] = p;
+		p += strcspn(p, " ");
+		if (*p != '\0')
+			*p++ = '\0';
+	}
+	argv[n] = NULL;
+}
+
+static char *
+joined(char *const *words)
+{
+	struct dm_str s = dm_str_make(65536);
+
+	for (; words != NULL && *words != NULL; words++)
+		(void)dm_str_addf(&s, "%s%s", s.len > 0 ? " " : "", *words);
+	return s.data;
+}
+
+static void
+check_row(const struct row *row, const char *dir)
+{
+	DM_AUTO_FREE char *text = dm_strdup(row->command);
+	DM_AUTO_FREE char *want =
+	    dm_asprintf("%s%s%s", row->command, row->added[0] != '\0' ? " " : "", row->added);
+	DM_AUTO_FREE char *got = NULL;
+	const char *argv[64];
+	struct tool_input in = input(argv, dir);
+	struct tool_plan plan;
+	struct dm_err err;
+
+	cut(text, argv);
+	assert_ok(tool_plan_make(&in, &plan, &err), &err);
+	got = joined(plan.argv);
+	if (strcmp(got, want) != 0)
+		fail_msg("\"%s\" becomes: %s", row->command, got);
+	if ((plan.tool == NULL) != (row->tool == NULL) ||
+	    (plan.tool != NULL && strcmp(plan.tool, row->tool) != 0))
+		fail_msg("\"%s\" is %s", row->command, plan.tool != NULL ? plan.tool : "nothing");
+	if (plan.mode != row->mode)
+		fail_msg("\"%s\": mode %d", row->command, (int)plan.mode);
+	assert_true(plan.flags_added == (row->added[0] != '\0'));
+	tool_plan_release(&plan);
+}
+
+static void
+command_lines(void **state)
+{
+	char *dir = temp_dir();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(plain); i++)
+		check_row(&plain[i], dir);
+	remove_tree(dir);
+}
+
+/* The package.json is looked for upwards. */
+static void
+package_scripts(void **state)
+{
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *file = in_dir(dir, "package.json");
+	DM_AUTO_FREE char *below = in_dir(dir, "src");
+
+	(void)state;
+	put_file(file, package);
+	assert_int_equal(mkdir(below, 0700), 0);
+	for (size_t i = 0; i < COUNT(scripts); i++) {
+		check_row(&scripts[i], dir);
+		check_row(&scripts[i], below);
+	}
+	remove_tree(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(command_lines),
+	    cmocka_unit_test(package_scripts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
