@@ -48,7 +48,8 @@ read_decision(const struct target *t)
 		if (word[0] != '-') {
 			if (list_has(list, "<word>", strlen("<word>")))
 				decide(&d, "", word);
-		} else if (list_has(list, word, n)) {
+		} else if (list_has(list, word, n) ||
+			   (word[n] == '=' && list_has(list, word, n + 1))) {
 			DM_AUTO_FREE char *option = dm_strndup(word, n);
 
 			decide(&d, option, word[n] == '=' ? word + n + 1 : next);
@@ -266,26 +267,50 @@ plan_env(const struct tool_input *in, const struct target *t, const struct decis
 		env_url(in, mode, env);
 }
 
+/* The command with the flags, if it is one that takes any. */
 static void
 plan_argv(const struct tool_input *in, const struct target *t, const struct decision *d,
     enum tool_mode mode, struct words *argv)
 {
 	struct words flags = {0};
+	size_t given = 0, at;
 
-	for (const char *const *a = in->argv; *a != NULL; a++)
-		words_add(argv, *a, strlen(*a));
-	if (t->tool == NULL || t->closed)
-		return;
-	if (!d->port && !d->socket)
-		expand_all(
-		    in, mode == TOOL_SOCKET ? t->tool->socket_flags : t->tool->port_flags, &flags);
-	if (in->url != NULL && !has_any(t, t->tool->url_flags))
-		expand_all(in, t->tool->url_flags, &flags);
-	for (size_t i = 0; flags.count > 0 && i < t->dashes; i++)
-		words_add(argv, "--", 2);
-	for (size_t i = 0; i < flags.count; i++)
-		words_add(argv, flags.list[i], strlen(flags.list[i]));
+	while (in->argv[given] != NULL)
+		given++;
+	at = given;
+	if (t->tool != NULL && !t->closed) {
+		if (!d->port && !d->socket)
+			expand_all(in,
+			    mode == TOOL_SOCKET ? t->tool->socket_flags : t->tool->port_flags,
+			    &flags);
+		if (in->url != NULL && !has_any(t, t->tool->url_flags))
+			expand_all(in, t->tool->url_flags, &flags);
+		/* the words of the tool are the last ones of the command line, then */
+		if (t->tool->early && !t->script && t->dashes == 0)
+			at = given - t->words.count + t->verb;
+		else if (t->tool->early)
+			words_release(&flags);
+	}
+	for (size_t i = 0; i <= given; i++) {
+		for (size_t k = 0; i == at && flags.count > 0 && k < t->dashes; k++)
+			words_add(argv, "--", 2);
+		for (size_t k = 0; i == at && k < flags.count; k++)
+			words_add(argv, flags.list[k], strlen(flags.list[k]));
+		if (i < given)
+			words_add(argv, in->argv[i], strlen(in->argv[i]));
+	}
 	words_release(&flags);
+}
+
+static const char *
+find_trap(const struct tool_input *in, const struct target *t)
+{
+	if (in->url == NULL || t->tool == NULL)
+		return NULL;
+	if (t->tool->domain_trap != NULL && strcmp(in->domain, "localhost") != 0 &&
+	    !dm_ends_with(in->domain, ".localhost"))
+		return t->tool->domain_trap;
+	return t->tool->trap;
 }
 
 bool
@@ -312,7 +337,7 @@ tool_plan_make(const struct tool_input *in, struct tool_plan *out, struct dm_err
 		    .mode = mode,
 		    .argv = argv.list,
 		    .env = env.list,
-		    .trap = target.tool != NULL && in->url != NULL ? target.tool->trap : NULL,
+		    .trap = find_trap(in, &target),
 		    .flags_added = argv.count > given,
 		    .fixed = decision.number,
 		};

@@ -29,7 +29,8 @@ struct tool {
 	const char *port_flags, *port_env;
 	const char *url_flags;
 	const char *decided;
-	const char *trap;
+	const char *trap, *domain_trap;
+	bool early;
 };
 
 /* A program that starts another one, which its command line names. */
@@ -52,7 +53,8 @@ struct target {
 	struct words words;	 /* the program and its arguments, as it gets them */
 	size_t verb;		 /* index behind the program and its verb */
 	size_t dashes;		 /* how many "--" go in front of flags that are added */
-	bool closed;		 /* nothing can be added at the end of the command */
+	bool closed;		 /* nothing can be added */
+	bool script;		 /* the words are not the end of the command line itself */
 };
 
 /*

@@ -12,15 +12,18 @@
  *   port_flags, port_env       what makes it listen on a port; a tool that honours PORT needs none
  *   url_flags     added besides, in both modes, when there is a URL
  *   decided       options by which the user says where it listens: then no flag and no variable
- *                 of this row is added. "<word>": any further argument that is not an option
+ *                 of this row is added. "--x=": only with a value behind "=". "<word>": any
+ *                 further argument that is not an option
+ *   early         flags go right behind the verb: what stands at the end is not the tool's
  *   trap          what the user has to configure by hand
+ *   domain_trap   the same, only where the domain is not below .localhost
  *
  * In flags and variables {port} {host} {socket} {url} {urlport} {name} {domain} stand for the
  * offered port, 127.0.0.1, the path of the socket, the URL, its port, its host name and the domain
  * of the mesh. Every command gets PORT, HOST and the variables of tools.c in any case.
  *
- * "run" in the comment at the end of a row: that version was started this way, and answered for
- * a name of the mesh. "doc": from the tool's documentation or source alone.
+ * "run" in a row: that version was started this way, and answered for a name of the mesh. "doc":
+ * from the tool's documentation alone.
  */
 #include "run/tools_impl.h"
 
@@ -32,29 +35,29 @@
 
 static const struct tool tools[] = {
     /* ---- JavaScript: front ends ---------------------------------------------------------- */
-    {.name = "vite",
+    {.name = "vite", /* run: 8.3 (and SvelteKit 3.2) */
 	.programs = "vite vp vite-plus",
 	.verbs = "- dev serve preview",
 	.valued = "-c --config -m --mode --base -l --logLevel",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "astro",
+    {.name = "astro", /* run: 7.3 */
 	.programs = "astro",
 	.verbs = "- dev preview",
 	.valued = "--root --config",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "angular",
+    {.name = "angular", /* run: 22.2 */
 	.programs = "ng @angular/cli",
 	.verbs = "serve s dev",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "react-router",
+    {.name = "react-router", /* run: 8.4 */
 	.programs = "react-router @react-router/dev",
 	.verbs = "dev",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "remix",
+    {.name = "remix", /* run: 2.17 */
 	.programs = "remix @remix-run/dev",
 	.verbs = "vite:dev",
 	.port_flags = VITE_FLAGS,
@@ -62,34 +65,39 @@ static const struct tool tools[] = {
     {.name = "remix", /* the compiler of version 2: PORT is its app server's */
 	.programs = "remix @remix-run/dev remix-serve react-router-serve",
 	.decided = "--port"},
-    {.name = "nuxt",
+    {.name = "nuxt", /* run: 4.5 */
 	.programs = "nuxt nuxi",
 	.verbs = "dev preview",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host -h"},
-    {.name = "vitepress",
+    {.name = "vitepress", /* run: 1.6 */
+	.domain_trap =
+	    "VitePress 1 answers only for hosts that it knows: add "
+	    "vite: { server: { allowedHosts: [process.env.DEVMESH_HOST] } } to its config",
 	.programs = "vitepress",
 	.verbs = "- dev serve preview",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "vinxi",
+    {.name = "vinxi", /* doc */
 	.programs = "vinxi",
 	.verbs = "dev",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "storybook",
+    {.name = "storybook", /* run: 10.6 */
+	.domain_trap = "Storybook answers only for hosts that it knows: add "
+		       "core: { allowedHosts: [process.env.DEVMESH_HOST] } to .storybook/main",
 	.programs = "storybook start-storybook",
 	.verbs = "- dev",
 	.valued = "-c --config-dir",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host -h"},
-    {.name = "next",
+    {.name = "next", /* run: 16.4 */
 	.programs = "next",
 	.verbs = "- dev start",
 	.decided = "--port -p",
 	.trap = "Next.js refuses /_next/* to other origins in development: add "
 		"allowedDevOrigins: [process.env.DEVMESH_HOST] to next.config"},
-    {.name = "webpack",
+    {.name = "webpack", /* run: webpack-dev-server 5.2, 6.1 */
 	.programs = "webpack webpack-cli",
 	.verbs = "serve server s",
 	.valued = "-c --config --config-name",
@@ -98,112 +106,127 @@ static const struct tool tools[] = {
 	.port_flags = VITE_FLAGS,
 	.url_flags = "--allowed-hosts .{domain} --client-web-socket-url-port 0",
 	.decided = "--port --host --ipc"},
-    {.name = "webpack",
+    {.name = "webpack", /* run: webpack-dev-server 5.2, 6.1 */
 	.programs = "webpack-dev-server",
 	.socket = SOCKET_BEST,
 	.socket_flags = "--ipc {socket}",
 	.port_flags = VITE_FLAGS,
 	.url_flags = "--allowed-hosts .{domain} --client-web-socket-url-port 0",
 	.decided = "--port --host --ipc"},
-    {.name = "rspack",
+    {.name = "rspack", /* doc */
 	.programs = "rspack @rspack/cli",
 	.verbs = "serve server s dev",
 	.valued = "-c --config",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "rsbuild",
+    {.name = "rsbuild", /* run: 2.3 */
 	.programs = "rsbuild @rsbuild/core",
 	.verbs = "- dev preview",
 	.valued = "-c --config",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "vue-cli",
+    {.name = "vue-cli", /* doc */
 	.programs = "vue-cli-service @vue/cli-service",
 	.verbs = "serve",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "react-scripts", .programs = "react-scripts", .verbs = "start"},
-    {.name = "parcel",
+    {.name = "react-scripts", /* doc */
+	.programs = "react-scripts",
+	.verbs = "start"},
+    {.name = "parcel", /* run: 2.16 */
 	.programs = "parcel",
 	.verbs = "- serve",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host"},
-    {.name = "gatsby",
+    {.name = "gatsby", /* doc */
 	.programs = "gatsby gatsby-cli",
 	.verbs = "develop dev serve",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host -H"},
-    {.name = "docusaurus",
+    {.name = "docusaurus", /* doc */
 	.programs = "docusaurus @docusaurus/core",
 	.verbs = "start serve",
 	.port_flags = "--port {port} --host {host} --no-open",
 	.decided = "--port -p --host -h"},
-    {.name = "eleventy",
+    {.name = "eleventy", /* run: 3.1 */
 	.programs = "eleventy @11ty/eleventy",
 	.port_flags = "--port={port}",
 	.decided = "--port"},
-    {.name = "expo",
+    {.name = "expo", /* run: 54 */
 	.programs = "expo @expo/cli",
 	.verbs = "- start",
 	.port_flags = "--port {port} --localhost",
 	.decided = "--port -p --host -m --lan --tunnel --localhost"},
-    {.name = "wrangler",
+    {.name = "wrangler", /* run: 4.164; opens further ports */
 	.programs = "wrangler",
 	.verbs = "dev pages",
 	.valued = "-c --config -e --env",
 	.port_flags = "--port {port} --ip {host}",
 	.decided = "--port --ip"},
-    {.name = "http-server",
+    {.name = "http-server", /* doc */
 	.programs = "http-server",
 	.port_flags = "-p {port} -a {host}",
 	.decided = "-p --port -a"},
-    {.name = "serve", .programs = "serve", .decided = "-p -l --listen"},
+    {.name = "serve", /* doc */
+	.programs = "serve",
+	.decided = "-p -l --listen"},
 
     /* ---- JavaScript: runtimes ------------------------------------------------------------ */
+    {.name = "deno", /* run: 2.9 */
+	.programs = "deno",
+	.verbs = "serve",
+	.socket = SOCKET_ASKED, /* its permissions have to allow that */
+	.socket_env = "DENO_SERVE_ADDRESS=unix:{socket}",
+	.port_flags = "--port {port} --host {host}",
+	.early = true,
+	.decided = "--port --host"},
     {.name = "deno",
 	.programs = "deno",
-	.verbs = "serve run task - watch",
+	.verbs = "- run task",
 	.socket = SOCKET_ASKED,
 	.socket_env = "DENO_SERVE_ADDRESS=unix:{socket}",
 	.port_env = "DENO_SERVE_ADDRESS=tcp:{host}:{port}",
-	.decided = "--port --host"},
-    {.name = "bun", .programs = "bun", .socket = SOCKET_ASKED, .decided = "--port"},
-    {.name = "node",
+	.decided = "--allow-net="}, /* the address that it may have */
+    {.name = "bun",		    /* run: 1.4 */
+	.programs = "bun",
+	.socket = SOCKET_ASKED,
+	.decided = "--port"},
+    {.name = "node", /* run: 20, 24 */
 	.programs = "node nodejs tsx ts-node ts-node-dev nodemon",
 	.socket = SOCKET_ASKED,
 	.socket_env = "PORT={socket}"},
 
     /* ---- Python -------------------------------------------------------------------------- */
-    {.name = "uvicorn",
+    {.name = "uvicorn", /* run: 0.17 */
 	.programs = "uvicorn",
 	.socket = SOCKET_BEST,
 	.socket_flags = "--uds {socket}",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port --host --uds --fd"},
-    {.name = "fastapi",
+    {.name = "fastapi", /* doc */
 	.programs = "fastapi",
 	.verbs = "dev run",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
-    {.name = "gunicorn",
+    {.name = "gunicorn", /* run: 20.1 */
 	.programs = "gunicorn",
 	.socket = SOCKET_BEST,
 	.socket_flags = "--bind unix:{socket}",
 	.port_flags = "--bind {host}:{port}",
 	.decided = "--bind -b"},
-    {.name = "hypercorn",
+    {.name = "hypercorn", /* run: 0.13 */
 	.programs = "hypercorn",
 	.socket = SOCKET_BEST,
 	.socket_flags = "--bind unix:{socket}",
 	.port_flags = "--bind {host}:{port}",
 	.decided = "--bind -b --insecure-bind --quic-bind"},
-    {.name = "daphne",
+    {.name = "daphne", /* run: 4.0 */
 	.programs = "daphne",
 	.socket = SOCKET_BEST,
-	.socket_flags = "-u {socket}",
+	.socket_flags = "-u {socket} --proxy-headers",
 	.port_flags = "-b {host} -p {port}",
 	.decided = "-u -b --bind -p --port --fd -e --endpoint"},
-    {.name = "flask",
+    {.name = "flask", /* run: 2.2 */
 	.programs = "flask",
 	.verbs = "run",
 	.valued = "--app -A --env-file -e",
@@ -211,7 +234,7 @@ static const struct tool tools[] = {
 	.socket_flags = "--host unix://{socket}",
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host -h"},
-    {.name = "django",
+    {.name = "django", /* run: 3.2 */
 	.programs = "manage.py django-admin django",
 	.verbs = "runserver runserver_plus",
 	.port_flags = "{host}:{port}",
@@ -219,66 +242,77 @@ static const struct tool tools[] = {
 	.trap = "Django answers only for hosts in its settings: "
 		"ALLOWED_HOSTS += [os.environ[\"DEVMESH_HOST\"]] and "
 		"CSRF_TRUSTED_ORIGINS += [os.environ[\"DEVMESH_URL\"]]"},
-    {.name = "streamlit",
+    {.name = "streamlit", /* doc */
 	.programs = "streamlit",
 	.verbs = "run hello",
 	.port_flags = "--server.port {port} --server.address {host} --server.headless true",
 	.decided = "--server.port --server.address"},
-    {.name = "http.server",
+    {.name = "http.server", /* run: 3.11 */
 	.programs = "http.server",
 	.port_flags = "--bind {host} {port}",
 	.decided = "<word> --bind -b"},
-    {.name = "mkdocs",
+    {.name = "mkdocs", /* doc */
 	.programs = "mkdocs",
 	.verbs = "serve",
 	.port_flags = "--dev-addr {host}:{port}",
 	.decided = "--dev-addr -a"},
 
     /* ---- PHP, Ruby ----------------------------------------------------------------------- */
-    {.name = "laravel",
+    {.name = "laravel", /* doc */
 	.programs = "artisan",
 	.verbs = "serve",
 	.port_flags = "--host={host} --port={port}",
 	.decided = "--host --port"},
-    {.name = "symfony",
+    {.name = "symfony", /* doc */
 	.programs = "symfony",
 	.verbs = "serve server:start local:server:start",
 	.port_flags = "--port={port} --no-tls",
 	.decided = "--port --no-tls"},
-    {.name = "php", .programs = "php", .decided = "-S"},
-    {.name = "rails",
+    {.name = "php", /* run: 8.2 */
+	.programs = "php",
+	.decided = "-S"},
+    {.name = "rails", /* doc */
 	.programs = "rails",
 	.verbs = "server s",
 	.decided = "-p --port -b --binding",
 	.socket = SOCKET_ASKED,
 	.socket_flags = "-b unix://{socket}"},
-    {.name = "puma",
+    {.name = "puma", /* run: 5.6 */
 	.programs = "puma",
 	.socket = SOCKET_BEST,
 	.socket_flags = "-b unix://{socket}",
 	.port_flags = "-b tcp://{host}:{port}",
 	.decided = "-b --bind -p --port"},
-    {.name = "rackup",
+    {.name = "rackup", /* doc */
 	.programs = "rackup",
 	.port_flags = "-o {host} -p {port}",
 	.decided = "-p --port -o --host"},
-    {.name = "jekyll",
+    {.name = "jekyll", /* run: 4.3 */
 	.programs = "jekyll",
 	.verbs = "serve s server",
 	.port_flags = "--host {host} --port {port}",
 	.decided = "--port -P --host -H"},
 
     /* ---- others -------------------------------------------------------------------------- */
-    {.name = "hugo",
+    {.name = "hugo", /* run: 0.111 */
 	.programs = "hugo",
 	.verbs = "server serve",
 	.port_flags = "--port {port} --bind {host}",
 	.url_flags = "--baseURL {url} --appendPort=false --liveReloadPort {urlport}",
 	.decided = "--port -p --bind --baseURL -b --liveReloadPort"},
-    {.name = "phoenix", .programs = "mix", .verbs = "phx.server", .socket = SOCKET_ASKED},
-    {.name = "go", .programs = "go", .verbs = "run", .socket = SOCKET_ASKED},
-    {.name = "cargo", .programs = "cargo", .verbs = "run watch", .socket = SOCKET_ASKED},
-    {.name = "spring",
+    {.name = "phoenix", /* doc */
+	.programs = "mix",
+	.verbs = "phx.server",
+	.socket = SOCKET_ASKED},
+    {.name = "go", /* run: 1.19 */
+	.programs = "go",
+	.verbs = "run",
+	.socket = SOCKET_ASKED},
+    {.name = "cargo", /* doc */
+	.programs = "cargo",
+	.verbs = "run watch",
+	.socket = SOCKET_ASKED},
+    {.name = "spring", /* doc */
 	.programs = "mvn mvnw gradle gradlew",
 	.verbs = "spring-boot:run bootRun",
 	.port_env = "SERVER_PORT={port} SERVER_ADDRESS={host}"},
