@@ -10,12 +10,12 @@
 #include "base/str.h"
 #include "version.h"
 
-extern const struct cmd cmd_up, cmd_down, cmd_status, cmd_list, cmd_url, cmd_name, cmd_env,
+extern const struct cmd cmd_up, cmd_run, cmd_down, cmd_status, cmd_list, cmd_url, cmd_name, cmd_env,
     cmd_wait, cmd_gc, cmd_start, cmd_stop, cmd_trust, cmd_config, cmd_completion, cmd_help;
 
-const struct cmd *const cmds[] = {&cmd_up, &cmd_down, &cmd_status, &cmd_list, &cmd_url, &cmd_name,
-    &cmd_env, &cmd_wait, &cmd_gc, &cmd_start, &cmd_stop, &cmd_trust, &cmd_config, &cmd_completion,
-    &cmd_help, NULL};
+const struct cmd *const cmds[] = {&cmd_up, &cmd_run, &cmd_down, &cmd_status, &cmd_list, &cmd_url,
+    &cmd_name, &cmd_env, &cmd_wait, &cmd_gc, &cmd_start, &cmd_stop, &cmd_trust, &cmd_config,
+    &cmd_completion, &cmd_help, NULL};
 
 enum global {
 	GLOBAL_JSON,

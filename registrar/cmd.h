@@ -63,6 +63,7 @@ struct cmd_line {
 struct cmd_ctx {
 	const struct cmd_line *line;
 	struct session *session; /* open, unless the verb works without */
+	int exit_status;	 /* of devmesh when the verb succeeds: 0 unless it sets another */
 };
 
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */

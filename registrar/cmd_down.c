@@ -21,7 +21,8 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 		dm_warn("pid %ld still listens on %s: its URL may go on answering until it ends",
 		    (long)result.still_listening, claim->socket);
 	if (!ctx->line->json) {
-		dm_note("%s is down%s%s", claim->id.s,
+		dm_note("%s is down%s%s%s", claim->id.s,
+		    result.ended_run != 0 ? "; its devmesh run has ended" : "",
 		    result.removed_route ? "; its route is removed" : "",
 		    result.removed_socket ? "; its stale socket is removed" : "");
 		return true;
@@ -31,6 +32,7 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 	(void)cJSON_AddBoolToObject(o, "removed_route", result.removed_route);
 	(void)cJSON_AddBoolToObject(o, "removed_socket", result.removed_socket);
 	(void)cJSON_AddNumberToObject(o, "still_listening", (double)result.still_listening);
+	(void)cJSON_AddNumberToObject(o, "ended_run", (double)result.ended_run);
 	(void)cJSON_AddItemToArray(list, o);
 	return true;
 }
@@ -92,7 +94,8 @@ const struct cmd cmd_down = {
     .args = "[ID]",
     .max_args = 1,
     .summary = "remove the route, the claim and a leftover socket",
-    .help = "A server that still listens is left alone, with a warning.",
+    .help = "A devmesh run that serves it is ended. Any other server that still listens is left\n"
+	    "alone, with a warning.",
     .opts = opts,
     .run = run,
 };

@@ -153,7 +153,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	if (!request.dry_run) {
 		comment(ctx->session, &result, &request);
 		if (cmd_value(ctx, "wait") != NULL)
-			ok = wait_for_service(result.claim, wait_ms, err);
+			ok = wait_for_service(result.claim, wait_ms, NULL, err);
 	}
 	if (ok && ctx->line->json)
 		print_json(&result, request.dry_run);

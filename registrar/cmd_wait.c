@@ -17,7 +17,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	int64_t timeout_ms;
 
 	if (!cmd_seconds(ctx, "timeout", DEFAULT_MS, &timeout_ms, err) ||
-	    !cmd_claim(ctx, &claim, err) || !wait_for_service(claim, timeout_ms, err))
+	    !cmd_claim(ctx, &claim, err) || !wait_for_service(claim, timeout_ms, NULL, err))
 		return false;
 	if (ctx->line->json) {
 		cJSON *o = out_object();

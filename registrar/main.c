@@ -56,7 +56,7 @@ wants_json(int argc, char **argv)
 }
 
 static bool
-run_verb(const struct cmd_line *line, struct dm_err *err)
+run_verb(const struct cmd_line *line, int *status, struct dm_err *err)
 {
 	dm_auto(session) session = NULL;
 	struct cmd_ctx ctx = {.line = line};
@@ -64,7 +64,10 @@ run_verb(const struct cmd_line *line, struct dm_err *err)
 	if (!line->cmd->without_session && (session = session_open(line->config, err)) == NULL)
 		return false;
 	ctx.session = session;
-	return line->cmd->run(&ctx, err);
+	if (!line->cmd->run(&ctx, err))
+		return false;
+	*status = ctx.exit_status;
+	return true;
 }
 
 /* What was written must have arrived: a full disk or a closed pipe is no success. */
@@ -81,6 +84,7 @@ main(int argc, char **argv)
 {
 	struct cmd_line line;
 	struct dm_err err = {.code = DM_OK};
+	int status = 0;
 
 	/* descriptors 0 to 2 must be taken: a socket that got one of them would be written to */
 	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;)
@@ -97,8 +101,8 @@ main(int argc, char **argv)
 		(void)dm_fail(&err, DM_USAGE, "no verb was given");
 		(void)dm_hint(&err, "devmesh help; or begin with devmesh start, then devmesh up");
 		return report(&err, line.json);
-	} else if (!run_verb(&line, &err)) {
+	} else if (!run_verb(&line, &status, &err)) {
 		return report(&err, line.json);
 	}
-	return flush_answer(&err) ? 0 : report(&err, false);
+	return flush_answer(&err) ? status : report(&err, false);
 }

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "caddy/change.h"
 #include "caddy/mesh.h"
+#include "runner.h"
 
 enum {
 	CADDY_LOCK_MS = 30000
@@ -36,12 +37,14 @@ struct plan {
 	char alias_host[HOST_MAX + 1];
 	bool has_alias;
 	struct claim *displaced; /* the alias that had the name before; NULL: none */
+	struct claim *killed;	 /* it was served by a devmesh run that is dead; NULL: not so */
 };
 
 static void
 plan_release(struct plan *plan)
 {
 	claim_free(plan->displaced);
+	claim_free(plan->killed);
 }
 
 #define PLAN_AUTO __attribute__((cleanup(plan_release)))
@@ -136,6 +139,27 @@ check_socket(struct plan *plan, const struct claim *claim, struct dm_err *err)
 	return true;
 }
 
+/* One devmesh run at a time serves a name. */
+static bool
+check_runner(struct plan *plan, const struct claim *old, struct dm_err *err)
+{
+	const struct claim_run *ours = plan->request->run;
+
+	if (old == NULL || old->uid != geteuid() || old->run.runner.pid == 0)
+		return true;
+	if (!dm_proc_alive(&old->run.runner)) {
+		plan->killed = claim_dup(old);
+		return true;
+	}
+	if (ours == NULL || ours->runner.pid == old->run.runner.pid || plan->request->force)
+		return true;
+	(void)dm_fail(err, DM_CONFLICT, "%s is already served by devmesh run, pid %ld", old->id.s,
+	    (long)old->run.runner.pid);
+	return dm_hint(err,
+	    "end that one, or take over with --force; a second service of this worktree needs "
+	    "another name: --app");
+}
+
 /* Fills in what depends on the id; called under the lock, before the record is written. */
 static bool
 complete_claim(struct claim *claim, void *user, struct dm_err *err)
@@ -145,6 +169,8 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 	dm_auto(claim) old = NULL;
 
 	if (!registry_find(plan->s->registry, claim->id.s, &old, err))
+		return false;
+	if (!check_runner(plan, old, err))
 		return false;
 	keep_upstream(plan, old, claim);
 	if (old != NULL && old->is_alias)
@@ -271,6 +297,20 @@ take_alias(struct plan *plan, const struct name *name, const struct claim *claim
 	return true;
 }
 
+/* What a killed devmesh run has left running would only be in the way. */
+static void
+end_killed_run(const struct plan *plan)
+{
+	unsigned ended;
+
+	if (plan->killed == NULL || plan->request->dry_run)
+		return;
+	ended = runner_end_leftovers(plan->killed, false);
+	if (ended > 0)
+		dm_note("ended %u process%s that a killed devmesh run had left", ended,
+		    ended == 1 ? "" : "es");
+}
+
 /* Everything after the claim. */
 static bool
 carry_out(
@@ -279,6 +319,7 @@ carry_out(
 	const struct claim *claim = result->claim;
 	bool ok;
 
+	end_killed_run(plan);
 	if (!take_alias(plan, name, claim, result, err))
 		return false;
 	ok = plan->how == CLAIM_ROUTE ? write_route(plan, claim, &result->wrote_route, err)
@@ -290,6 +331,37 @@ carry_out(
 	result->removed_socket = true;
 	return plan->request->dry_run ||
 	       dm_sock_unlink_stale(claim->socket, &plan->socket, &result->removed_socket, err);
+}
+
+/* The bare app name, if it leads to the claim. */
+static bool
+find_alias(struct plan *plan, const struct claim *claim, struct dm_err *err)
+{
+	dm_auto(claim) alias = NULL;
+
+	if (!registry_find(plan->s->registry, claim->app.s, &alias, err))
+		return false;
+	plan->has_alias = alias != NULL && alias->is_alias && alias->uid == geteuid() &&
+			  strcmp(alias->alias_of.s, claim->id.s) == 0;
+	if (plan->has_alias)
+		host_join(&claim->app, plan->domain, plan->alias_host);
+	return true;
+}
+
+bool
+register_again(struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err)
+{
+	static const struct register_request nothing_new;
+	PLAN_AUTO struct plan plan = {.s = s, .request = &nothing_new};
+	const char *dot = strchr(claim->host, '.');
+
+	*wrote = false;
+	session_drop_view(s);
+	if (!session_need_registry(s, err) || !session_need_view(s, err) ||
+	    !domain_parse(dot == NULL ? "" : dot + 1, plan.domain, err) ||
+	    !choose_registration(&plan, claim, err) || !find_alias(&plan, claim, err))
+		return false;
+	return plan.how == CLAIM_MESH || write_route(&plan, claim, wrote, err);
 }
 
 /* Checks --socket, and makes it absolute in the claim. */
@@ -409,6 +481,21 @@ remove_route(struct session *s, const struct claim *claim, bool *removed_any, st
 	return true;
 }
 
+static bool
+end_run(const struct claim *claim, struct unregister_result *result, struct dm_err *err)
+{
+	const struct dm_proc_id *runner = &claim->run.runner;
+
+	if (runner->pid == 0 || runner->pid == getpid() || claim->uid != geteuid())
+		return true;
+	if (dm_proc_alive(runner) || runner_end_leftovers(claim, true) > 0)
+		result->ended_run = runner->pid;
+	if (!runner_stop(claim, err))
+		return false;
+	(void)runner_end_leftovers(claim, false);
+	return true;
+}
+
 bool
 unregister_service(struct session *s, const struct claim *claim, struct unregister_result *result,
     struct dm_err *err)
@@ -418,7 +505,7 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
 	struct dm_sock_info info;
 
 	memset(result, 0, sizeof(*result));
-	if (!registry_find(s->registry, claim->id.s, &now, err))
+	if (!end_run(claim, result, err) || !registry_find(s->registry, claim->id.s, &now, err))
 		return false;
 	/* it may have been released, and even claimed by another worktree, since it was read */
 	if (now == NULL || strcmp(now->worktree, claim->worktree) != 0)

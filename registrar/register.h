@@ -38,17 +38,27 @@ struct register_result {
  */
 bool register_service(struct session *s, const struct register_request *request,
     struct register_result *result, struct dm_err *err) DM_MUST;
+
+/*
+ * Sees to it that Caddy still leads the claim's URL to its upstream, and writes its route again if
+ * it has lost it (*wrote). The claim is not touched. For services that outlive a Caddy.
+ */
+bool register_again(
+    struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err) DM_MUST;
+
 void register_result_release(struct register_result *result);
 
 struct unregister_result {
 	bool removed_route;
 	bool removed_socket;
 	pid_t still_listening; /* a live server is left alone; 0: none */
+	pid_t ended_run;       /* the devmesh run that served it, or its leftovers; 0: none */
 };
 
 /*
  * Takes back a claim of ours: its route, a stale socket, the record, in this order, so that the
- * record outlives what it describes.
+ * record outlives what it describes. A devmesh run that serves it is ended first, and so is what
+ * a killed one has left; a server that was started by other means is not.
  */
 bool unregister_service(struct session *s, const struct claim *claim,
     struct unregister_result *result, struct dm_err *err) DM_MUST;

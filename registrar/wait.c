@@ -15,6 +15,7 @@ enum {
 	FIRST_PAUSE_MS = 5,
 	LAST_PAUSE_MS = 100,
 	REQUEST_MS = 10000,
+	CANCELLABLE_REQUEST_MS = 1500,
 	BODY_MAX = 65536
 };
 
@@ -90,9 +91,11 @@ answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct
 }
 
 bool
-wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
+wait_for_service(
+    const struct claim *claim, int64_t timeout_ms, const atomic_bool *cancel, struct dm_err *err)
 {
 	int64_t deadline = dm_now_ms() + timeout_ms, pause = FIRST_PAUSE_MS, left;
+	int64_t most = cancel != NULL ? CANCELLABLE_REQUEST_MS : REQUEST_MS;
 	dm_auto(http) http = NULL;
 	DM_AUTO_FREE char *where = NULL;
 	bool listening;
@@ -106,11 +109,13 @@ wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *e
 			return false;
 		left = deadline - dm_now_ms();
 		if (listening && answers(http, claim,
-				     left < 1000	 ? 1000
-				     : left < REQUEST_MS ? left
-							 : REQUEST_MS,
+				     left < 1000   ? 1000
+				     : left < most ? left
+						   : most,
 				     err))
 			return true;
+		if (cancel != NULL && atomic_load(cancel))
+			return dm_fail(err, DM_FAILED, "waiting for %s: given up", claim->url);
 		if (dm_now_ms() + pause >= deadline)
 			break;
 		dm_pause_ms(pause);

@@ -3,6 +3,7 @@
 #ifndef DEVMESH_WAIT_H
 #define DEVMESH_WAIT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,7 +13,9 @@
 /*
  * Returns when a request for the claim's URL, sent to Caddy on this machine, was answered by the
  * service (whatever the status). DM_TIMEOUT says what was missing: a listener, or the way there.
+ * Another thread may set *cancel (NULL: nobody does): then it fails within two seconds.
  */
-bool wait_for_service(const struct claim *claim, int64_t timeout_ms, struct dm_err *err) DM_MUST;
+bool wait_for_service(const struct claim *claim, int64_t timeout_ms, const atomic_bool *cancel,
+    struct dm_err *err) DM_MUST;
 
 #endif

@@ -42,6 +42,8 @@ void dm_pids_add(struct dm_pids *pids, pid_t pid);
 bool dm_pids_have(const struct dm_pids *pids, pid_t pid);
 void dm_pids_release(struct dm_pids *pids);
 
+/* Adds all live processes, also those of other users. */
+void dm_proc_all(struct dm_pids *out);
 /* Adds all live descendants of `root`, without itself. */
 void dm_proc_descendants(pid_t root, struct dm_pids *out);
 /* Adds all live processes of the process group. */

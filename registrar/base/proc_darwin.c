@@ -95,6 +95,12 @@ add_processes(uint32_t kind, uint32_t of, struct dm_pids *out)
 }
 
 void
+dm_proc_all(struct dm_pids *out)
+{
+	add_processes(PROC_ALL_PIDS, 0, out);
+}
+
+void
 dm_proc_descendants(pid_t root, struct dm_pids *out)
 {
 	size_t next = out->count;
@@ -161,7 +167,7 @@ dm_proc_of_port(uint16_t port)
 	struct dm_listeners found = {.count = 0};
 	pid_t any = 0, loopback = 0;
 
-	add_processes(PROC_ALL_PIDS, 0, &all);
+	dm_proc_all(&all);
 	dm_proc_listeners(&all, &found);
 	for (size_t i = 0; i < found.count; i++) {
 		const struct dm_listener *one = &found.list[i];

@@ -143,6 +143,12 @@ collect(pid_t number, void *user)
 	dm_pids_add(user, number);
 }
 
+void
+dm_proc_all(struct dm_pids *out)
+{
+	(void)each_number("/proc", collect, out);
+}
+
 /* Whether this kernel lists children (CONFIG_PROC_CHILDREN). */
 static bool
 lists_children(void)
@@ -189,7 +195,7 @@ descend_by_parents(pid_t root, struct dm_pids *out)
 	DM_AUTO_FREE pid_t *parents = NULL;
 	size_t first = out->count, next = first;
 
-	(void)each_number("/proc", collect, &all);
+	dm_proc_all(&all);
 	parents = dm_calloc(all.count + 1, sizeof(*parents));
 	for (size_t i = 0; i < all.count; i++) {
 		struct stat_line line;
@@ -231,7 +237,7 @@ dm_proc_group(pid_t group, struct dm_pids *out)
 {
 	struct dm_pids all = {.count = 0};
 
-	(void)each_number("/proc", collect, &all);
+	dm_proc_all(&all);
 	for (size_t i = 0; i < all.count; i++) {
 		struct stat_line line;
 
@@ -395,7 +401,7 @@ dm_proc_of_port(uint16_t port)
 	wanted = search.loopback != 0 ? search.loopback : search.any;
 	if (wanted == 0)
 		return 0;
-	(void)each_number("/proc", collect, &all);
+	dm_proc_all(&all);
 	for (size_t i = 0; i < all.count && found == 0; i++) {
 		struct inodes inodes = {.count = 0};
 

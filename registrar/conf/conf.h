@@ -22,6 +22,12 @@ enum conf_registration {
 	CONF_REGISTRATION_MESH,
 };
 
+/* What devmesh run does when its worktree is removed. */
+enum conf_worktree_gone {
+	CONF_WORKTREE_GONE_END,
+	CONF_WORKTREE_GONE_KEEP,
+};
+
 enum conf_type {
 	CONF_DOMAIN, /* char *: a DNS domain */
 	CONF_ADMIN,  /* char *: http://host:port or unix:///path */
@@ -65,6 +71,7 @@ struct conf {
 	uint32_t http_port, https_port; /* 0: choose */
 	char *state_dir;		/* NULL: dm_state_dir() */
 	char *caddy;
+	int worktree_gone; /* enum conf_worktree_gone */
 
 	struct conf_value *values; /* one for each row of conf_keys */
 };

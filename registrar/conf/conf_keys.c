@@ -5,6 +5,7 @@
 #define FIELD(f) offsetof(struct conf, f)
 
 static const char *const registrations[] = {"auto", "route", "mesh", NULL};
+static const char *const worktree_gone[] = {"end", "keep", NULL};
 
 const struct conf_key conf_keys[] = {
     {"mesh", "domain", CONF_DOMAIN, FIELD(domain), NULL, 0, 0, NULL,
@@ -31,6 +32,8 @@ const struct conf_key conf_keys[] = {
 	"Directory of the private mesh: its Caddy's configuration, log and certificates."},
     {"local", "caddy", CONF_WORD, FIELD(caddy), "caddy", 0, 0, NULL,
 	"The caddy program that the private mesh runs."},
+    {"run", "worktree_gone", CONF_CHOICE, FIELD(worktree_gone), "end", 0, 0, worktree_gone,
+	"What devmesh run does when its worktree is removed: end the server, or keep it."},
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -94,7 +94,7 @@ table_is_sound(void **state)
 		if (c->summary == NULL || strlen(c->summary) < 5 || dm_ends_with(c->summary, "."))
 			fail_msg("%s: its summary", c->name);
 		assert_true(c->max_args >= 0 && c->max_args <= CMD_ARGS_MAX);
-		assert_int_equal(c->max_args > 0, c->args[0] != '\0');
+		assert_int_equal(c->max_args > 0 || c->takes_command, c->args[0] != '\0');
 		assert_opts_sound(c->name, c->opts);
 		assert_ptr_equal(cmd_find(c->name), c);
 		for (size_t j = 0; j < i; j++)
@@ -106,8 +106,8 @@ table_is_sound(void **state)
 static void
 verbs_are_there(void **state)
 {
-	static const char *const names[] = {"up", "down", "status", "list", "url", "name", "env",
-	    "wait", "gc", "start", "stop", "trust", "config", "completion", "help"};
+	static const char *const names[] = {"up", "run", "down", "status", "list", "url", "name",
+	    "env", "wait", "gc", "start", "stop", "trust", "config", "completion", "help"};
 	size_t n = 0;
 
 	(void)state;
@@ -297,11 +297,37 @@ arguments(void **state)
 			assert_true(dm_str_addf(&words, " a%d", n));
 		assert_ok(parse(&a, words.data, &line, &err), &err);
 		assert_int_equal(line.arg_count, cmds[i]->max_args);
+		if (cmds[i]->takes_command)
+			continue;
 		assert_true(dm_str_addf(&words, " more"));
 		assert_fails(parse(&a, words.data, &line, &err), &err, DM_USAGE,
 		    "\"more\" is one argument too many");
 		assert_holds(err.hint, cmds[i]->name);
 	}
+}
+
+/* What follows is the command's own, whatever it looks like. */
+static void
+commands(void **state)
+{
+	struct argv a;
+	struct cmd_line line;
+	struct dm_err err;
+
+	(void)state;
+	assert_ok(parse(&a, "run --app=x vite --json -C y", &line, &err), &err);
+	assert_string_equal(value(&line, "app"), "x");
+	assert_null(value(&line, "directory"));
+	assert_false(line.json);
+	assert_string_equal(line.command[0], "vite");
+	assert_string_equal(line.command[1], "--json");
+	assert_string_equal(line.command[3], "y");
+	assert_null(line.command[4]);
+	assert_ok(parse(&a, "run --json -- -x", &line, &err), &err);
+	assert_true(line.json);
+	assert_string_equal(line.command[0], "-x");
+	assert_ok(parse(&a, "run", &line, &err), &err);
+	assert_null(line.command[0]);
 }
 
 static void
@@ -480,6 +506,7 @@ main(void)
 	    cmocka_unit_test(no_verb),
 	    cmocka_unit_test(waiting),
 	    cmocka_unit_test(arguments),
+	    cmocka_unit_test(commands),
 	    cmocka_unit_test(suggestions),
 	    cmocka_unit_test(letters_in_one_word),
 	    cmocka_unit_test(manual_has_every_verb_and_option),

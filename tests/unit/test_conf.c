@@ -127,7 +127,9 @@ static const char every_key[] = "; all of them\n"
 				"http_port = 8081\n"
 				"https_port: 8444\n"
 				"state_dir = /var/lib/x\n"
-				"caddy = /opt/caddy\n";
+				"caddy = /opt/caddy\n"
+				"[run]\n"
+				"worktree_gone = keep\n";
 
 static void
 sets_every_key(void **state)
@@ -149,6 +151,7 @@ sets_every_key(void **state)
 	assert_int_equal(conf->https_port, 8444);
 	assert_string_equal(conf->state_dir, "/var/lib/x");
 	assert_string_equal(conf->caddy, "/opt/caddy");
+	assert_int_equal(conf->worktree_gone, CONF_WORKTREE_GONE_KEEP);
 	for (size_t i = 0; i < conf_key_count; i++)
 		assert_true(dm_starts_with(conf->values[i].origin, "f.ini:"));
 	assert_string_equal(value_of(conf, "mesh", "domain")->origin, "f.ini:3");
@@ -320,8 +323,7 @@ environment_names(void **state)
 	    [CONF_PATH] = "/x",
 	    [CONF_WORD] = "x",
 	    [CONF_NUMBER] = "1234",
-	    [CONF_BOOL] = "1",
-	    [CONF_CHOICE] = "mesh"};
+	    [CONF_BOOL] = "1"};
 	static const char *const bad[] = {[CONF_DOMAIN] = "x..dev",
 	    [CONF_ADMIN] = "x",
 	    [CONF_PATH] = "x",
@@ -334,12 +336,14 @@ environment_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < conf_key_count; i++) {
 		DM_AUTO_FREE char *name = conf_env_name(&conf_keys[i]);
+		const char *value = conf_keys[i].choices != NULL ? conf_keys[i].choices[1]
+								 : good[conf_keys[i].type];
 		dm_auto(conf) conf = NULL;
 
-		assert_int_equal(setenv(name, good[conf_keys[i].type], 1), 0);
+		assert_int_equal(setenv(name, value, 1), 0);
 		conf = conf_load(NULL, &err);
 		assert_ok(conf != NULL, &err);
-		assert_string_equal(conf->values[i].text, good[conf_keys[i].type]);
+		assert_string_equal(conf->values[i].text, value);
 		assert_int_equal(setenv(name, bad[conf_keys[i].type], 1), 0);
 		assert_fails(conf_load(NULL, &err) != NULL, &err, DM_USAGE, name);
 		assert_int_equal(unsetenv(name), 0);

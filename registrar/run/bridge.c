@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/bridge.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	CHUNK = 256 * 1024,	 /* bytes read or written at once, and kept per direction */
+	WAITING_MAX = 64 * 1024, /* bytes kept of a request whose server is not there yet */
+	BACKLOG = 4096,
+	RETRY_MS = 40,
+	NO_FILES_MS = 100 /* pause when there is no descriptor for another connection */
+};
+
+enum end_index {
+	CLIENT,
+	SERVER
+};
+
+struct connection;
+
+/* One end of a connection. */
+struct end {
+	struct connection *connection;
+	struct bufferevent *bev; /* NULL: not connected */
+	bool at_eof;		 /* it will send nothing more */
+	bool told;		 /* the other end has been told so */
+	bool dead;		 /* nor can it be sent anything */
+};
+
+struct connection {
+	struct bridge *bridge;
+	struct end ends[2];
+	bool connected; /* to the server */
+	int64_t deadline;
+	struct event *retry;		 /* NULL once connected */
+	struct connection *next, **back; /* in the bridge's list; *back is this */
+};
+
+struct bridge {
+	struct event_base *base;
+	struct evconnlistener *listener;
+	struct event *resume; /* accepting, after a pause */
+	struct bridge_target target;
+	int64_t hold_ms;
+	void (*missed)(void *user);
+	void *user;
+	size_t count;
+	struct connection *connections;
+};
+
+static struct timeval
+milliseconds(long ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+static void
+drop(struct connection *c)
+{
+	for (int i = 0; i < 2; i++) {
+		if (c->ends[i].bev != NULL)
+			bufferevent_free(c->ends[i].bev);
+	}
+	if (c->retry != NULL)
+		event_free(c->retry);
+	c->bridge->count--;
+	*c->back = c->next;
+	if (c->next != NULL)
+		c->next->back = c->back;
+	free(c);
+}
+
+static struct end *
+other(struct end *end)
+{
+	return &end->connection->ends[end == &end->connection->ends[CLIENT] ? SERVER : CLIENT];
+}
+
+/* Once everything that `from` sent has been passed on: tell `to` that no more comes. */
+static void
+finish_direction(struct end *from, struct end *to)
+{
+	if (!from->at_eof || from->told || !from->connection->connected ||
+	    evbuffer_get_length(bufferevent_get_output(to->bev)) > 0)
+		return;
+	from->told = true;
+	(void)shutdown(bufferevent_getfd(to->bev), SHUT_WR);
+	if (to->told || from->dead)
+		drop(from->connection);
+}
+
+/* The end is gone in both directions. What it had sent still reaches the other one. */
+static void
+die(struct end *end)
+{
+	struct end *to = other(end);
+
+	if (!end->connection->connected || to->dead || end->told) {
+		drop(end->connection);
+		return;
+	}
+	end->at_eof = true;
+	end->dead = true;
+	(void)bufferevent_disable(end->bev, EV_READ | EV_WRITE);
+	(void)bufferevent_disable(to->bev, EV_READ);
+	finish_direction(end, to);
+}
+
+static void
+pass_on(struct end *from)
+{
+	struct end *to = other(from);
+
+	if (!from->connection->connected || to->dead)
+		return; /* kept in the input buffer up to its high-water mark */
+	(void)bufferevent_write_buffer(to->bev, bufferevent_get_input(from->bev));
+	if (evbuffer_get_length(bufferevent_get_output(to->bev)) >= CHUNK)
+		(void)bufferevent_disable(from->bev, EV_READ);
+}
+
+static void
+on_read(struct bufferevent *bev, void *user)
+{
+	(void)bev;
+	pass_on(user);
+}
+
+/* The output buffer has become small enough: let the other end send again. */
+static void
+on_write(struct bufferevent *bev, void *user)
+{
+	struct end *end = user, *from = other(end);
+
+	(void)bev;
+	if (from->bev == NULL)
+		return;
+	if (!from->at_eof && !end->dead)
+		(void)bufferevent_enable(from->bev, EV_READ);
+	finish_direction(from, end);
+}
+
+/* At the end of input: whether the peer is gone altogether (unix(7)), not just done sending. */
+static bool
+has_hung_up(const struct end *end)
+{
+	struct pollfd p = {.fd = bufferevent_getfd(end->bev), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void
+on_client_event(struct bufferevent *bev, short what, void *user)
+{
+	struct end *client = user;
+	struct connection *c = client->connection;
+
+	(void)bev;
+	if ((what & BEV_EVENT_EOF) == 0 || has_hung_up(client)) {
+		die(client);
+		return;
+	}
+	client->at_eof = true;
+	if (c->connected)
+		finish_direction(client, &c->ends[SERVER]);
+}
+
+static void connect_server(struct connection *c);
+
+static void
+retry_later(struct connection *c)
+{
+	struct timeval pause = milliseconds(RETRY_MS);
+
+	if (c->ends[SERVER].bev != NULL)
+		bufferevent_free(c->ends[SERVER].bev);
+	c->ends[SERVER].bev = NULL;
+	if (dm_now_ms() >= c->deadline)
+		drop(c);
+	else
+		(void)event_add(c->retry, &pause);
+}
+
+static void
+begin_passing(struct connection *c)
+{
+	struct end *client = &c->ends[CLIENT], *server = &c->ends[SERVER];
+	int on = 1;
+
+	c->connected = true;
+	event_free(c->retry);
+	c->retry = NULL;
+	/* fails on a Unix socket, which has no such delay */
+	(void)setsockopt(bufferevent_getfd(server->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	bufferevent_setwatermark(client->bev, EV_READ, 0, 0);
+	bufferevent_setwatermark(client->bev, EV_WRITE, CHUNK / 2, 0);
+	bufferevent_setwatermark(server->bev, EV_WRITE, CHUNK / 2, 0);
+	(void)bufferevent_enable(server->bev, EV_READ | EV_WRITE);
+	pass_on(client);
+	finish_direction(client, server);
+}
+
+static void
+on_server_event(struct bufferevent *bev, short what, void *user)
+{
+	struct end *server = user;
+	struct connection *c = server->connection;
+	struct bridge *b = c->bridge;
+
+	(void)bev;
+	if ((what & BEV_EVENT_CONNECTED) != 0) {
+		begin_passing(c);
+	} else if (!c->connected) {
+		retry_later(c);
+		b->missed(b->user);
+	} else if ((what & BEV_EVENT_EOF) != 0) {
+		server->at_eof = true;
+		finish_direction(server, &c->ends[CLIENT]);
+	} else {
+		die(server);
+	}
+}
+
+static void
+set_limits(struct bufferevent *bev)
+{
+	(void)bufferevent_set_max_single_read(bev, CHUNK);
+	(void)bufferevent_set_max_single_write(bev, CHUNK);
+}
+
+static void
+connect_server(struct connection *c)
+{
+	const struct bridge_target *t = &c->bridge->target;
+	struct end *server = &c->ends[SERVER];
+
+	if (t->length == 0) {
+		retry_later(c);
+		return;
+	}
+	server->bev = bufferevent_socket_new(c->bridge->base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (server->bev == NULL) {
+		retry_later(c);
+		return;
+	}
+	set_limits(server->bev);
+	bufferevent_setcb(server->bev, on_read, on_write, on_server_event, server);
+	/* every failure, also an immediate one, goes to on_server_event(), which may drop c */
+	(void)bufferevent_socket_connect(
+	    server->bev, (const struct sockaddr *)&t->address, (int)t->length);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *user)
+{
+	(void)fd;
+	(void)what;
+	connect_server(user);
+}
+
+static void
+on_accept(
+    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
+{
+	struct bridge *b = user;
+	struct connection *c = dm_calloc(1, sizeof(*c));
+	struct bufferevent *bev = bufferevent_socket_new(b->base, fd, BEV_OPT_CLOSE_ON_FREE);
+
+	(void)listener;
+	(void)a;
+	(void)n;
+	c->bridge = b;
+	c->deadline = dm_now_ms() + b->hold_ms;
+	c->retry = event_new(b->base, -1, 0, on_retry, c);
+	c->ends[CLIENT] = (struct end){.connection = c, .bev = bev};
+	c->ends[SERVER].connection = c;
+	c->next = b->connections;
+	c->back = &b->connections;
+	if (c->next != NULL)
+		c->next->back = &c->next;
+	b->connections = c;
+	b->count++;
+	if (bev == NULL || c->retry == NULL) {
+		if (bev == NULL)
+			(void)close(fd);
+		drop(c);
+		return;
+	}
+	set_limits(bev);
+	bufferevent_setcb(bev, on_read, on_write, on_client_event, &c->ends[CLIENT]);
+	bufferevent_setwatermark(bev, EV_READ, 0, WAITING_MAX);
+	(void)bufferevent_enable(bev, EV_READ | EV_WRITE);
+	connect_server(c);
+}
+
+/* Out of descriptors, most likely: what waits in the backlog waits a little longer. */
+static void
+on_accept_error(struct evconnlistener *listener, void *user)
+{
+	struct bridge *b = user;
+	struct timeval pause = milliseconds(NO_FILES_MS);
+
+	dm_debug("accepting a connection: %s", strerror(errno));
+	(void)evconnlistener_disable(listener);
+	(void)event_add(b->resume, &pause);
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *user)
+{
+	struct bridge *b = user;
+
+	(void)fd;
+	(void)what;
+	(void)evconnlistener_enable(b->listener);
+}
+
+struct bridge *
+bridge_new(struct event_base *base, int fd, int64_t hold_ms, void (*missed)(void *user), void *user,
+    struct dm_err *err)
+{
+	struct bridge *b = dm_calloc(1, sizeof(*b));
+
+	b->base = base;
+	b->hold_ms = hold_ms;
+	b->missed = missed;
+	b->user = user;
+	(void)evutil_make_socket_nonblocking(fd);
+	b->resume = event_new(base, -1, 0, on_resume, b);
+	b->listener = evconnlistener_new(
+	    base, on_accept, b, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (b->listener == NULL || b->resume == NULL) {
+		if (b->listener == NULL)
+			(void)close(fd);
+		bridge_free(b);
+		(void)dm_fail(err, DM_FAILED, "setting up the bridge: libevent refuses");
+		return NULL;
+	}
+	evconnlistener_set_error_cb(b->listener, on_accept_error);
+	return b;
+}
+
+void
+bridge_free(struct bridge *bridge)
+{
+	if (bridge == NULL)
+		return;
+	while (bridge->connections != NULL)
+		drop(bridge->connections);
+	if (bridge->listener != NULL)
+		evconnlistener_free(bridge->listener);
+	if (bridge->resume != NULL)
+		event_free(bridge->resume);
+	free(bridge);
+}
+
+void
+bridge_set_target(struct bridge *bridge, const struct bridge_target *target)
+{
+	static const struct timeval at_once = {.tv_sec = 0};
+
+	bridge->target = *target;
+	if (target->length == 0)
+		return;
+	for (struct connection *c = bridge->connections; c != NULL; c = c->next) {
+		if (c->retry != NULL && c->ends[SERVER].bev == NULL)
+			(void)event_add(c->retry, &at_once);
+	}
+}
+
+size_t
+bridge_connections(const struct bridge *bridge)
+{
+	return bridge->count;
+}
+
+static int
+fail_listen(int fd, int error, const char *path, struct dm_err *err)
+{
+	(void)dm_fail_errno(err, error, "listening on %s", path);
+	if (error == EADDRINUSE)
+		err->code = DM_CONFLICT;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+int
+bridge_listen(const char *path, dev_t *dev, ino_t *ino, struct dm_err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = strlen(path);
+	struct stat st;
+	mode_t mask;
+	int fd, rc, error;
+
+	if (length >= sizeof(address.sun_path))
+		return fail_listen(-1, ENAMETOOLONG, path, err);
+	memcpy(address.sun_path, path, length + 1);
+	if ((fd = socket(AF_UNIX, SOCK_STREAM, 0)) < 0)
+		return fail_listen(-1, errno, path, err);
+	(void)evutil_make_socket_closeonexec(fd);
+	/* the mode is given by bind(2) itself: changing it afterwards could hit another file */
+	mask = umask(0111);
+	rc = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	error = errno;
+	(void)umask(mask);
+	if (rc != 0)
+		return fail_listen(fd, error, path, err);
+	if (listen(fd, BACKLOG) != 0 || lstat(path, &st) != 0) {
+		error = errno;
+		(void)unlink(path);
+		return fail_listen(fd, error, path, err);
+	}
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return fd;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What runner.c (before and after) and runner_loop.c (while it runs) share. For nobody else. */
+#ifndef DEVMESH_RUNNER_IMPL_H
+#define DEVMESH_RUNNER_IMPL_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "run/bridge.h"
+#include "run/child.h"
+#include "run/ports.h"
+#include "runner.h"
+
+/* Where the server was found to listen. */
+enum place {
+	PLACE_NONE,
+	PLACE_PORT,	      /* on a TCP port: `listener` */
+	PLACE_PRIVATE_SOCKET, /* on what DEVMESH_SOCKET said, behind the bridge */
+	PLACE_OWN_SOCKET,     /* on the service's socket itself: no bridge */
+};
+
+struct event_base;
+
+struct runner {
+	struct session *s;
+	const struct runner_options *options;
+	char *worktree;
+	struct claim *claim;  /* NULL: it runs without a URL */
+	struct claim_run run; /* as it stands in the claim */
+	struct tool_plan plan;
+	uint16_t offered;     /* what PORT says */
+	char *private_socket; /* what DEVMESH_SOCKET says where there is a bridge; may be NULL */
+	struct rlimit files;  /* the limit of descriptors that the command gets */
+	struct child child;
+
+	int listening; /* the service's socket, until the bridge has it; -1: none */
+	dev_t dev;     /* its file */
+	ino_t ino;
+	bool has_socket; /* that file is ours to remove */
+
+	/* while it runs */
+	struct event_base *base;
+	struct bridge *bridge;	    /* NULL: none */
+	void (*missed)(void *user); /* as bridge_new() wants it */
+	void *missed_user;
+	enum place place;
+	struct dm_listener listener; /* PLACE_PORT */
+	bool found_once, told_open;
+	int64_t stray_since; /* 0: it listens where it was told to */
+
+	int status; /* of the command, at the end */
+};
+
+/* Runs until the command and what it left running have ended. */
+bool runner_loop(struct runner *r, struct dm_err *err) DM_MUST;
+
+/* Puts the bridge behind the socket that was bound for it, if one was. */
+bool runner_start_bridge(struct runner *r, struct dm_err *err) DM_MUST;
+
+/*
+ * Looks where the command's processes listen, leads the bridge there, and writes it down in the
+ * claim. `place` and `listener` say what was found.
+ */
+void runner_look(struct runner *r);
+
+/* Removes the service's socket, if it is still the one that we have bound. */
+void runner_remove_socket(struct runner *r);
+
+/* All processes that the command has started and that still run. */
+void runner_processes(const struct runner *r, struct dm_pids *out);
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "out.h"
+#include "register.h"
+#include "run/errand.h"
+#include "runner_impl.h"
+#include "wait.h"
+
+#include <cjson/cJSON.h>
+
+enum {
+	/* between two looks at what the processes listen on */
+	SOON_MS = 20,
+	LATER_MS = 200,
+	SETTLED_MS = 1000,
+	SOON_FOR_MS = 5000,
+
+	CHECK_MS = 2000,     /* of the claim, the worktree and the route */
+	ANSWER_MS = 60000,   /* for the first answer, from when it listens */
+	HOLD_MS = 30000,     /* how long a connection waits for the server */
+	STRAY_MS = 1000,     /* listening elsewhere than it was told to, until that is believed */
+	GRACE_MS = 10000,    /* from the first signal to SIGKILL */
+	STRAGGLER_MS = 3000, /* the same for what the command left running */
+	SIGNALS = 8
+};
+
+struct loop {
+	struct runner *r;
+	struct event *tick, *errand_ended, *signals[SIGNALS];
+
+	/* what blocks is done on a thread: waiting for the first answer, looking after the route */
+	struct errand *errand;
+	struct claim *job_claim; /* the errand's, until it is joined */
+	bool renewing, renewed;
+	bool caddy_lost;
+
+	bool asked, announced, told_timeout;
+
+	int64_t began, next_check, kill_at; /* 0: not so */
+	bool command_ended;
+	bool by_us; /* we are ending it */
+};
+
+static void
+schedule(struct loop *l, int64_t ms)
+{
+	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	(void)event_add(l->tick, &t);
+}
+
+/* The server refuses: it may have moved, or be about to. */
+static void
+on_missed(void *user)
+{
+	schedule(user, 0);
+}
+
+/* ---- saying where it answers -------------------------------------------------------------- */
+
+static void
+describe_place(const struct loop *l, char *out, size_t size)
+{
+	if (l->r->place == PLACE_PORT)
+		(void)snprintf(out, size, "port %u", (unsigned)l->r->listener.port);
+	else
+		(void)snprintf(out, size, "its Unix socket");
+}
+
+static void
+print_json(const struct loop *l, const char *url)
+{
+	const struct runner *r = l->r;
+	cJSON *o = out_object();
+
+	if (r->claim != NULL)
+		out_add_claim(o, r->claim);
+	else
+		out_add_text(o, "url", url);
+	out_add_text(o, "tool", r->plan.tool);
+	(void)cJSON_AddNumberToObject(o, "pid", r->child.pid);
+	(void)cJSON_AddBoolToObject(o, "bridged", l->r->bridge != NULL);
+	if (l->r->place == PLACE_PORT)
+		(void)cJSON_AddNumberToObject(o, "server_port", l->r->listener.port);
+	else
+		(void)cJSON_AddNullToObject(o, "server_port");
+	(void)cJSON_AddNumberToObject(o, "ready_ms", (double)(dm_now_ms() - l->began));
+	out_json(o);
+	(void)fflush(stdout);
+}
+
+static void
+announce(struct loop *l)
+{
+	const struct runner *r = l->r;
+	char place[64], url[64];
+
+	l->announced = true;
+	describe_place(l, place, sizeof(place));
+	(void)snprintf(url, sizeof(url), "http://localhost:%u", (unsigned)l->r->listener.port);
+	if (r->options->json)
+		print_json(l, url);
+	else if (r->claim != NULL)
+		dm_note("%s (%s on %s, after %.1f s)", r->claim->url,
+		    r->plan.tool != NULL ? r->plan.tool : "it listens", place,
+		    (double)(dm_now_ms() - l->began) / 1000);
+	else if (l->r->place == PLACE_PORT)
+		dm_note("%s (without Caddy)", url);
+}
+
+static bool
+wait_for_answer(void *arg, const atomic_bool *cancel, struct dm_err *err)
+{
+	const struct loop *l = arg;
+
+	return wait_for_service(l->job_claim, ANSWER_MS, cancel, err);
+}
+
+static bool
+renew_route(void *arg, const atomic_bool *cancel, struct dm_err *err)
+{
+	struct loop *l = arg;
+
+	(void)cancel; /* bounded by [caddy] timeout */
+	return register_again(l->r->s, l->job_claim, &l->renewed, err);
+}
+
+/* What a renewal has found out is worth a word only when it has changed. */
+static void
+report_renewal(struct loop *l, bool ok, const struct dm_err *err)
+{
+	if (!ok && !l->caddy_lost)
+		dm_warn("%s; the URL is dead until it is back", err->msg);
+	if (ok && (l->caddy_lost || l->renewed))
+		dm_note("%s is registered again", l->job_claim->url);
+	l->caddy_lost = !ok;
+}
+
+static void
+end_errand(struct loop *l)
+{
+	struct dm_err err = {.code = DM_OK};
+	bool ok;
+
+	if (l->errand == NULL)
+		return;
+	if (l->errand_ended != NULL)
+		event_free(l->errand_ended);
+	l->errand_ended = NULL;
+	ok = errand_join(l->errand, &err);
+	l->errand = NULL;
+	if (l->renewing)
+		report_renewal(l, ok, &err);
+	else if (ok)
+		announce(l);
+	else if (!l->by_us && !l->command_ended)
+		dm_warn("%s", err.msg);
+	claim_free(l->job_claim);
+	l->job_claim = NULL;
+}
+
+static void
+on_errand_ended(evutil_socket_t fd, short what, void *user)
+{
+	(void)fd;
+	(void)what;
+	end_errand(user);
+}
+
+/* Sends one errand at a time; it alone uses the session's Caddy until it is back. */
+static bool
+send_errand(struct loop *l, bool renewal)
+{
+	struct dm_err err;
+
+	l->job_claim = claim_dup(l->r->claim);
+	l->renewing = renewal;
+	l->renewed = false;
+	l->errand = errand_start(renewal ? renew_route : wait_for_answer, l, &err);
+	if (l->errand == NULL) {
+		dm_warn("%s", err.msg);
+		claim_free(l->job_claim);
+		l->job_claim = NULL;
+		return false;
+	}
+	l->errand_ended = event_new(l->r->base, errand_fd(l->errand), EV_READ, on_errand_ended, l);
+	if (l->errand_ended != NULL)
+		(void)event_add(l->errand_ended, NULL);
+	return true;
+}
+
+/* The first time it listens: see whether it answers at its URL, and say so. */
+static void
+see_to_announcement(struct loop *l)
+{
+	if (l->announced || l->asked || l->errand != NULL || l->r->place == PLACE_NONE || l->by_us)
+		return;
+	l->asked = true;
+	if (l->r->claim == NULL)
+		announce(l);
+	else
+		(void)send_errand(l, false);
+}
+
+/* A route of its own is lost when Caddy is restarted without it; the mesh route is not ours. */
+static void
+see_to_route(struct loop *l)
+{
+	if (l->r->claim != NULL && l->r->claim->registration == CLAIM_ROUTE && l->errand == NULL &&
+	    l->announced && !l->by_us)
+		(void)send_errand(l, true);
+}
+
+/* It should long have listened: what does it do instead? */
+static void
+complain(struct loop *l)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(1024);
+	struct dm_pids pids = {.count = 0};
+	struct dm_listeners listeners = {.count = 0};
+
+	l->told_timeout = true;
+	runner_processes(l->r, &pids);
+	dm_proc_listeners(&pids, &listeners);
+	ports_describe(&listeners, &text);
+	if (l->r->options->port != 0)
+		dm_warn("after %lld s nothing listens on port %u; the command listens on: %s",
+		    (long long)l->r->options->wait_ms / 1000, (unsigned)l->r->options->port,
+		    text.data);
+	else
+		dm_warn("after %lld s the command listens on: %s; it was offered PORT=%u",
+		    (long long)l->r->options->wait_ms / 1000, text.data, (unsigned)l->r->offered);
+	dm_listeners_release(&listeners);
+	dm_pids_release(&pids);
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static void
+signal_all(const struct loop *l, int sig)
+{
+	struct dm_pids pids = {.count = 0};
+
+	child_signal(&l->r->child, sig);
+	runner_processes(l->r, &pids);
+	for (size_t i = 0; i < pids.count; i++) {
+		/* the group has had it */
+		if (getpgid(pids.list[i]) != l->r->child.pid)
+			(void)kill(pids.list[i], sig);
+	}
+	dm_pids_release(&pids);
+}
+
+/* Passes the wish to end on; the second time, and after a while, it is no longer a wish. */
+static void
+begin_end(struct loop *l, int sig, int64_t grace_ms)
+{
+	bool again = l->by_us && l->kill_at != 0;
+
+	l->by_us = true;
+	signal_all(l, again ? SIGKILL : sig);
+	if (!again)
+		l->kill_at = dm_now_ms() + grace_ms;
+	schedule(l, SOON_MS);
+}
+
+static void
+on_signal(evutil_socket_t sig, short what, void *user)
+{
+	struct loop *l = user;
+
+	(void)what;
+	if (sig == SIGCHLD) {
+		child_reap(&l->r->child);
+		if (l->r->child.ended)
+			schedule(l, 0);
+	} else if (sig == SIGUSR1 || sig == SIGUSR2) {
+		child_signal(&l->r->child, (int)sig);
+	} else {
+		begin_end(l, (int)sig, GRACE_MS);
+	}
+}
+
+/*
+ * The command has ended. What it left running goes as well, unless the command succeeded and what
+ * it left is a server (it has put itself into the background), or may yet become one.
+ */
+static bool
+has_ended(struct loop *l)
+{
+	struct dm_pids pids = {.count = 0};
+	bool server, left;
+
+	if (!l->r->child.ended)
+		return false;
+	runner_processes(l->r, &pids);
+	left = pids.count > 0;
+	dm_pids_release(&pids);
+	if (!l->command_ended) {
+		l->command_ended = true;
+		l->r->status = l->r->child.status;
+		child_restore_terminal(&l->r->child);
+	}
+	if (!left)
+		return true;
+	server = l->r->place != PLACE_NONE ||
+		 (!l->r->found_once && dm_now_ms() - l->began < l->r->options->wait_ms);
+	if (!l->by_us && (l->r->status != 0 || !server))
+		begin_end(l, SIGTERM, STRAGGLER_MS);
+	return false;
+}
+
+/* ---- what happens around it --------------------------------------------------------------- */
+
+/* The name is no longer ours: somebody took it, or it was taken down. */
+static void
+lose_claim(struct loop *l, const struct claim *now)
+{
+	struct runner *r = l->r;
+
+	if (now != NULL)
+		dm_warn("the name %s now belongs to the worktree %s; this server runs on without "
+			"a URL",
+		    r->claim->id.s, now->worktree);
+	else
+		dm_warn("%s was taken down; this server runs on without a URL", r->claim->id.s);
+	end_errand(l);
+	bridge_free(l->r->bridge);
+	l->r->bridge = NULL;
+	runner_remove_socket(r);
+	claim_free(r->claim);
+	r->claim = NULL;
+	l->announced = true;
+}
+
+static void
+check_claim(struct loop *l)
+{
+	struct runner *r = l->r;
+	dm_auto(claim) now = NULL;
+	struct dm_err err;
+
+	if (r->claim == NULL || !registry_find(r->s->registry, r->claim->id.s, &now, &err))
+		return;
+	if (now == NULL || now->uid != geteuid() || strcmp(now->worktree, r->worktree) != 0 ||
+	    (now->run.runner.pid != r->run.runner.pid && dm_proc_alive(&now->run.runner)))
+		lose_claim(l, now);
+}
+
+static void
+check_worktree(struct loop *l)
+{
+	struct stat st;
+
+	if (l->by_us || stat(l->r->worktree, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		return;
+	if (l->r->s->conf->worktree_gone == CONF_WORKTREE_GONE_KEEP) {
+		dm_debug("the worktree %s is gone", l->r->worktree);
+		return;
+	}
+	dm_note("the worktree %s is gone: ending its server", l->r->worktree);
+	begin_end(l, SIGTERM, GRACE_MS);
+}
+
+static int64_t
+next_look(const struct loop *l)
+{
+	if (l->by_us || l->r->stray_since != 0)
+		return SOON_MS;
+	if (l->r->place != PLACE_NONE)
+		return SETTLED_MS;
+	return dm_now_ms() - l->began < SOON_FOR_MS ? SOON_MS : LATER_MS;
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *user)
+{
+	struct loop *l = user;
+	int64_t now = dm_now_ms();
+
+	(void)fd;
+	(void)what;
+	if (has_ended(l)) {
+		(void)event_base_loopbreak(l->r->base);
+		return;
+	}
+	if (l->kill_at != 0 && now >= l->kill_at) {
+		signal_all(l, SIGKILL);
+		l->kill_at = now + GRACE_MS;
+	}
+	if (now >= l->next_check) {
+		l->next_check = now + CHECK_MS;
+		check_claim(l);
+		check_worktree(l);
+		see_to_route(l);
+	}
+	runner_look(l->r);
+	see_to_announcement(l);
+	if (!l->r->found_once && !l->told_timeout && now - l->began > l->r->options->wait_ms)
+		complain(l);
+	schedule(l, next_look(l));
+}
+
+static bool
+set_up(struct loop *l, struct dm_err *err)
+{
+	static const int wanted[SIGNALS] = {
+	    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, 0};
+
+	l->r->base = event_base_new();
+	if (l->r->base == NULL)
+		return dm_fail(err, DM_FAILED, "setting up the event loop: libevent refuses");
+	l->tick = event_new(l->r->base, -1, 0, on_tick, l);
+	for (size_t i = 0; i < SIGNALS && wanted[i] != 0; i++) {
+		l->signals[i] = evsignal_new(l->r->base, wanted[i], on_signal, l);
+		if (l->signals[i] == NULL || event_add(l->signals[i], NULL) != 0)
+			return dm_fail(
+			    err, DM_FAILED, "setting up the event loop: signal %d", wanted[i]);
+	}
+	if (l->tick == NULL)
+		return dm_fail(err, DM_FAILED, "setting up the event loop: no timer");
+	l->r->missed = on_missed;
+	l->r->missed_user = l;
+	return runner_start_bridge(l->r, err);
+}
+
+static void
+tear_down(struct loop *l)
+{
+	/* first the bridge: what the errand waits for then ends at once */
+	bridge_free(l->r->bridge);
+	l->r->bridge = NULL;
+	end_errand(l);
+	for (size_t i = 0; i < SIGNALS; i++) {
+		if (l->signals[i] != NULL)
+			event_free(l->signals[i]);
+	}
+	if (l->tick != NULL)
+		event_free(l->tick);
+	if (l->r->base != NULL)
+		event_base_free(l->r->base);
+}
+
+bool
+runner_loop(struct runner *r, struct dm_err *err)
+{
+	struct loop l = {.r = r, .began = dm_now_ms()};
+	bool ok = set_up(&l, err);
+
+	if (ok) {
+		/* it may have ended before anybody listened for the signal */
+		child_reap(&r->child);
+		schedule(&l, 0);
+		(void)event_base_dispatch(r->base);
+	} else {
+		child_signal(&r->child, SIGKILL);
+	}
+	tear_down(&l);
+	return ok;
+}
