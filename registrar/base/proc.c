@@ -57,3 +57,41 @@ dm_listeners_release(struct dm_listeners *l)
 	free(l->list);
 	memset(l, 0, sizeof(*l));
 }
+
+static bool
+is_any(const struct dm_listener *l)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(l->address, zero, l->ipv6 ? 16 : 4) == 0;
+}
+
+bool
+dm_listener_is_local(const struct dm_listener *l)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, one[16] = {[15] = 1};
+
+	if (is_any(l) || !l->ipv6)
+		return is_any(l) || l->address[0] == 127;
+	return memcmp(l->address, one, sizeof(one)) == 0 ||
+	       (memcmp(l->address, mapped, sizeof(mapped)) == 0 && l->address[12] == 127);
+}
+
+pid_t
+dm_proc_of_port(uint16_t port)
+{
+	struct dm_listeners found = {.count = 0};
+	pid_t any = 0, loopback = 0;
+
+	dm_proc_of_ports(&port, 1, &found);
+	for (size_t i = found.count; i-- > 0;) {
+		const struct dm_listener *l = &found.list[i];
+
+		if (l->pid != 0 && is_any(l))
+			any = l->pid;
+		else if (l->pid != 0)
+			loopback = l->pid;
+	}
+	dm_listeners_release(&found);
+	return loopback != 0 ? loopback : any;
+}

@@ -25,7 +25,10 @@ bool dm_proc_id(pid_t pid, struct dm_proc_id *out);
 /* Whether that very process still runs. */
 bool dm_proc_alive(const struct dm_proc_id *id);
 
-/* Its working directory, links resolved; NULL if unknown, or removed. The caller owns it. */
+/*
+ * Its working directory, links resolved; NULL if unknown, removed, or not under that path here (a
+ * container's own file system). The caller owns it.
+ */
 char *dm_proc_cwd(pid_t pid);
 /* Its short name ("node"); NULL if unknown. The caller owns it. */
 char *dm_proc_name(pid_t pid);
@@ -66,6 +69,15 @@ struct dm_listeners {
 void dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out);
 void dm_listeners_add(struct dm_listeners *l, const struct dm_listener *one);
 void dm_listeners_release(struct dm_listeners *l);
+
+/*
+ * Adds every socket of this machine that listens on one of the ports, with pid 0 where its process
+ * may not be seen. One look at all processes, however many ports there are.
+ */
+void dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out);
+
+/* Whether connections to the loopback address of its family can reach the listener. */
+bool dm_listener_is_local(const struct dm_listener *listener);
 
 /*
  * The process that listens on the TCP port of this machine, if it may be seen; 0: unknown. An

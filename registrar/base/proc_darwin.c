@@ -159,29 +159,24 @@ dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
 		add_listeners(pids->list[i], out);
 }
 
-pid_t
-dm_proc_of_port(uint16_t port)
+void
+dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
 {
-	static const uint8_t zero[16];
 	struct dm_pids all = {.count = 0};
 	struct dm_listeners found = {.count = 0};
-	pid_t any = 0, loopback = 0;
 
 	dm_proc_all(&all);
 	dm_proc_listeners(&all, &found);
 	for (size_t i = 0; i < found.count; i++) {
-		const struct dm_listener *one = &found.list[i];
-
-		if (one->port != port)
-			continue;
-		if (memcmp(one->address, zero, one->ipv6 ? 16 : 4) == 0)
-			any = one->pid;
-		else
-			loopback = one->pid;
+		for (size_t j = 0; j < count; j++) {
+			if (found.list[i].port == ports[j]) {
+				dm_listeners_add(out, &found.list[i]);
+				break;
+			}
+		}
 	}
 	dm_listeners_release(&found);
 	dm_pids_release(&all);
-	return loopback != 0 ? loopback : any;
 }
 
 bool

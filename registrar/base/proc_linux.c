@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fsio.h"
@@ -78,8 +79,8 @@ dm_proc_id(pid_t pid, struct dm_proc_id *out)
 char *
 dm_proc_cwd(pid_t pid)
 {
-	static const char deleted[] = " (deleted)";
 	char path[64], target[PATH_MAX];
+	struct stat own, here;
 	ssize_t n;
 
 	if (!dm_snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid))
@@ -88,8 +89,10 @@ dm_proc_cwd(pid_t pid)
 	if (n <= 0)
 		return NULL;
 	target[n] = '\0';
-	/* the kernel marks a removed directory so; one of that very name would exist */
-	if (target[0] != '/' || (dm_ends_with(target, deleted) && access(target, F_OK) != 0))
+	/* "/app (deleted)", or the path in another mount namespace: only what is there too counts
+	 */
+	if (target[0] != '/' || stat(path, &own) != 0 || stat(target, &here) != 0 ||
+	    own.st_dev != here.st_dev || own.st_ino != here.st_ino)
 		return NULL;
 	return dm_strdup(target);
 }
@@ -365,55 +368,75 @@ dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
 	free(inodes.list);
 }
 
-struct port_search {
-	uint16_t port;
-	uint64_t loopback, any; /* inodes; 0: none */
+/* Sockets whose processes are being looked for; sorted by inode once they are complete. */
+struct wanted {
+	uint8_t ports[(UINT16_MAX + 1) / 8]; /* a bit for each */
+	struct wanted_socket {
+		uint64_t inode;
+		struct dm_listener listener;
+	} * list;
+	size_t count, open; /* open: without a process so far */
 };
 
-static bool
-is_any(const struct dm_listener *socket)
+static void
+want_socket(const struct dm_listener *socket, uint64_t inode, void *user)
 {
-	static const uint8_t zero[16];
+	struct wanted *w = user;
 
-	return memcmp(socket->address, zero, socket->ipv6 ? 16 : 4) == 0;
+	if ((w->ports[socket->port / 8] & 1U << socket->port % 8) == 0)
+		return;
+	w->list = dm_reallocarray(w->list, w->count + 1, sizeof(*w->list));
+	w->list[w->count++] = (struct wanted_socket){.inode = inode, .listener = *socket};
+}
+
+static int
+by_inode(const void *a, const void *b)
+{
+	const struct wanted_socket *x = a, *y = b;
+
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
 }
 
 static void
-match_port(const struct dm_listener *socket, uint64_t inode, void *user)
+find_sockets(struct wanted *w, pid_t pid)
 {
-	struct port_search *s = user;
-	uint64_t *slot = is_any(socket) ? &s->any : &s->loopback;
+	struct inodes inodes = {.count = 0};
 
-	if (socket->port == s->port && *slot == 0)
-		*slot = inode;
+	add_inodes(pid, &inodes);
+	for (size_t i = 0; i < inodes.count; i++) {
+		struct wanted_socket key = {.inode = inodes.list[i].inode}, *found;
+
+		found = bsearch(&key, w->list, w->count, sizeof(*w->list), by_inode);
+		/* shared with a parent or child: the first one will do */
+		if (found != NULL && found->listener.pid == 0) {
+			found->listener.pid = pid;
+			w->open--;
+		}
+	}
+	free(inodes.list);
 }
 
-pid_t
-dm_proc_of_port(uint16_t port)
+void
+dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
 {
-	struct port_search search = {.port = port};
+	struct wanted w = {.count = 0};
 	struct dm_pids all = {.count = 0};
-	uint64_t wanted;
-	pid_t found = 0;
 
-	each_listening("/proc/net/tcp", match_port, &search);
-	each_listening("/proc/net/tcp6", match_port, &search);
-	wanted = search.loopback != 0 ? search.loopback : search.any;
-	if (wanted == 0)
-		return 0;
-	dm_proc_all(&all);
-	for (size_t i = 0; i < all.count && found == 0; i++) {
-		struct inodes inodes = {.count = 0};
-
-		add_inodes(all.list[i], &inodes);
-		for (size_t j = 0; j < inodes.count; j++) {
-			if (inodes.list[j].inode == wanted)
-				found = all.list[i];
-		}
-		free(inodes.list);
+	for (size_t i = 0; i < count; i++)
+		w.ports[ports[i] / 8] |= (uint8_t)(1U << ports[i] % 8);
+	each_listening("/proc/net/tcp", want_socket, &w);
+	each_listening("/proc/net/tcp6", want_socket, &w);
+	if (w.count > 0) {
+		qsort(w.list, w.count, sizeof(*w.list), by_inode);
+		dm_proc_all(&all);
 	}
+	w.open = w.count;
+	for (size_t i = 0; i < all.count && w.open > 0; i++)
+		find_sockets(&w, all.list[i]);
+	for (size_t i = 0; i < w.count; i++)
+		dm_listeners_add(out, &w.list[i].listener);
 	dm_pids_release(&all);
-	return found;
+	free(w.list);
 }
 
 bool

@@ -87,6 +87,16 @@ route(cJSON *match, cJSON *handle)
 	return o;
 }
 
+/* A route for every request whose handler may pass it on to the next route. */
+static cJSON *
+pass_through(cJSON *handle)
+{
+	cJSON *o = route(NULL, handle);
+
+	cJSON_DeleteItemFromObjectCaseSensitive(o, "terminal");
+	return o;
+}
+
 static cJSON *
 subroute(cJSON *first, cJSON *second)
 {
@@ -118,8 +128,9 @@ host_matcher(const char *domain)
 	return o;
 }
 
+/* `claimed`: the label is that of a service. */
 static cJSON *
-static_response(int status, const char *type, const char *state, const char *body)
+static_response(int status, const char *type, const char *state, const char *body, bool claimed)
 {
 	cJSON *o = handler("static_response");
 	cJSON *headers;
@@ -129,6 +140,8 @@ static_response(int status, const char *type, const char *state, const char *bod
 	(void)cJSON_AddItemToObject(headers, "Content-Type", array_of_text(type));
 	(void)cJSON_AddItemToObject(headers, "Cache-Control", array_of_text("no-store"));
 	(void)cJSON_AddItemToObject(headers, MESH_STATE_HEADER, array_of_text(state));
+	if (claimed)
+		(void)cJSON_AddItemToObject(headers, ROUTE_ID_HEADER, array_of_text(LABEL));
 	if (status == 503)
 		(void)cJSON_AddItemToObject(headers, "Retry-After", array_of_text("2"));
 	(void)cJSON_AddStringToObject(o, "body", body);
@@ -159,23 +172,24 @@ fill_in(const char *page, const char *dir)
 
 /* A page for browsers, two lines of text for everybody else. */
 static cJSON *
-apology(const char *dir, const char *state, const char *html_page, const char *text_page)
+apology(const char *dir, bool claimed, const char *html_page, const char *text_page)
 {
 	DM_AUTO_FREE char *html = fill_in(html_page, dir);
 	DM_AUTO_FREE char *text = fill_in(text_page, dir);
+	const char *state = claimed ? "not-running" : "unclaimed";
 
 	return subroute(route(matcher("header", "Accept", "*text/html*"),
-			    static_response(503, "text/html; charset=utf-8", state, html)),
-	    route(NULL, static_response(503, "text/plain; charset=utf-8", state, text)));
+			    static_response(503, "text/html; charset=utf-8", state, html, claimed)),
+	    route(NULL, static_response(503, "text/plain; charset=utf-8", state, text, claimed)));
 }
 
 /* The answer for a name nobody listens for: is there a claim at least? */
 static cJSON *
 not_running(const char *dir)
 {
-	return subroute(route(file_exists(dir, ".json"),
-			    apology(dir, "not-running", claimed_html, claimed_text)),
-	    route(NULL, apology(dir, "unclaimed", unclaimed_html, unclaimed_text)));
+	return subroute(
+	    route(file_exists(dir, ".json"), apology(dir, true, claimed_html, claimed_text)),
+	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
 }
 
 static cJSON *
@@ -223,7 +237,7 @@ gate(const char *domain)
 }
 
 struct cJSON *
-mesh_route(const char *domain, const char *dir, bool stream_close_delay)
+mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay)
 {
 	/*
 	 * Matchers of one set run in no fixed order, and the file needs the gate's capture, so
@@ -234,10 +248,13 @@ mesh_route(const char *domain, const char *dir, bool stream_close_delay)
 		route(NULL, not_running(dir)));
 	cJSON *body = subroute(route(gate(domain), by_socket),
 	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-			    "devmesh: this is not the name of a service\n")));
+			    "devmesh: this is not the name of a service\n", false)));
 	cJSON *errors = cJSON_AddObjectToObject(body, "errors");
 	cJSON *whole;
 
+	if (identity_dir != NULL)
+		(void)cJSON_InsertItemInArray(cJSON_GetObjectItemCaseSensitive(by_socket, "routes"),
+		    0, pass_through(route_identity(identity_dir, LABEL)));
 	(void)cJSON_AddItemToObject(errors, "routes", array_of(route(NULL, not_running(dir))));
 	whole = route(host_matcher(domain), body);
 	(void)cJSON_AddStringToObject(whole, "@id", MESH_ROUTE_ID);
@@ -260,7 +277,7 @@ static cJSON *
 not_found(void)
 {
 	return route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-			       "devmesh: nothing is served under this name\n"));
+			       "devmesh: nothing is served under this name\n", false));
 }
 
 static cJSON *
@@ -281,8 +298,8 @@ https_server(const struct mesh_settings *settings)
 	(void)cJSON_AddBoolToObject(o, "disable_redirects", true);
 	(void)cJSON_AddBoolToObject(o, "disable_certificates", true);
 	list = cJSON_AddArrayToObject(server, "routes");
-	(void)cJSON_AddItemToArray(list,
-	    mesh_route(settings->domain, settings->sockets_dir, settings->stream_close_delay));
+	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir,
+					     settings->identity_dir, settings->stream_close_delay));
 	(void)cJSON_AddItemToArray(list, not_found());
 	return server;
 }

@@ -25,14 +25,17 @@ extern const char mesh_probe_caddyfile[];
 /*
  * The route for "*.<domain>" and the sockets in `dir`. A name without a socket gets a page that
  * says so (503); a label that is no service name gets 404. `stream_close_delay` as in
- * route_build(). The caller owns it.
+ * route_build(). ROUTE_IDENTITY_PATH answers with the documents in `identity_dir`: a directory
+ * that only the user may write to (links in it are followed); NULL: none. The caller owns it.
  */
-struct cJSON *mesh_route(const char *domain, const char *dir, bool stream_close_delay);
+struct cJSON *
+mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay);
 
 /* Everything is borrowed. */
 struct mesh_settings {
 	const char *domain;
 	const char *sockets_dir;
+	const char *identity_dir; /* NULL: no identity documents */
 	const char *admin_socket; /* path */
 	const char *data_dir;	  /* certificates */
 	uint16_t https_port, http_port;

@@ -40,12 +40,72 @@ array_of(cJSON *item)
 }
 
 static cJSON *
+handler(const char *name)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(o, "handler", name);
+	return o;
+}
+
+/* What is done once the document is known to be there. */
+static cJSON *
+send_document(const char *dir, const char *uri, const char *name)
+{
+	cJSON *list = cJSON_CreateArray(), *rewrite = handler("rewrite");
+	cJSON *headers = handler("headers"), *file_server = handler("file_server"), *set;
+	const char *type = "application/json", *cache = "no-store";
+
+	(void)cJSON_AddStringToObject(rewrite, "uri", uri);
+	set = cJSON_AddObjectToObject(cJSON_AddObjectToObject(headers, "response"), "set");
+	(void)cJSON_AddItemToObject(set, "Content-Type", cJSON_CreateStringArray(&type, 1));
+	(void)cJSON_AddItemToObject(set, "Cache-Control", cJSON_CreateStringArray(&cache, 1));
+	(void)cJSON_AddItemToObject(set, ROUTE_ID_HEADER, cJSON_CreateStringArray(&name, 1));
+	(void)cJSON_AddStringToObject(file_server, "root", dir);
+	(void)cJSON_AddItemToArray(list, rewrite);
+	(void)cJSON_AddItemToArray(list, headers);
+	(void)cJSON_AddItemToArray(list, file_server);
+	return list;
+}
+
+/* {"handler": "subroute", "routes": [{"match": [<match>], "handle": <handle>}]} */
+static cJSON *
+subroute(cJSON *match, cJSON *handle, bool terminal)
+{
+	cJSON *o = handler("subroute"), *route = cJSON_CreateObject();
+
+	(void)cJSON_AddItemToObject(route, "match", array_of(match));
+	(void)cJSON_AddItemToObject(route, "handle", handle);
+	if (terminal)
+		(void)cJSON_AddBoolToObject(route, "terminal", true);
+	(void)cJSON_AddItemToObject(o, "routes", array_of(route));
+	return o;
+}
+
+struct cJSON *
+route_identity(const char *dir, const char *name)
+{
+	static const char *const paths[] = {ROUTE_IDENTITY_PATH}, *const methods[] = {
+								      "GET", "HEAD"};
+	DM_AUTO_FREE char *uri = dm_asprintf("/%s.json", name);
+	const char *file = uri;
+	cJSON *asked = object_of_texts("path", paths, 1), *there = cJSON_CreateObject(), *matcher;
+
+	(void)cJSON_AddItemToObject(asked, "method", cJSON_CreateStringArray(methods, 2));
+	matcher = object_of_texts("try_files", &file, 1);
+	(void)cJSON_AddStringToObject(matcher, "root", dir);
+	(void)cJSON_AddItemToObject(there, "file", matcher);
+	/* nested: the file is looked for only when it is asked for; matchers have no order */
+	return subroute(
+	    asked, array_of(subroute(there, send_document(dir, uri, name), true)), false);
+}
+
+static cJSON *
 build_proxy(const struct route_spec *spec, bool stream_close_delay)
 {
-	cJSON *proxy = cJSON_CreateObject();
+	cJSON *proxy = handler("reverse_proxy");
 	cJSON *upstream = cJSON_CreateObject(), *headers, *response;
 
-	(void)cJSON_AddStringToObject(proxy, "handler", "reverse_proxy");
 	(void)cJSON_AddStringToObject(upstream, "dial", spec->dial);
 	(void)cJSON_AddItemToObject(proxy, "upstreams", array_of(upstream));
 	headers = cJSON_AddObjectToObject(proxy, "headers");
@@ -68,13 +128,15 @@ build_proxy(const struct route_spec *spec, bool stream_close_delay)
 struct cJSON *
 route_build(const struct route_spec *spec, bool stream_close_delay)
 {
-	cJSON *route = cJSON_CreateObject();
+	cJSON *route = cJSON_CreateObject(), *handle = cJSON_CreateArray();
 
+	if (spec->identity_dir != NULL)
+		(void)cJSON_AddItemToArray(handle, route_identity(spec->identity_dir, spec->id));
+	(void)cJSON_AddItemToArray(handle, build_proxy(spec, stream_close_delay));
 	(void)cJSON_AddStringToObject(route, "@id", spec->id);
 	(void)cJSON_AddItemToObject(
 	    route, "match", array_of(object_of_texts("host", spec->hosts, spec->host_count)));
-	(void)cJSON_AddItemToObject(
-	    route, "handle", array_of(build_proxy(spec, stream_close_delay)));
+	(void)cJSON_AddItemToObject(route, "handle", handle);
 	(void)cJSON_AddBoolToObject(route, "terminal", true);
 	return route;
 }
@@ -82,7 +144,13 @@ route_build(const struct route_spec *spec, bool stream_close_delay)
 bool
 route_has_close_delay(const struct cJSON *route)
 {
-	return get(cJSON_GetArrayItem(get(route, "handle"), 0), "stream_close_delay") != NULL;
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, get(route, "handle")) {
+		if (get(item, "stream_close_delay") != NULL)
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -232,4 +300,47 @@ route_is_mesh(const struct cJSON *route, const char *domain, const char *dir)
 		}
 	}
 	return false;
+}
+
+/* Whether a list of texts has this one. */
+static bool
+has_text(const cJSON *list, const char *text)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, list) {
+		if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The innermost route, below `o`, that asks for ROUTE_IDENTITY_PATH; NULL if there is none. */
+static const cJSON *
+find_identity(const cJSON *o, int depth)
+{
+	const cJSON *child, *set, *found = NULL;
+
+	if (depth > DEPTH_MAX)
+		return NULL;
+	cJSON_ArrayForEach (child, o) {
+		if (found == NULL)
+			found = find_identity(child, depth + 1);
+	}
+	cJSON_ArrayForEach (set, get(o, "match")) {
+		if (found == NULL && has_text(get(set, "path"), ROUTE_IDENTITY_PATH))
+			found = o;
+	}
+	return found;
+}
+
+const char *
+route_identity_dir(const struct cJSON *route)
+{
+	const cJSON *root = find_key(find_identity(get(route, "handle"), 0), "root", 0);
+
+	if (!cJSON_IsString(root) || root->valuestring[0] != '/' ||
+	    strchr(root->valuestring, '{') != NULL)
+		return NULL;
+	return root->valuestring;
 }

@@ -11,12 +11,16 @@ struct cJSON;
 /* The response header that tells whose answer it is, and that a route is of our making. */
 #define ROUTE_ID_HEADER "X-Devmesh-Id"
 
+/* Where a service says which checkout it is (RFC 8615). */
+#define ROUTE_IDENTITY_PATH "/.well-known/devmesh"
+
 /* Everything is borrowed. */
 struct route_spec {
 	const char *id; /* the route's @id */
 	const char *hosts[2];
 	size_t host_count;
-	const char *dial; /* "unix//path" or "host:port" */
+	const char *dial;	  /* "unix//path" or "host:port" */
+	const char *identity_dir; /* of identity documents; NULL: the route serves none */
 };
 
 /*
@@ -25,6 +29,19 @@ struct route_spec {
  * after a new one has bound the path. The caller owns it (cJSON_Delete).
  */
 struct cJSON *route_build(const struct route_spec *spec, bool stream_close_delay);
+
+/*
+ * A handler that answers ROUTE_IDENTITY_PATH with the file <dir>/<name>.json. Every other request
+ * is passed on to what comes behind it, and so is this one while there is no such file. `name` is
+ * an id, or Caddy's placeholder for one. The caller owns it.
+ */
+struct cJSON *route_identity(const char *dir, const char *name);
+
+/*
+ * The directory whose documents the route serves at ROUTE_IDENTITY_PATH, whoever wrote the route:
+ * NULL if it does not, or the path holds a placeholder. Borrowed.
+ */
+const char *route_identity_dir(const struct cJSON *route);
 
 /* Whether `route` is what route_build() gives, with or without stream_close_delay. */
 bool route_equals(const struct cJSON *route, const struct route_spec *spec);

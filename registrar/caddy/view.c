@@ -200,6 +200,7 @@ fill_server(const struct caddy_view *view, const cJSON *server, struct caddy_ser
 	out->name = server->string == NULL ? "" : server->string;
 	out->routes = cJSON_IsArray(routes) ? routes : NULL;
 	out->front = server_front(view, server);
+	out->identity_dir = NULL;
 	return out->front.port != 0 && addressable(out->name);
 }
 
@@ -351,8 +352,10 @@ caddy_view_mesh(const struct caddy_view *view, const char *domain, const char *d
 		if (!fill_server(view, server, out))
 			continue;
 		cJSON_ArrayForEach (route, out->routes) {
-			if (route_is_mesh(route, domain, dir))
+			if (route_is_mesh(route, domain, dir)) {
+				out->identity_dir = route_identity_dir(route);
 				return true;
+			}
 			/* anything in front of it that keeps the requests makes it useless */
 			if (route_catches(route, host) &&
 			    (route_id(route) == NULL || strcmp(route_id(route), own_id) != 0))

@@ -36,6 +36,7 @@ struct caddy_server {
 	const char *name;
 	const struct cJSON *routes; /* NULL: it has no list yet */
 	struct front front;	    /* how clients reach it once it serves our host */
+	const char *identity_dir;   /* of its mesh route (route_identity_dir()); NULL: none */
 };
 
 /*

@@ -35,6 +35,7 @@ claim_dup(const struct claim *claim)
 	copy->socket = dm_strdup(claim->socket);
 	copy->url = dm_strdup(claim->url);
 	copy->host = dm_strdup(claim->host);
+	copy->identity = dm_strdup(claim->identity);
 	return copy;
 }
 
@@ -48,6 +49,7 @@ claim_free(struct claim *claim)
 	free(claim->socket);
 	free(claim->url);
 	free(claim->host);
+	free(claim->identity);
 	free(claim);
 }
 
@@ -98,6 +100,7 @@ claim_encode(const struct claim *claim)
 	put_text(o, "registration", claim->registration == CLAIM_ROUTE ? "route" : "mesh");
 	put_text(o, "url", claim->url);
 	put_text(o, "host", claim->host);
+	put_text(o, "identity", claim->identity);
 	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
 	put_run(o, &claim->run);
 	text = cJSON_Print(o);
@@ -229,6 +232,7 @@ decode_object(const cJSON *o, const char *id, struct claim *claim, struct dm_err
 	if (!get_text(o, "branch", &claim->branch, err) ||
 	    !get_path(o, "worktree", &claim->worktree, err) || !get_upstream(o, claim, err) ||
 	    !get_text(o, "url", &claim->url, err) || !get_text(o, "host", &claim->host, err) ||
+	    !get_path(o, "identity", &claim->identity, err) ||
 	    !get_number(o, "created", 1e15, &created, err) || !get_run(o, &claim->run, err))
 		return false;
 	if (claim->worktree == NULL)

@@ -46,6 +46,7 @@ struct claim {
 	enum claim_registration registration;
 	char *url;	 /* where the service was registered */
 	char *host;	 /* its host name */
+	char *identity;	 /* directory of its identity document; NULL: it has none */
 	int64_t created; /* seconds since the epoch */
 	struct claim_run run;
 

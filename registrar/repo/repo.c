@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 #include "base/fsio.h"
-#include "base/spawn.h"
 #include "base/str.h"
 #include "model/name.h"
+#include "repo/git.h"
 #include "repo/layout.h"
 
 enum {
-	GIT_TIMEOUT_MS = 10000,
-	GIT_OUTPUT_MAX = 32768,
 	REF_MAX = 4096,
 };
 
@@ -35,29 +33,6 @@ repo_free(struct repo *repo)
 	free(repo);
 }
 
-/* Runs git in `dir`; *out is its stdout without the last newline (caller owns) on any exit code. */
-static bool
-git(const char *dir, const char *const args[], char **out, char **errout, int *status,
-    struct dm_err *err)
-{
-	const char *argv[12] = {"git", "-C", dir};
-	DM_AUTO_STR struct dm_str o = dm_str_make(GIT_OUTPUT_MAX);
-	DM_AUTO_STR struct dm_str e = dm_str_make(1024);
-	bool ok;
-
-	for (size_t i = 0; i < 8 && args[i] != NULL; i++)
-		argv[3 + i] = args[i];
-	ok = dm_run(argv, "GIT_", GIT_TIMEOUT_MS, &o, &e, status, err);
-	if (!ok)
-		return false;
-	if (o.len > 0 && o.data[o.len - 1] == '\n')
-		o.data[--o.len] = '\0';
-	*out = dm_str_take(&o);
-	if (errout != NULL)
-		*errout = dm_str_take(&e);
-	return true;
-}
-
 /*
  * The target of a symbolic ref, "refs/heads/x"; NULL if it is none. In a repository with reftable
  * the file only holds a placeholder, and git has to be asked.
@@ -66,9 +41,6 @@ static char *
 symbolic_ref(const char *dir, const char *git_dir, const char *name)
 {
 	DM_AUTO_FREE char *line = layout_read_line(git_dir, name);
-	char *out = NULL;
-	int status = 0;
-	struct dm_err ignored;
 	const char *const args[] = {"symbolic-ref", "-q", name, NULL};
 	DM_AUTO_FREE char *reftable = dm_asprintf("%s/reftable", git_dir);
 
@@ -76,30 +48,15 @@ symbolic_ref(const char *dir, const char *git_dir, const char *name)
 		return dm_starts_with(line, "ref: ") ? dm_strdup(line + 5) : NULL;
 	if (line == NULL && access(reftable, F_OK) != 0)
 		return NULL;
-	if (!git(dir, args, &out, NULL, &status, &ignored))
-		return NULL;
-	if (status != 0 || out[0] == '\0') {
-		free(out);
-		return NULL;
-	}
-	return out;
+	return git_line(dir, args);
 }
 
 static char *
 short_commit(const char *dir)
 {
 	const char *const args[] = {"rev-parse", "-q", "--verify", "--short=7", "HEAD", NULL};
-	char *out = NULL;
-	int status = 0;
-	struct dm_err ignored;
 
-	if (!git(dir, args, &out, NULL, &status, &ignored))
-		return NULL;
-	if (status != 0) {
-		free(out);
-		return NULL;
-	}
-	return out;
+	return git_line(dir, args);
 }
 
 static void
@@ -181,7 +138,7 @@ ask_git(const char *dir, struct layout *out, struct dm_err *err)
 	size_t n;
 	int status = 0;
 
-	if (!git(dir, args, &text, &errout, &status, err))
+	if (!git_run(dir, args, GIT_TIMEOUT_MS, &text, &errout, &status, err))
 		return dm_wrap(err, "asking git about %s", dir);
 	n = split_lines(text, lines, 4);
 	if (status != 0 && n >= 2)
@@ -300,16 +257,8 @@ repo_remote_url(const struct repo *repo)
 {
 	const char *const args[] = {"config", "--get", "remote.origin.url", NULL};
 	char *out = NULL;
-	int status = 0;
-	struct dm_err ignored;
 
 	if (!repo->is_git || layout_remote_url(repo->common_dir, &out) != LAYOUT_UNUSUAL)
 		return out;
-	if (!git(repo->worktree, args, &out, NULL, &status, &ignored))
-		return NULL;
-	if (status != 0 || out[0] == '\0') {
-		free(out);
-		return NULL;
-	}
-	return out;
+	return git_line(repo->worktree, args);
 }
