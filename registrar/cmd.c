@@ -10,12 +10,44 @@
 #include "base/str.h"
 #include "version.h"
 
-extern const struct cmd cmd_up, cmd_run, cmd_down, cmd_status, cmd_list, cmd_url, cmd_name, cmd_env,
-    cmd_wait, cmd_gc, cmd_start, cmd_stop, cmd_trust, cmd_config, cmd_completion, cmd_help;
+extern const struct cmd cmd_up;
+extern const struct cmd cmd_run;
+extern const struct cmd cmd_down;
+extern const struct cmd cmd_status;
+extern const struct cmd cmd_list;
+extern const struct cmd cmd_url;
+extern const struct cmd cmd_name;
+extern const struct cmd cmd_env;
+extern const struct cmd cmd_wait;
+extern const struct cmd cmd_assert;
+extern const struct cmd cmd_gc;
+extern const struct cmd cmd_start;
+extern const struct cmd cmd_stop;
+extern const struct cmd cmd_trust;
+extern const struct cmd cmd_config;
+extern const struct cmd cmd_completion;
+extern const struct cmd cmd_help;
 
-const struct cmd *const cmds[] = {&cmd_up, &cmd_run, &cmd_down, &cmd_status, &cmd_list, &cmd_url,
-    &cmd_name, &cmd_env, &cmd_wait, &cmd_gc, &cmd_start, &cmd_stop, &cmd_trust, &cmd_config,
-    &cmd_completion, &cmd_help, NULL};
+const struct cmd *const cmds[] = {
+    &cmd_up,
+    &cmd_run,
+    &cmd_down,
+    &cmd_status,
+    &cmd_list,
+    &cmd_url,
+    &cmd_name,
+    &cmd_env,
+    &cmd_wait,
+    &cmd_assert,
+    &cmd_gc,
+    &cmd_start,
+    &cmd_stop,
+    &cmd_trust,
+    &cmd_config,
+    &cmd_completion,
+    &cmd_help,
+    NULL,
+};
 
 enum global {
 	GLOBAL_JSON,

@@ -13,6 +13,7 @@
 #include "caddy/change.h"
 #include "caddy/route.h"
 #include "cmd.h"
+#include "identity.h"
 #include "out.h"
 #include "register.h"
 #include "survey.h"
@@ -218,6 +219,55 @@ collect_routes(struct gc *gc, struct dm_err *err)
 	return ok;
 }
 
+static void
+say_document(void *user, const char *path)
+{
+	say(user, "document", path, "no claim has it");
+}
+
+struct document_dirs {
+	char **list;
+	size_t count;
+};
+
+static void
+add_dir(struct document_dirs *dirs, const char *dir)
+{
+	for (size_t i = 0; i < dirs->count; i++) {
+		if (dir == NULL || strcmp(dirs->list[i], dir) == 0)
+			return;
+	}
+	if (dir == NULL)
+		return;
+	dirs->list = dm_reallocarray(dirs->list, dirs->count + 1, sizeof(char *));
+	dirs->list[dirs->count++] = dm_strdup(dir);
+}
+
+static void
+add_route_dir(const struct cJSON *route, void *user)
+{
+	add_dir(user, route_identity_dir(route));
+}
+
+/* Identity documents of claims that are gone, wherever documents are known to be. */
+static void
+collect_documents(struct gc *gc, const struct survey *survey)
+{
+	DM_AUTO_FREE char *usual = identity_dir(gc->s, false);
+	struct document_dirs dirs = {.count = 0};
+
+	add_dir(&dirs, usual);
+	for (size_t i = 0; i < survey->claims.count; i++)
+		add_dir(&dirs, survey->claims.list[i]->identity);
+	if (gc->s->view != NULL)
+		caddy_view_each_route(gc->s->view, add_route_dir, &dirs);
+	for (size_t i = 0; i < dirs.count; i++) {
+		identity_sweep(gc->s->registry, dirs.list[i], gc->dry_run, say_document, gc);
+		free(dirs.list[i]);
+	}
+	free(dirs.list);
+}
+
 static bool
 collect_all(struct gc *gc, struct dm_err *err)
 {
@@ -238,6 +288,7 @@ collect_all(struct gc *gc, struct dm_err *err)
 	session_drop_view(gc->s);
 	if (!collect_routes(gc, err) && first.code == DM_OK)
 		first = *err;
+	collect_documents(gc, &survey);
 	temporary = registry_sweep_temporary(gc->s->registry, gc->dry_run);
 	if (temporary > 0)
 		say(gc, "temporary", "files", "the processes that made them have died");
@@ -280,7 +331,8 @@ const struct cmd cmd_gc = {
     .help =
 	"Removes only what is yours and certainly dead: sockets that refuse connections twice,\n"
 	"claims whose worktree does not exist any more and for which nothing listens, and routes\n"
-	"of devmesh to a socket of this registry that has neither a claim nor a listener.",
+	"of devmesh to a socket of this registry that has neither a claim nor a listener, and\n"
+	"identity documents of services that are no more.",
     .opts = opts,
     .run = run,
 };

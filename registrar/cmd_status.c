@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cmd.h"
 #include "out.h"
 #include "survey.h"
@@ -36,6 +37,7 @@ render_json(const struct session *s, const struct survey *survey, int64_t now)
 		(void)cJSON_AddStringToObject(service, "state", service_state_name(row->state));
 		(void)cJSON_AddItemToObject(service, "pid",
 		    row->pid != 0 ? cJSON_CreateNumber((double)row->pid) : cJSON_CreateNull());
+		out_add_text(service, "other_worktree", row->other_worktree);
 		(void)cJSON_AddNumberToObject(service, "age", (double)(now - row->claim->created));
 		(void)cJSON_AddItemToArray(list, service);
 	}
@@ -57,7 +59,13 @@ print_table(const struct survey *survey)
 		char pid[16] = "-", age[16];
 		const char *cells[7] = {service_state_name(row->state), row->claim->id.s,
 		    row->claim->branch, pid, age, row->claim->url, row->claim->worktree};
+		DM_AUTO_FREE char *both = NULL;
 
+		if (row->other_worktree != NULL) {
+			both = dm_asprintf(
+			    "%s (served from %s)", row->claim->worktree, row->other_worktree);
+			cells[6] = both;
+		}
 		if (row->pid != 0)
 			(void)snprintf(pid, sizeof(pid), "%ld", (long)row->pid);
 		format_age(dm_wall_seconds() - row->claim->created, age, sizeof(age));
@@ -165,13 +173,13 @@ const struct cmd cmd_status = {
     .name = "status",
     .args = "",
     .summary = "show all services: state, branch, pid, age, URL, worktree",
-    .help = "starting  claimed, and no socket is there (yet)\n"
+    .help = "starting  claimed, and no socket, or no server behind it, is there (yet)\n"
 	    "up        something listens, and Caddy leads the URL there\n"
 	    "degraded  something listens, but Caddy is down or has lost the route\n"
 	    "stale     a socket file that nobody listens on\n"
 	    "down      nobody listens on the TCP port\n"
 	    "orphan    the worktree is gone\n"
-	    "foreign   the socket there belongs to another user",
+	    "foreign   the socket belongs to another user, or another checkout answers",
     .opts = status_opts,
     .run = run_status,
 };

@@ -8,6 +8,7 @@
 #include "base/sock.h"
 #include "base/str.h"
 #include "cmd.h"
+#include "identity.h"
 #include "out.h"
 #include "register.h"
 #include "wait.h"
@@ -152,8 +153,11 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 		return false;
 	if (!request.dry_run) {
 		comment(ctx->session, &result, &request);
-		if (cmd_value(ctx, "wait") != NULL)
+		if (cmd_value(ctx, "wait") != NULL) {
 			ok = wait_for_service(result.claim, wait_ms, NULL, err);
+			if (ok) /* now that it is known who serves it */
+				(void)identity_publish(ctx->session->registry, result.claim);
+		}
 	}
 	if (ok && ctx->line->json)
 		print_json(&result, request.dry_run);

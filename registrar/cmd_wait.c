@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cmd.h"
+#include "identity.h"
 #include "out.h"
 #include "wait.h"
 
@@ -19,6 +20,8 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	if (!cmd_seconds(ctx, "timeout", DEFAULT_MS, &timeout_ms, err) ||
 	    !cmd_claim(ctx, &claim, err) || !wait_for_service(claim, timeout_ms, NULL, err))
 		return false;
+	/* now that it is known who serves it */
+	(void)identity_publish(ctx->session->registry, claim);
 	if (ctx->line->json) {
 		cJSON *o = out_object();
 

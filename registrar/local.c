@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "caddy/http.h"
 #include "caddy/mesh.h"
+#include "identity.h"
 
 enum {
 	LOCK_MS = 30000,
@@ -113,8 +114,10 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 {
 	DM_AUTO_FREE char *admin = session_private_admin(s);
 	DM_AUTO_FREE char *data = dm_asprintf("%s/data", s->state_dir);
+	DM_AUTO_FREE char *identity = identity_dir(s, true);
 	struct mesh_settings settings = {.domain = mesh->domain,
 	    .sockets_dir = registry_dir(s->registry),
+	    .identity_dir = identity,
 	    .admin_socket = admin,
 	    .data_dir = data,
 	    .https_port = mesh->https_port,
@@ -123,6 +126,9 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	    .stream_close_delay = knows_close_delay(s)};
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 
+	/* a restart of the machine takes the claims along (/tmp), but not these */
+	if (identity != NULL)
+		identity_sweep(s->registry, identity, false, NULL, NULL);
 	return dm_write_file(path, text, strlen(text), 0600, err);
 }
 

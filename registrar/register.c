@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "caddy/change.h"
 #include "caddy/mesh.h"
+#include "identity.h"
 #include "runner.h"
 
 enum {
@@ -160,6 +161,31 @@ check_runner(struct plan *plan, const struct claim *old, struct dm_err *err)
 	    "another name: --app");
 }
 
+/*
+ * Where the claim's identity document will be, and no document any more of what had the name
+ * before: from the moment the record is written it would be wrong.
+ */
+static void
+settle_identity(const struct plan *plan, const struct claim *old, struct claim *claim)
+{
+	bool dry_run = plan->request->dry_run;
+
+	claim->identity = plan->how == CLAIM_MESH ? dm_strdup(plan->server.identity_dir)
+						  : identity_dir(plan->s, !dry_run);
+	if (claim->identity != NULL && plan->how == CLAIM_MESH && !dry_run) {
+		/* the usual one is made; another one is its owner's affair */
+		DM_AUTO_FREE char *usual = identity_dir(plan->s, false);
+
+		if (usual != NULL && strcmp(usual, claim->identity) == 0)
+			free(identity_dir(plan->s, true));
+	}
+	if (old == NULL || dry_run || old->identity == NULL)
+		return;
+	if (old->is_alias || strcmp(old->worktree, claim->worktree) != 0 ||
+	    claim->identity == NULL || strcmp(old->identity, claim->identity) != 0)
+		identity_forget(plan->s->registry, old);
+}
+
 /* Fills in what depends on the id; called under the lock, before the record is written. */
 static bool
 complete_claim(struct claim *claim, void *user, struct dm_err *err)
@@ -173,8 +199,6 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 	if (!check_runner(plan, old, err))
 		return false;
 	keep_upstream(plan, old, claim);
-	if (old != NULL && old->is_alias)
-		plan->displaced = DM_STEAL(&old);
 	host_join(&claim->id, plan->domain, host);
 	claim->host = dm_strdup(host);
 	if (!choose_registration(plan, claim, err) || !check_socket(plan, claim, err))
@@ -186,8 +210,11 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 		return dm_hint(err, "--port is the port that the dev server listens on");
 	}
 	claim->registration = plan->how;
+	settle_identity(plan, old, claim);
 	url_make(&plan->server.front, host, url);
 	claim->url = dm_strdup(url);
+	if (old != NULL && old->is_alias)
+		plan->displaced = DM_STEAL(&old);
 	return true;
 }
 
@@ -237,7 +264,8 @@ write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm
 	struct route_spec spec = {.id = claim->id.s,
 	    .hosts = {claim->host, plan->alias_host},
 	    .host_count = plan->has_alias ? 2 : 1,
-	    .dial = dial};
+	    .dial = dial,
+	    .identity_dir = claim->identity};
 	DM_AUTO_CLOSE int lock = -1;
 	enum route_change change;
 
@@ -414,8 +442,12 @@ give_back(const struct plan *plan, const struct claim *claim, const struct dm_er
 	if (!registry_release(reg, claim, &err) ||
 	    (alias != NULL && (!registry_find(reg, alias->alias_of.s, &target, &err) ||
 				  (target != NULL && !registry_take_alias(reg, target, alias->host,
-							 alias->url, &taken, &err)))))
+							 alias->url, &taken, &err))))) {
 		dm_warn("%s", err.msg);
+		return;
+	}
+	if (target != NULL)
+		(void)identity_publish(reg, target);
 }
 
 bool
@@ -447,8 +479,11 @@ register_service(struct session *s, const struct register_request *request,
 		return dm_wrap(err, "registering %s", repo->worktree);
 	result->claimed = !held;
 	result->claim = DM_STEAL(&claim);
-	if (carry_out(&plan, &name, result, err))
+	if (carry_out(&plan, &name, result, err)) {
+		if (!request->dry_run)
+			(void)identity_publish(s->registry, result->claim);
 		return true;
+	}
 	/* what was taken from another worktree on request is not to be had back */
 	if (!held && !request->force && !request->dry_run)
 		give_back(&plan, result->claim, err);
@@ -525,5 +560,8 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
 		    !dm_sock_unlink_stale(conventional, &info, &result->removed_socket, err))
 			return false;
 	}
-	return registry_release(s->registry, claim, err);
+	if (!registry_release(s->registry, claim, err))
+		return false;
+	identity_withdraw(s->registry, now);
+	return true;
 }

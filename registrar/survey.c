@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answerer.h"
 #include "base/log.h"
 #include "base/sock.h"
 #include "base/str.h"
@@ -31,8 +32,25 @@ route_leads_there(const struct session *s, const struct claim *claim)
 		   claim->id.s, &server);
 }
 
+/* Who answers: asked only where somebody does. */
 static void
-look(const struct session *s, const struct claim *claim, struct survey_row *row)
+look_at_server(
+    const struct dm_sock_info *info, const struct dm_listeners *listeners, struct survey_row *row)
+{
+	ANSWERER_AUTO struct answerer answerer = {.kind = ANSWERER_NONE};
+
+	answerer_find(row->claim, row->claim->worktree, info, listeners, &answerer);
+	row->pid = answerer.pid;
+	row->evidence.no_server = answerer.bridge && answerer.kind == ANSWERER_NONE;
+	if (answerer.kind != ANSWERER_FOREIGN)
+		return;
+	row->evidence.foreign = true;
+	row->other_worktree = dm_steal_pointer(&answerer.worktree);
+}
+
+static void
+look(const struct session *s, const struct claim *claim, const struct dm_listeners *listeners,
+    struct survey_row *row)
 {
 	struct service_evidence *e = &row->evidence;
 	struct dm_sock_info info;
@@ -48,33 +66,55 @@ look(const struct session *s, const struct claim *claim, struct survey_row *row)
 		e->socket_exists = info.state != DM_SOCK_ABSENT && info.state != DM_SOCK_BOUND;
 		e->listening = info.state == DM_SOCK_LISTENING;
 		e->foreign = info.exists && info.owner != claim->uid && info.owner != 0;
-		row->pid = e->listening ? info.pid : 0;
 	}
+	if (e->listening)
+		look_at_server(&info, listeners, row);
 	e->route_ok = s->view != NULL && route_leads_there(s, claim);
 	row->state = service_state_of(e);
+}
+
+/* Who listens on the ports of all claims that have one: one look for all of them. */
+static void
+find_listeners(const struct registry_claims *claims, struct dm_listeners *out)
+{
+	DM_AUTO_FREE uint16_t *ports = dm_calloc(claims->count + 1, sizeof(*ports));
+	size_t count = 0;
+
+	for (size_t i = 0; i < claims->count; i++) {
+		if (claims->list[i]->port != 0)
+			ports[count++] = claims->list[i]->port;
+	}
+	if (count > 0)
+		dm_proc_of_ports(ports, count, out);
 }
 
 bool
 survey_take(struct session *s, struct survey *out, struct dm_err *err)
 {
+	struct dm_listeners listeners = {.count = 0};
+
 	memset(out, 0, sizeof(*out));
 	if (!session_need_registry(s, err) || !registry_scan(s->registry, &out->claims, err))
 		return false;
 	if (out->claims.count > 0 && !session_need_view(s, &out->caddy))
 		dm_debug("%s", out->caddy.msg);
+	find_listeners(&out->claims, &listeners);
 	out->rows = dm_calloc(out->claims.count, sizeof(*out->rows));
 	for (size_t i = 0; i < out->claims.count; i++) {
 		const struct claim *claim = out->claims.list[i];
 
 		if (!claim->is_alias)
-			look(s, claim, &out->rows[out->count++]);
+			look(s, claim, &listeners, &out->rows[out->count++]);
 	}
+	dm_listeners_release(&listeners);
 	return true;
 }
 
 void
 survey_release(struct survey *survey)
 {
+	for (size_t i = 0; i < survey->count; i++)
+		free(survey->rows[i].other_worktree);
 	registry_claims_free(&survey->claims);
 	free(survey->rows);
 	memset(survey, 0, sizeof(*survey));

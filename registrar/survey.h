@@ -14,7 +14,8 @@ struct survey_row {
 	const struct claim *claim; /* borrowed from the survey */
 	struct service_evidence evidence;
 	enum service_state state;
-	pid_t pid; /* of the listener; 0 if unknown */
+	pid_t pid;	      /* of the server that listens, behind a bridge too; 0 if unknown */
+	char *other_worktree; /* with SERVICE_FOREIGN: where it runs; NULL: unknown. Owned */
 };
 
 struct survey {

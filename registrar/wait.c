@@ -55,9 +55,8 @@ front_address(const char *url)
 	return dm_strdup(dm_starts_with(url, "https:") ? "127.0.0.1:443" : "127.0.0.1:80");
 }
 
-/* One request; false with the reason in *err when it was not the service that answered. */
-static bool
-answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
+enum wait_answer
+wait_ask(struct http *http, const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
 {
 	DM_AUTO_FREE char *to = front_address(claim->url);
 	/* which machine answers is certain (loopback), so its certificate need not be */
@@ -73,21 +72,35 @@ answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct
 	http_reply_init(&reply);
 	/* headers alone will do: a page may be larger than the limit, or a stream without end */
 	if (http_perform(http, &request, &reply, err) != HTTP_ANSWERED && reply.status == 0)
-		return false;
-	if (http_reply_field(&reply, MESH_STATE_HEADER, state, sizeof(state), NULL))
-		return dm_fail(err, DM_UNREACHABLE, "the mesh answers: %s", state);
-	if (reply.status == 502 || reply.status == 504)
-		return dm_fail(err, DM_UNREACHABLE, "Caddy answers %d", reply.status);
-	if (http_reply_field(&reply, ROUTE_ID_HEADER, id, sizeof(id), NULL)) {
-		if (strcmp(id, claim->id.s) == 0)
-			return true;
-		return dm_fail(err, DM_UNREACHABLE, "the service %s answers there", id);
+		return WAIT_NOBODY;
+	if (http_reply_field(&reply, MESH_STATE_HEADER, state, sizeof(state), NULL)) {
+		(void)dm_fail(err, DM_UNREACHABLE, "the mesh answers: %s", state);
+		return WAIT_NOBODY;
 	}
-	/* our own routes bear the header; a mesh route that somebody else wrote may not */
-	if (claim->registration == CLAIM_ROUTE)
-		return dm_fail(err, DM_UNREACHABLE,
+	if (reply.status == 502 || reply.status == 504) {
+		(void)dm_fail(err, DM_UNREACHABLE, "Caddy answers %d", reply.status);
+		return WAIT_NOBODY;
+	}
+	if (!http_reply_field(&reply, ROUTE_ID_HEADER, id, sizeof(id), NULL)) {
+		(void)dm_fail(err, DM_UNREACHABLE,
 		    "Caddy answers %d, but not by the service's route", reply.status);
-	return true;
+		return WAIT_UNMARKED;
+	}
+	if (strcmp(id, claim->id.s) == 0 || (claim->is_alias && strcmp(id, claim->alias_of.s) == 0))
+		return WAIT_SERVICE;
+	(void)dm_fail(err, DM_UNREACHABLE, "the service %s answers there", id);
+	return WAIT_OTHER;
+}
+
+/* The same, for who only wants to know whether it is up. */
+static bool
+answers(struct http *http, const struct claim *claim, int64_t timeout_ms, struct dm_err *err)
+{
+	enum wait_answer answer = wait_ask(http, claim, timeout_ms, err);
+
+	/* our own routes bear the header; a mesh route that somebody else wrote may not */
+	return answer == WAIT_SERVICE ||
+	       (answer == WAIT_UNMARKED && claim->registration == CLAIM_MESH);
 }
 
 bool

@@ -18,4 +18,21 @@
 bool wait_for_service(const struct claim *claim, int64_t timeout_ms, const atomic_bool *cancel,
     struct dm_err *err) DM_MUST;
 
+/* Who has answered a request. */
+enum wait_answer {
+	WAIT_SERVICE,  /* the service: Caddy's answer bears its id */
+	WAIT_UNMARKED, /* somebody, without an id: a mesh route that was written by hand, say */
+	WAIT_OTHER,    /* another service */
+	WAIT_NOBODY,   /* Caddy's own page or error, or no answer at all */
+};
+
+struct http;
+
+/*
+ * One request for the URL of a claim, or of an alias, sent to Caddy on this machine; *err says who
+ * answered, unless it was the service.
+ */
+enum wait_answer wait_ask(
+    struct http *http, const struct claim *claim, int64_t timeout_ms, struct dm_err *err) DM_MUST;
+
 #endif

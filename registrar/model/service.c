@@ -8,6 +8,8 @@ service_state_of(const struct service_evidence *e)
 		return SERVICE_ORPHAN;
 	if (e->foreign)
 		return SERVICE_FOREIGN;
+	if (e->listening && e->no_server)
+		return SERVICE_STARTING;
 	if (e->listening)
 		return e->route_ok ? SERVICE_UP : SERVICE_DEGRADED;
 	if (e->is_tcp)

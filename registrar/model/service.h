@@ -6,22 +6,24 @@
 #include <stdbool.h>
 
 enum service_state {
-	SERVICE_STARTING, /* claimed, and no socket is there (yet): never "stale" */
+	SERVICE_STARTING, /* claimed, and no socket, or no server behind it, (yet): never "stale" */
 	SERVICE_UP,	  /* something listens and the route leads to it */
 	SERVICE_DEGRADED, /* something listens, but Caddy is down or has lost the route */
 	SERVICE_STALE,	  /* a socket file that nobody listens on */
 	SERVICE_DOWN,	  /* a claim with a TCP port that nobody listens on */
 	SERVICE_ORPHAN,	  /* its worktree is gone */
-	SERVICE_FOREIGN,  /* what listens there belongs to another user */
+	SERVICE_FOREIGN,  /* what listens there belongs to another user, or another checkout */
 };
 
 struct service_evidence {
 	bool worktree_exists;
 	bool socket_exists; /* a Unix socket's file is there */
 	bool listening;
-	bool foreign;  /* the socket belongs to another user (root aside) */
-	bool is_tcp;   /* the upstream is a port */
-	bool route_ok; /* Caddy answers and leads the URL to the upstream */
+	bool no_server; /* what listens is a bridge, and nothing is behind it */
+	bool foreign;	/* the socket belongs to another user (root aside), or who answers works
+			   outside of the worktree */
+	bool is_tcp;	/* the upstream is a port */
+	bool route_ok;	/* Caddy answers and leads the URL to the upstream */
 };
 
 enum service_state service_state_of(const struct service_evidence *e);
