@@ -163,6 +163,14 @@ world_setup(void **state)
 	const char *tmp = getenv("TMPDIR");
 
 	signal(SIGPIPE, SIG_IGN);
+	/*
+	 * Servers are bound by this very process: from "/" nobody can tell whose they are. Those of
+	 * one worktree are made by serve_in().
+	 */
+	if (chdir("/") != 0) {
+		free(w);
+		return -1;
+	}
 #ifdef __linux__
 	/* What devmesh leaves in the background comes back to us, so teardown can end it. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

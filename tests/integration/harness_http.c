@@ -269,6 +269,21 @@ caddy_plain_tcp(struct world *w, const char *routes)
 	caddy_http(w, fmt(w, "localhost:%d", port), routes);
 }
 
+/* What answers for the identity of "<name>", from the state directory; passes on what it has not.
+ */
+static const char *
+identity_handler(struct world *w, const char *name)
+{
+	return fmt(w,
+	    "{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"path\":["
+	    "\"/.well-known/devmesh\"],\"file\":{\"root\":\"%s/identity\",\"try_files\":["
+	    "\"/%s.json\"]}}],\"handle\":[{\"handler\":\"headers\",\"response\":{\"set\":{"
+	    "\"Content-Type\":[\"application/json\"],\"Cache-Control\":[\"no-store\"],"
+	    "\"X-Devmesh-Id\":[\"%s\"]}}},{\"handler\":\"rewrite\",\"uri\":\"/%s.json\"},"
+	    "{\"handler\":\"file_server\",\"root\":\"%s/identity\"}],\"terminal\":true}]}",
+	    w->state, name, name, name, w->state);
+}
+
 /* A mesh route as somebody might write it by hand, with an @id that is also a service name. */
 void
 caddy_mesh(struct world *w, const char *more_routes)
@@ -278,8 +293,11 @@ caddy_mesh(struct world *w, const char *more_routes)
 		"[{\"@id\":\"devmesh\",\"match\":[{\"host\":[\"*.dev.test\"]}],\"terminal\":true,"
 		"\"handle\":[{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"vars_regexp\":{"
 		"\"{http.request.host}\":{\"name\":\"w\",\"pattern\":"
-		"\"(?i)^([a-z0-9][a-z0-9-]{0,62})\\\\.dev\\\\.test(:[0-9]+)?$\"}}}],\"handle\":[{"
-		"\"handler\":\"reverse_proxy\",\"transport\":{\"protocol\":\"http\","
+		"\"(?i)^([a-z0-9][a-z0-9-]{0,62})\\\\.dev\\\\.test(:[0-9]+)?$\"}}}],\"handle\":[%s,"
+		"{"
+		"\"handler\":\"reverse_proxy\",\"headers\":{\"response\":{\"set\":{"
+		"\"X-Devmesh-Id\":[\"{http.regexp.w.1}\"]}}},"
+		"\"transport\":{\"protocol\":\"http\","
 		"\"keep_alive\":{\"enabled\":false}},\"load_balancing\":{\"try_duration\":\"2s\","
 		"\"try_interval\":\"50ms\"},"
 		"\"upstreams\":[{\"dial\":\"unix/%s/{http.regexp.w.1}.sock\"}]}]},"
@@ -287,7 +305,8 @@ caddy_mesh(struct world *w, const char *more_routes)
 		"\"routes\":[{\"handle\":[{\"handler\":\"static_response\","
 		"\"status_code\":\"{http.error.status_code}\",\"body\":\"not running\"}]}]}}]}"
 		"%s%s]",
-		w->sockets, more_routes[0] != '\0' ? "," : "", more_routes));
+		identity_handler(w, "{http.regexp.w.1}"), w->sockets,
+		more_routes[0] != '\0' ? "," : "", more_routes));
 }
 
 char *

@@ -34,6 +34,9 @@ void assert_bystanders(struct world *w, int n);
 /* harness_peer.c: servers and clients the tests play themselves */
 struct proc *serve_unix(struct world *w, const char *path, const char *name);
 struct proc *serve_id(struct world *w, const char *id); /* on the conventional socket of id */
+/* By a process of its own whose working directory is `dir`; returns when it listens. */
+struct proc *serve_in(struct world *w, const char *dir, const char *path, const char *name);
+struct proc *serve_tcp_in(struct world *w, const char *dir, const char *name, int *port);
 struct proc *serve_tcp(struct world *w, int status, const char *name, int *port);
 void stale_socket(const char *path);
 int bound_socket(const char *path); /* bound, and nobody listens yet */

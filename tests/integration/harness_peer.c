@@ -162,20 +162,69 @@ serve_id(struct world *w, const char *id)
 	return serve_unix(w, fmt(w, "%s/%s.sock", w->sockets, id), id);
 }
 
-struct proc *
-serve_tcp(struct world *w, int status, const char *name, int *port)
+static int
+bind_tcp(int port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	*port = free_port(w);
-	a.sin_port = htons((uint16_t)*port);
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(listen(fd, 128), 0);
-	return serve(w, fd, status, name);
+	return fd;
+}
+
+struct proc *
+serve_tcp(struct world *w, int status, const char *name, int *port)
+{
+	*port = free_port(w);
+	return serve(w, bind_tcp(*port), status, name);
+}
+
+/* It has written to its stdout: it listens. */
+static bool
+says_ready(struct world *w, const void *arg)
+{
+	const struct proc *p = arg;
+	const char *text = read_text(w, p->out);
+
+	if (p->ended)
+		fail_msg("a server did not start: %s", read_text(w, p->err));
+	return text != NULL && text[0] != '\0';
+}
+
+/* The kernel remembers who called listen(2): that must be the process in `dir`. */
+static struct proc *
+serve_from(struct world *w, const char *dir, const char *path, int port, const char *name)
+{
+	struct proc *p = start_child(w);
+
+	if (p == NULL) {
+		int fd;
+
+		if (chdir(dir) != 0)
+			_exit(126);
+		fd = path != NULL ? bind_unix(path, 128) : bind_tcp(port);
+		write_all(1, "ready\n", 6);
+		answer_forever(fd, 200, name);
+	}
+	assert_true(wait_until(w, says_ready, p, ANSWER_MS));
+	return p;
+}
+
+struct proc *
+serve_in(struct world *w, const char *dir, const char *path, const char *name)
+{
+	return serve_from(w, dir, path, 0, name);
+}
+
+struct proc *
+serve_tcp_in(struct world *w, const char *dir, const char *name, int *port)
+{
+	*port = free_port(w);
+	return serve_from(w, dir, NULL, *port, name);
 }
 
 /* --- WebSockets ---------------------------------------------------------------------------- */

@@ -60,6 +60,7 @@ assert_same(const struct claim *got, const struct claim *want)
 	assert_int_equal(got->registration, want->registration);
 	assert_text(got->url, want->url);
 	assert_text(got->host, want->host);
+	assert_text(got->identity, want->identity);
 	assert_true(got->created == want->created);
 }
 
@@ -86,6 +87,7 @@ sample(unsigned variant)
 	if ((variant & 32) != 0) {
 		c->url = dm_strdup("https://shop-main.dev.localhost:8443");
 		c->host = dm_strdup("shop-main.dev.localhost");
+		c->identity = dm_strdup("/home/me/.local/state/devmesh/identity");
 	}
 	c->created = (variant & 64) != 0 ? 1700000000 : INT64_C(99999999999);
 	c->uid = 4711;

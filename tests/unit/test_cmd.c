@@ -106,8 +106,25 @@ table_is_sound(void **state)
 static void
 verbs_are_there(void **state)
 {
-	static const char *const names[] = {"up", "run", "down", "status", "list", "url", "name",
-	    "env", "wait", "gc", "start", "stop", "trust", "config", "completion", "help"};
+	static const char *const names[] = {
+	    "up",
+	    "run",
+	    "down",
+	    "status",
+	    "list",
+	    "url",
+	    "name",
+	    "env",
+	    "wait",
+	    "assert",
+	    "gc",
+	    "start",
+	    "stop",
+	    "trust",
+	    "config",
+	    "completion",
+	    "help",
+	};
 	size_t n = 0;
 
 	(void)state;

@@ -11,6 +11,7 @@
 
 static const struct mesh_settings settings = {.domain = "dev.localhost",
     .sockets_dir = "/tmp/caddy-dev",
+    .identity_dir = "/home/me/state/identity",
     .admin_socket = "/home/me/state/admin.sock",
     .data_dir = "/home/me/state/data",
     .https_port = 8443,
@@ -152,6 +153,7 @@ is_seen_as_a_mesh(void **state)
 	assert_string_equal(caddy_view_domain(view), "dev.localhost");
 	assert_true(caddy_view_mesh(view, "dev.localhost", "/tmp/caddy-dev",
 	    "shop-main.dev.localhost", "shop-main", &server));
+	assert_string_equal(server.identity_dir, "/home/me/state/identity");
 	assert_true(server.front.https);
 	assert_int_equal(server.front.port, 8443);
 	assert_ok(caddy_view_server(view, NULL, "shop-main.dev.localhost", &found, &err), &err);
@@ -186,7 +188,7 @@ find_key(const cJSON *o, const char *key)
 static char *
 gate_of(const char *domain)
 {
-	cJSON *o = mesh_route(domain, "/tmp/caddy-dev", false);
+	cJSON *o = mesh_route(domain, "/tmp/caddy-dev", NULL, false);
 	const cJSON *gate = find_key(o, "vars_regexp");
 	const cJSON *rule = cJSON_GetObjectItemCaseSensitive(gate, "{http.request.host}");
 	char *pattern = dm_strdup(text_at(rule, "pattern"));
@@ -265,7 +267,7 @@ dots_of_the_domain_are_escaped(void **state)
 static void
 traps(void **state)
 {
-	cJSON *o = mesh_route("dev.localhost", "/tmp/caddy-dev", false);
+	cJSON *o = mesh_route("dev.localhost", "/tmp/caddy-dev", NULL, false);
 	char *text = cJSON_PrintUnformatted(o);
 	const cJSON *proxy = find_key(o, "keep_alive");
 
@@ -282,6 +284,46 @@ traps(void **state)
 	assert_holds(text, "devmesh up");
 	free(text);
 	cJSON_Delete(o);
+}
+
+/* How often `part` is in the text. */
+static unsigned
+count_of(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text += strlen(part))
+		n++;
+	return n;
+}
+
+/* Documents come from the user's own directory, never from the one of the sockets. */
+static void
+identity_documents(void **state)
+{
+	cJSON *with = mesh_route("dev.localhost", "/tmp/caddy-dev", "/home/me/identity", false);
+	cJSON *without = mesh_route("dev.localhost", "/tmp/caddy-dev", NULL, false);
+	char *text = cJSON_PrintUnformatted(with), *none = cJSON_PrintUnformatted(without);
+
+	(void)state;
+	assert_string_equal(route_identity_dir(with), "/home/me/identity");
+	assert_null(route_identity_dir(without));
+	assert_null(strstr(none, "file_server"));
+	assert_null(strstr(none, ROUTE_IDENTITY_PATH));
+	assert_int_equal(count_of(text, "file_server"), 1);
+	assert_int_equal(count_of(text, ROUTE_IDENTITY_PATH), 1);
+	assert_holds(text, "\"handler\":\"file_server\",\"root\":\"/home/me/identity\"");
+	assert_null(strstr(text, "Access-Control"));
+	/* what has a claim says whose it is, also on the page that says it is not running */
+	assert_int_equal(count_of(none, ROUTE_ID_HEADER), 1 + 2 * 2);
+	assert_true(route_is_mesh(with, "dev.localhost", "/tmp/caddy-dev"));
+	assert_string_equal(route_dial(with), route_dial(without));
+	/* one @id and one proxy, as before */
+	assert_int_equal(count_of(text, "\"reverse_proxy\""), 1);
+	cJSON_Delete(with);
+	cJSON_Delete(without);
+	free(text);
+	free(none);
 }
 
 /* Only a Caddy that knows the field gets it: an older one would refuse the whole configuration. */
@@ -359,6 +401,7 @@ main(void)
 	    cmocka_unit_test(gate_lets_in_names_only),
 	    cmocka_unit_test(dots_of_the_domain_are_escaped),
 	    cmocka_unit_test(traps),
+	    cmocka_unit_test(identity_documents),
 	    cmocka_unit_test(close_delay),
 	    cmocka_unit_test(every_other_name_is_answered),
 	    cmocka_unit_test(redirects),

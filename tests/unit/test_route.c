@@ -63,6 +63,94 @@ exact_shape(void **state)
 	assert_builds(&tcp_spec, true, delayed);
 }
 
+#define ASKED \
+	"{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"path\":[" \
+	"\"/.well-known/devmesh\"],\"method\":[\"GET\",\"HEAD\"]}],\"handle\":["
+
+/* What a request for the identity gets, in front of the proxy; everything else goes past it. */
+static void
+identity_route(void **state)
+{
+	struct route_spec spec = tcp_spec;
+	DM_AUTO_FREE char *text = NULL;
+	cJSON *old = route_build(&tcp_spec, true), *with;
+
+	(void)state;
+	spec.identity_dir = "/s/identity";
+	with = route_build(&spec, true);
+	text = cJSON_PrintUnformatted(with);
+	assert_holds(text,
+	    "\"handle\":[" ASKED
+	    "{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"file\":{\"try_files\":["
+	    "\"/shop-x.json\"],\"root\":\"/s/identity\"}}],\"handle\":[{\"handler\":\"rewrite\","
+	    "\"uri\":\"/shop-x.json\"},{\"handler\":\"headers\",\"response\":{\"set\":{"
+	    "\"Content-Type\":[\"application/json\"],\"Cache-Control\":[\"no-store\"],"
+	    "\"X-Devmesh-Id\":[\"shop-x\"]}}},{\"handler\":\"file_server\",\"root\":"
+	    "\"/s/identity\"}],\"terminal\":true}]}]}]},{\"handler\":\"reverse_proxy\"");
+	assert_string_equal(route_identity_dir(with), "/s/identity");
+	/* one of an older devmesh is another route, and still ours */
+	assert_false(route_equals(old, &spec));
+	assert_true(route_equals(with, &spec));
+	assert_false(route_equals(with, &tcp_spec));
+	for (int i = 0; i < 2; i++) {
+		const cJSON *route = i == 0 ? old : with;
+
+		assert_true(route_is_ours(route, "shop-x"));
+		assert_false(route_is_ours(route, "shop-y"));
+		assert_true(route_has_close_delay(route));
+		assert_false(route_is_shared(route));
+		assert_string_equal(route_dial(route), "localhost:3000");
+		assert_true(route_catches(route, "shop-x.a.b"));
+	}
+	cJSON_Delete(old);
+	cJSON_Delete(with);
+}
+
+/* Where documents are, in routes that others wrote. */
+static void
+identity_dirs(void **state)
+{
+	static const struct {
+		const char *route, *dir;
+	} rows[] = {
+	    /* as an adapted Caddyfile has it: one set of matchers, a variable for the root */
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':["
+	     "'/.well-known/devmesh'],'file':{'root':'/a','try_files':['/{http.regexp.w.1}.json']"
+	     "}}],'handle':[{'handler':'file_server'}]}]}]}",
+		"/a"},
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':["
+	     "'/.well-known/devmesh']}],'handle':[{'handler':'vars','root':'/b'}]}]}]}",
+		"/b"},
+	    /* the file server of another path */
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':['/x']}],'handle':[{"
+	     "'handler':'file_server','root':'/c'}]}]}]}",
+		NULL},
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':["
+	     "'/.well-known/devmesh']}],'handle':[{'handler':'file_server','root':'{env.HOME}'}]"
+	     "}]}]}",
+		NULL},
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':["
+	     "'/.well-known/devmesh']}],'handle':[{'handler':'file_server','root':7}]}]}]}",
+		NULL},
+	    {"{'handle':[{'handler':'subroute','routes':[{'match':[{'path':"
+	     "'/.well-known/devmesh'}],'handle':[{'root':'/d'}]}]}]}",
+		NULL},
+	    {"{'handle':'x'}", NULL},
+	    {"[]", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		cJSON *o = json(rows[i].route);
+		const char *dir = route_identity_dir(o);
+
+		assert_int_equal(dir == NULL, rows[i].dir == NULL);
+		if (dir != NULL)
+			assert_string_equal(dir, rows[i].dir);
+		cJSON_Delete(o);
+	}
+}
+
 static bool
 equals(const char *text, const struct route_spec *spec)
 {
@@ -286,6 +374,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(exact_shape),
+	    cmocka_unit_test(identity_route),
+	    cmocka_unit_test(identity_dirs),
 	    cmocka_unit_test(equal_routes),
 	    cmocka_unit_test(different_routes),
 	    cmocka_unit_test(made_by_hand),

@@ -12,6 +12,8 @@ expected(const struct service_evidence *e)
 		return SERVICE_ORPHAN;
 	if (e->foreign)
 		return SERVICE_FOREIGN;
+	if (e->listening && e->no_server)
+		return SERVICE_STARTING;
 	if (e->listening && e->route_ok)
 		return SERVICE_UP;
 	if (e->listening)
@@ -27,13 +29,14 @@ every_combination(void **state)
 	unsigned seen = 0;
 
 	(void)state;
-	for (unsigned bits = 0; bits < 64; bits++) {
+	for (unsigned bits = 0; bits < 128; bits++) {
 		struct service_evidence e = {.worktree_exists = (bits & 1) != 0,
 		    .socket_exists = (bits & 2) != 0,
 		    .listening = (bits & 4) != 0,
 		    .is_tcp = (bits & 8) != 0,
 		    .route_ok = (bits & 16) != 0,
-		    .foreign = (bits & 32) != 0};
+		    .foreign = (bits & 32) != 0,
+		    .no_server = (bits & 64) != 0};
 
 		assert_int_equal(service_state_of(&e), expected(&e));
 		seen |= 1U << service_state_of(&e);
@@ -53,6 +56,22 @@ never_stale_before_it_ran(void **state)
 	assert_int_equal(service_state_of(&e), SERVICE_STARTING);
 	e.socket_exists = true;
 	assert_int_equal(service_state_of(&e), SERVICE_STALE);
+}
+
+/* A bridge without a server behind it is a service that starts, whatever Caddy says. */
+static void
+bridge_without_a_server(void **state)
+{
+	struct service_evidence e = {.worktree_exists = true,
+	    .socket_exists = true,
+	    .listening = true,
+	    .route_ok = true,
+	    .no_server = true};
+
+	(void)state;
+	assert_int_equal(service_state_of(&e), SERVICE_STARTING);
+	e.no_server = false;
+	assert_int_equal(service_state_of(&e), SERVICE_UP);
 }
 
 static void
@@ -79,6 +98,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_combination),
 	    cmocka_unit_test(never_stale_before_it_ran),
+	    cmocka_unit_test(bridge_without_a_server),
 	    cmocka_unit_test(names),
 	};
 

@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: MIT */
+/* Which checkout answers: /.well-known/devmesh, `devmesh assert`, and `foreign` in `status`. */
+#include "harness_net.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WELL_KNOWN "/.well-known/devmesh"
+
+static char *
+socket_of(struct world *w, const char *id)
+{
+	return fmt(w, "%s/%s.sock", w->sockets, id);
+}
+
+static struct reply
+ask(struct world *w, const char *id)
+{
+	return http_get(w, w->port, fmt(w, "%s.dev.test", id), WELL_KNOWN);
+}
+
+/* The identity document of a service, with the headers it has to have. */
+static cJSON *
+identity_of(struct world *w, const char *id)
+{
+	struct reply r = ask(w, id);
+
+	if (r.status != 200)
+		fail_msg("%s%s: %ld %s %s", id, WELL_KNOWN, r.status, r.body, r.error);
+	assert_string_equal(reply_header(w, r, "Content-Type"), "application/json");
+	assert_string_equal(reply_header(w, r, "Cache-Control"), "no-store");
+	assert_non_null(reply_header(w, r, "X-Devmesh-Id"));
+	assert_null(reply_header(w, r, "Access-Control-Allow-Origin"));
+	return json_of(w, r.body);
+}
+
+static bool
+is_null(const cJSON *o, const char *key)
+{
+	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+
+static double
+number(const cJSON *o, const char *key)
+{
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
+
+	if (!cJSON_IsNumber(n))
+		fail_msg("\"%s\" is no number", key);
+	return n->valuedouble;
+}
+
+static char *
+head_of(struct world *w, const char *dir)
+{
+	return line_of(w, GIT(w, dir, "rev-parse", "HEAD"));
+}
+
+static char *
+state_of(struct world *w, const char *id)
+{
+	cJSON *services =
+	    cJSON_GetObjectItem(json_of(w, DM(w, w->dir, "status", "--json").out), "services");
+	const cJSON *s;
+
+	cJSON_ArrayForEach (s, services)
+		if (strcmp(json_str(s, "id"), id) == 0)
+			return fmt(w, "%s", json_str(s, "state"));
+	return fmt(w, "none");
+}
+
+/* Everything in it, while nothing listens; and gone with `down`. */
+static void
+assert_documents(struct world *w)
+{
+	char *repo = repo_new(w, "shop");
+	cJSON *doc;
+
+	up_ok(w, repo);
+	doc = identity_of(w, "shop-main");
+	assert_true(number(doc, "schema_version") == 1);
+	assert_string_equal(json_str(doc, "id"), "shop-main");
+	assert_false(cJSON_HasObjectItem(doc, "alias_of"));
+	assert_string_equal(json_str(doc, "app"), "shop");
+	assert_string_equal(json_str(doc, "branch"), "main");
+	assert_string_equal(json_str(doc, "worktree"), repo);
+	assert_string_equal(json_str(doc, "commit"), head_of(w, repo));
+	assert_int_equal(strlen(json_str(doc, "commit")), 40);
+	assert_true(is_null(doc, "pid"));
+	assert_true(number(doc, "started") == number(claim_of(w, "shop-main"), "created"));
+	assert_true(number(doc, "observed") >= number(doc, "started"));
+	assert_non_null(strstr(json_str(doc, "url"), "//shop-main.dev.test:"));
+	assert_string_equal(reply_header(w, ask(w, "shop-main"), "X-Devmesh-Id"), "shop-main");
+	assert_exit(w, DM(w, repo, "down"), 0);
+	assert_int_equal(count_files(fmt(w, "%s/identity", w->state), ".json"), 0);
+	assert_true(ask(w, "shop-main").status != 200);
+}
+
+TEST(documents_by_a_mesh_route_written_by_hand)
+{
+	caddy_mesh(w, "");
+	assert_documents(w);
+	assert_int_equal(count_routes(w, "shop-main"), 0);
+}
+
+TEST(documents_by_explicit_routes)
+{
+	caddy_plain(w, bystanders(w, 2));
+	assert_documents(w);
+	assert_bystanders(w, 2);
+}
+
+/* The mesh route of `devmesh start` itself. */
+TEST(documents_by_the_private_mesh)
+{
+	char *repo = repo_new(w, "shop"), *url, *alias, *left;
+	int http = free_port(w), https = free_port(w);
+	struct reply r;
+	cJSON *doc;
+
+	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
+	world_env(w, "DEVMESH_MESH_DOMAIN", NULL);
+	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
+	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
+	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
+	assert_exit(w, DM(w, NULL, "start"), 0);
+	url = line_of(w, DM(w, repo, "up"));
+	alias = fmt(w, "https://shop.dev.localhost:%d", https);
+	r = fetch(w, fmt(w, "%s" WELL_KNOWN, url), NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(reply_header(w, r, "Content-Type"), "application/json");
+	assert_string_equal(reply_header(w, r, "X-Devmesh-Id"), "shop-main");
+	assert_string_equal(json_str(json_of(w, r.body), "worktree"), repo);
+	r = fetch(w, fmt(w, "%s" WELL_KNOWN, alias), NULL);
+	doc = json_of(w, r.body);
+	assert_string_equal(json_str(doc, "id"), "shop-main");
+	assert_string_equal(json_str(doc, "alias_of"), "shop-main");
+	assert_string_equal(json_str(doc, "url"), alias);
+	/* any other path is the service's, and the page that it does not run says whose */
+	r = fetch(w, fmt(w, "%s" WELL_KNOWN "/x", url), NULL);
+	assert_int_equal(r.status, 503);
+	assert_string_equal(reply_header(w, r, "X-Devmesh-Id"), "shop-main");
+	serve_in(w, repo, socket_of(w, "shop-main"), "itself");
+	assert_url_answers(w, fmt(w, "%s/.well-known/other", url), "itself");
+	assert_exit(w, DM(w, repo, "assert"), 0);
+	assert_exit(w, DM(w, repo, "assert", alias), 0);
+	/* without documents the service is asked */
+	remove_tree(fmt(w, "%s/identity", w->state));
+	assert_url_answers(w, fmt(w, "%s" WELL_KNOWN, url), "itself");
+	/* those of claims that a restart of the machine has taken along go when the mesh starts */
+	assert_exit(w, DM(w, repo, "up"), 0);
+	left = fmt(w, "%s/identity/shop-main.json", w->state);
+	assert_true(exists(left));
+	assert_exit(w, DM(w, repo, "stop"), 0);
+	unlink(fmt(w, "%s/shop-main.json", w->sockets));
+	assert_exit(w, DM(w, NULL, "start"), 0);
+	assert_false(exists(left));
+}
+
+TEST(alias_says_the_true_id)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "b");
+	cJSON *doc;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	doc = identity_of(w, "shop");
+	assert_string_equal(json_str(doc, "id"), "shop-main");
+	assert_string_equal(json_str(doc, "alias_of"), "shop-main");
+	assert_string_equal(json_str(doc, "worktree"), repo);
+	assert_non_null(strstr(json_str(doc, "url"), "//shop.dev.test:"));
+	/* another service takes the bare name for itself */
+	assert_exit(w, DM(w, wt, "up", "--id", "shop"), 0);
+	doc = identity_of(w, "shop");
+	assert_string_equal(json_str(doc, "id"), "shop");
+	assert_string_equal(json_str(doc, "worktree"), wt);
+	assert_string_equal(json_str(identity_of(w, "shop-main"), "id"), "shop-main");
+	assert_exit(w, DM(w, repo, "down", "shop-main"), 0);
+	assert_string_equal(json_str(identity_of(w, "shop"), "worktree"), wt);
+	assert_exit(w, DM(w, w->dir, "down", "--all"), 0);
+	assert_int_equal(count_files(fmt(w, "%s/identity", w->state), ".json"), 0);
+}
+
+TEST(explicit_route_serves_its_alias_too)
+{
+	char *repo = repo_new(w, "shop");
+
+	caddy_plain(w, "[]");
+	up_ok(w, repo);
+	assert_string_equal(json_str(identity_of(w, "shop"), "id"), "shop-main");
+}
+
+TEST(commit_and_changes_as_of_the_last_up)
+{
+	char *repo = repo_new(w, "shop"), *routes_before;
+	cJSON *doc;
+
+	caddy_plain(w, "[]");
+	write_text(fmt(w, "%s/f", repo), "one\n");
+	GIT(w, repo, "add", "f");
+	GIT(w, repo, "commit", "-q", "-m", "second");
+	up_ok(w, repo);
+	routes_before = routes_text(w);
+	assert_string_equal(json_str(identity_of(w, "shop-main"), "commit"), head_of(w, repo));
+	GIT(w, repo, "commit", "-q", "--allow-empty", "-m", "third");
+	GIT(w, repo, "pack-refs", "--all");
+	write_text(fmt(w, "%s/f", repo), "two\n");
+	up_ok(w, repo);
+	doc = identity_of(w, "shop-main");
+	assert_string_equal(json_str(doc, "commit"), head_of(w, repo));
+	/* null where git was too slow */
+	assert_false(cJSON_IsFalse(cJSON_GetObjectItem(doc, "dirty")));
+	GIT(w, repo, "checkout", "-q", "f");
+	GIT(w, repo, "checkout", "-q", "--detach");
+	assert_exit(w, DM(w, repo, "up", "--id", "shop-main"), 0);
+	doc = identity_of(w, "shop-main");
+	assert_false(cJSON_IsTrue(cJSON_GetObjectItem(doc, "dirty")));
+	assert_true(is_null(doc, "branch"));
+	assert_string_equal(json_str(doc, "commit"), head_of(w, repo));
+	assert_string_equal(routes_text(w), routes_before);
+}
+
+TEST(without_git_there_is_no_commit)
+{
+	char *dir = make_dir(w, "plain");
+	cJSON *doc;
+
+	caddy_mesh(w, "");
+	doc = identity_of(w, up_ok(w, dir));
+	assert_true(is_null(doc, "commit") && is_null(doc, "dirty") && is_null(doc, "branch"));
+}
+
+TEST(pid_once_the_server_has_answered)
+{
+	char *repo = repo_new(w, "shop");
+	struct proc *p;
+	cJSON *doc;
+	double since;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	p = serve_in(w, repo, socket_of(w, "shop-main"), "itself");
+	assert_true(is_null(identity_of(w, "shop-main"), "pid"));
+	assert_exit(w, DM(w, repo, "wait", "--timeout", "60"), 0);
+	doc = identity_of(w, "shop-main");
+	assert_true(number(doc, "pid") == (double)p->pid);
+	since = number(doc, "started");
+	assert_exit(w, DM(w, repo, "up", "--wait=60"), 0);
+	assert_true(number(identity_of(w, "shop-main"), "started") == since);
+	assert_true(number(identity_of(w, "shop"), "pid") == (double)p->pid);
+}
+
+TEST(hostile_branch_name_is_json)
+{
+	char *repo = repo_new(w, "shop"), *wt;
+	const char *branch = "a\"b</script>'{http.request.host}\xc3\xbc";
+
+	caddy_mesh(w, "");
+	wt = worktree_add(w, repo, branch);
+	assert_string_equal(json_str(identity_of(w, up_ok(w, wt)), "branch"), branch);
+}
+
+/* Where everybody may write nothing is served from, and nothing is written to. */
+TEST(link_in_the_sockets_directory_is_not_served)
+{
+	char *repo = repo_new(w, "shop"), *secret = fmt(w, "%s/secret", w->dir);
+	struct reply r;
+
+	caddy_mesh(w, "");
+	write_text(secret, "{\"secret\":true}");
+	assert_int_equal(symlink(secret, fmt(w, "%s/planted.json", w->sockets)), 0);
+	r = ask(w, "planted");
+	assert_true(r.status != 200);
+	assert_null(strstr(r.body, "secret"));
+	assert_string_equal(up_ok(w, repo), "shop-main");
+	assert_string_equal(json_str(identity_of(w, "shop-main"), "worktree"), repo);
+}
+
+TEST(directory_that_others_may_write_to_is_not_used)
+{
+	char *repo = repo_new(w, "shop"), *dir = fmt(w, "%s/identity", w->state);
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	assert_int_equal(ask(w, "shop-main").status, 200);
+	remove_tree(dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(chmod(dir, 0777), 0);
+	up_ok(w, repo);
+	assert_int_equal(count_files(dir, ""), 2); /* "." and ".." */
+	assert_true(ask(w, "shop-main").status != 200);
+}
+
+TEST(file_of_the_user_in_the_way_stays)
+{
+	char *repo = repo_new(w, "shop"), *dir = fmt(w, "%s/identity", w->state);
+	char *path = fmt(w, "%s/shop-main.json", dir);
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	write_text(path, "{\"mine\":1}");
+	assert_exit(w, DM(w, repo, "up"), 0);
+	assert_string_equal(read_text(w, path), "{\"mine\":1}");
+	assert_exit(w, DM(w, repo, "down"), 0);
+	assert_exit(w, DM(w, repo, "gc"), 0);
+	assert_string_equal(read_text(w, path), "{\"mine\":1}");
+}
+
+TEST(gc_removes_documents_without_a_claim)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "gone"), *left;
+	struct result r;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	up_ok(w, wt);
+	left = fmt(w, "%s/identity/shop-gone.json", w->state);
+	assert_true(exists(left));
+	unlink(fmt(w, "%s/shop-gone.json", w->sockets));
+	r = DM(w, w->dir, "gc", "--dry-run");
+	assert_non_null(strstr(r.out, left));
+	assert_true(exists(left));
+	assert_exit(w, DM(w, w->dir, "gc"), 0);
+	assert_false(exists(left));
+	assert_int_equal(ask(w, "shop-main").status, 200);
+	assert_int_equal(ask(w, "shop").status, 200);
+	/* with its worktree the claim goes, and its document with it */
+	up_ok(w, wt);
+	remove_tree(wt);
+	assert_exit(w, DM(w, w->dir, "gc"), 0);
+	assert_false(exists(left));
+}
+
+TEST(takeover_leaves_no_wrong_document)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "b");
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	assert_exit(w, DM(w, wt, "up", "--id", "shop-main", "--force"), 0);
+	assert_string_equal(json_str(identity_of(w, "shop-main"), "worktree"), wt);
+}
+
+/* A route of an older devmesh is rewritten once, and then left alone. */
+TEST(older_route_is_rewritten_once)
+{
+	char *repo = repo_new(w, "shop"), *text;
+	struct result r;
+
+	caddy_plain(w, "[]");
+	up_ok(w, repo);
+	text = fmt(w,
+	    "{\"@id\":\"shop-main\",\"match\":[{\"host\":[\"shop-main.dev.test\",\"shop.dev.test\"]"
+	    "}],\"handle\":[{\"handler\":\"reverse_proxy\",\"upstreams\":[{\"dial\":\"unix/%s/"
+	    "shop-main.sock\"}],\"headers\":{\"response\":{\"set\":{\"X-Devmesh-Id\":["
+	    "\"shop-main\"]}}},\"transport\":{\"protocol\":\"http\",\"keep_alive\":{\"enabled\":"
+	    "false}}}],\"terminal\":true}",
+	    w->sockets);
+	assert_int_equal(admin(w, "PATCH", "/id/shop-main", text).status, 200);
+	r = DM(w, repo, "up", "--json");
+	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json_of(w, r.out), "wrote_route")));
+	assert_string_equal(json_str(identity_of(w, "shop-main"), "worktree"), repo);
+	r = DM(w, repo, "up", "--json");
+	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json_of(w, r.out), "wrote_route")));
+	route_of(w, "shop-main");
+}
+
+/* --- assert -------------------------------------------------------------------------------- */
+
+TEST(assert_own_server)
+{
+	char *repo = repo_new(w, "shop"), *sub = fmt(w, "%s/sub", repo), *line, *url;
+	struct proc *p;
+	cJSON *o;
+
+	caddy_mesh(w, "");
+	assert_error(w, DM(w, repo, "assert"), 3, repo);
+	url = fmt(w, "http://shop-main.dev.test:%d", w->port);
+	up_ok(w, repo);
+	assert_error(w, DM(w, repo, "assert"), 5, "shop-main.sock");
+	assert_int_equal(mkdir(sub, 0755), 0);
+	p = serve_in(w, sub, socket_of(w, "shop-main"), "itself");
+	line = line_of(w, DM(w, repo, "assert"));
+	assert_non_null(strstr(line, repo));
+	assert_non_null(strstr(line, fmt(w, "pid %d ", (int)p->pid)));
+	assert_non_null(strstr(line, url));
+	o = json_of(w, DM(w, sub, "assert", "--json").out);
+	assert_string_equal(json_str(o, "id"), "shop-main");
+	assert_string_equal(json_str(o, "expected"), repo);
+	assert_string_equal(json_str(o, "actual"), repo);
+	assert_string_equal(json_str(o, "cwd"), sub);
+	assert_string_equal(json_str(o, "branch"), "main");
+	assert_string_equal(json_str(o, "commit"), head_of(w, repo));
+	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(o, "dirty")));
+	assert_true(number(o, "pid") == (double)p->pid);
+	assert_exit(w, DM(w, w->dir, "assert", "shop-main"), 0);
+	assert_exit(w, DM(w, w->dir, "assert", "shop"), 0);
+	assert_exit(w, DM(w, w->dir, "assert", "-C", repo), 0);
+	assert_exit(w, DM(w, repo, "assert", url), 0);
+	assert_exit(w, DM(w, w->dir, "assert", url), 0); /* no worktree: the claim's own */
+	assert_exit(w, DM(w, sub, "assert", "http://shop.dev.test/some/page?x=1"), 0);
+	assert_exit(w, DM(w, sub, "assert", "https://SHOP-main.dev.test:1/"), 0);
+	assert_error(w, DM(w, repo, "assert", "http://nosuch.dev.test/"), 3, "nosuch.dev.test");
+	assert_error(w, DM(w, repo, "assert", "http://shop-main.other.test/"), 3, "other.test");
+	assert_error(w, DM(w, repo, "assert", "nosuch"), 3, "nosuch");
+	assert_exit(w, DM(w, repo, "assert", "ftp://shop-main.dev.test"), 2);
+	assert_exit(w, DM(w, repo, "assert", "http://me@shop-main.dev.test"), 2);
+	assert_exit(w, DM(w, repo, "assert", "http://shop-main.dev.test:99999"), 2);
+	assert_string_equal(state_of(w, "shop-main"), "up");
+}
+
+TEST(assert_names_both_checkouts)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "feature/auth"), *url;
+	struct result r;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	up_ok(w, wt);
+	/* a server of the other worktree on this one's socket */
+	serve_in(w, wt, socket_of(w, "shop-main"), "other");
+	assert_answers(w, "shop-main.dev.test", "other");
+	r = DM(w, repo, "assert");
+	assert_error(w, r, 4, repo);
+	assert_non_null(strstr(r.err, wt));
+	assert_exit(w, DM(w, w->dir, "assert", "shop-main"), 4);
+	assert_string_equal(state_of(w, "shop-main"), "foreign");
+	assert_non_null(strstr(DM(w, w->dir, "status").out, fmt(w, "served from %s", wt)));
+	/* no document may say that it is this one's */
+	assert_exit(w, DM(w, repo, "up"), 0);
+	assert_true(strstr(ask(w, "shop-main").body, "worktree") == NULL);
+	/* the URL of another worktree's service, though it is answered by that very one */
+	serve_in(w, wt, socket_of(w, "shop-feature-auth"), "auth");
+	url = fmt(w, "http://shop-feature-auth.dev.test:%d", w->port);
+	assert_exit(w, DM(w, wt, "assert", url), 0);
+	r = DM(w, repo, "assert", url);
+	assert_error(w, r, 4, repo);
+	assert_non_null(strstr(r.err, wt));
+	r = DM(w, repo, "assert", url, "--json");
+	assert_exit(w, r, 4);
+	assert_string_equal(
+	    json_str(cJSON_GetObjectItem(json_of(w, r.out), "error"), "code"), "conflict");
+	assert_exit(w, DM(w, repo, "assert", "-C", wt, url), 0);
+}
+
+TEST(worktree_inside_a_worktree_is_another_one)
+{
+	char *repo = repo_new(w, "shop"), *inner = fmt(w, "%s/.worktrees/x", repo), *lib, *sub;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	GIT(w, repo, "worktree", "add", "-q", "-b", "x", inner);
+	end_proc(w, serve_in(w, inner, socket_of(w, "shop-main"), "inner"));
+	unlink(socket_of(w, "shop-main"));
+	serve_in(w, inner, socket_of(w, "shop-main"), "inner");
+	assert_error(w, DM(w, repo, "assert"), 4, inner);
+	assert_string_equal(state_of(w, "shop-main"), "foreign");
+	unlink(socket_of(w, "shop-main"));
+	/* a submodule is part of what it is in */
+	lib = repo_new(w, "lib");
+	GIT(w, repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", lib, "sub");
+	sub = fmt(w, "%s/sub", repo);
+	serve_in(w, sub, socket_of(w, "shop-main"), "sub");
+	assert_exit(w, DM(w, repo, "assert"), 0);
+	assert_exit(w, DM(w, sub, "assert", "http://shop-main.dev.test/"), 0);
+	assert_string_equal(state_of(w, "shop-main"), "up");
+}
+
+TEST(plain_directory_by_its_path)
+{
+	char *dir = make_dir(w, "plain"), *near = make_dir(w, "plain2"), *id;
+
+	caddy_mesh(w, "");
+	id = up_ok(w, dir);
+	serve_in(w, near, socket_of(w, id), "near");
+	assert_error(w, DM(w, dir, "assert"), 4, near);
+	unlink(socket_of(w, id));
+	serve_in(w, make_dir(w, "plain/deep"), socket_of(w, id), "deep");
+	assert_exit(w, DM(w, dir, "assert"), 0);
+}
+
+TEST(assert_tcp_service)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "b"), *plain;
+	struct proc *p;
+	cJSON *s;
+	int port, other;
+
+	caddy_plain(w, "[]");
+	p = serve_tcp_in(w, repo, "tcp", &port);
+	assert_exit(w, DM(w, repo, "up", "--port", fmt(w, "%d", port)), 0);
+	assert_exit(w, DM(w, repo, "assert"), 0);
+	assert_true(number(identity_of(w, "shop-main"), "pid") == (double)p->pid);
+	s = json_of(w, DM(w, w->dir, "status", "--json").out);
+	s = cJSON_GetObjectItem(s, "services")->child;
+	assert_string_equal(json_str(s, "state"), "up");
+	assert_true(number(s, "pid") == (double)p->pid);
+	assert_true(is_null(s, "other_worktree"));
+	/* the port itself, as a test that was written for one checkout would ask it */
+	assert_exit(w, DM(w, repo, "assert", fmt(w, "http://localhost:%d/", port)), 0);
+	plain = fmt(w, "http://127.0.0.1:%d", port);
+	assert_exit(w, DM(w, repo, "assert", plain), 0);
+	assert_exit(w, DM(w, w->dir, "assert", plain), 0);
+	assert_error(w, DM(w, wt, "assert", plain), 4, repo);
+	serve_tcp_in(w, wt, "b", &other);
+	assert_exit(w, DM(w, wt, "up", "--port", fmt(w, "%d", port)), 0);
+	assert_error(w, DM(w, wt, "assert"), 4, repo);
+	assert_string_equal(state_of(w, "shop-b"), "foreign");
+	assert_exit(w, DM(w, wt, "assert", fmt(w, "http://localhost:%d/", other)), 0);
+	assert_error(
+	    w, DM(w, repo, "assert", fmt(w, "http://localhost:%d", free_port(w))), 5, "nothing");
+	assert_error(
+	    w, DM(w, w->dir, "assert", fmt(w, "http://localhost:%d", other)), 3, "worktree");
+}
+
+TEST(assert_when_nothing_answers)
+{
+	char *repo = repo_new(w, "shop");
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	assert_error(w, DM(w, repo, "assert"), 5, "nothing");
+	assert_error(w, DM(w, repo, "assert", "--wait=1"), 5, "nothing");
+	stale_socket(socket_of(w, "shop-main"));
+	assert_error(w, DM(w, repo, "assert"), 5, "nothing");
+	up_ok(w, repo);
+	p = DM_BG(w, repo, "assert", "--wait=60");
+	serve_in(w, repo, socket_of(w, "shop-main"), "itself");
+	assert_exit(w, finish(w, p), 0);
+	end_proc(w, w->caddy);
+	assert_error(w, DM(w, repo, "assert"), 5, "nothing answers");
+}
+
+/* A server whose working directory says nothing is no proof, but no other checkout either. */
+TEST(unknown_is_not_proven)
+{
+	char *repo = repo_new(w, "shop"), *gone;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	serve_in(w, "/", socket_of(w, "shop-main"), "root");
+	assert_error(w, DM(w, repo, "assert"), 4, "proven");
+	assert_string_equal(state_of(w, "shop-main"), "up");
+	unlink(socket_of(w, "shop-main"));
+	gone = make_dir(w, "gone");
+	serve_in(w, gone, socket_of(w, "shop-main"), "gone");
+	assert_int_equal(rmdir(gone), 0);
+	assert_error(w, DM(w, repo, "assert"), 4, "proven");
+	assert_string_equal(state_of(w, "shop-main"), "up");
+}
+
+/* A mesh route that says nothing of X-Devmesh-Id leads somewhere, but who knows where. */
+TEST(answer_without_an_id_is_not_proven)
+{
+	char *repo = repo_new(w, "shop");
+
+	caddy_plain(w,
+	    fmt(w,
+		"[{\"match\":[{\"host\":[\"*.dev.test\"]}],\"handle\":[{\"handler\":\"subroute\","
+		"\"routes\":[{\"match\":[{\"vars_regexp\":{\"{http.request.host}\":{\"name\":\"w\","
+		"\"pattern\":\"^([a-z0-9-]+)\"}}}],\"handle\":[{\"handler\":\"reverse_proxy\","
+		"\"upstreams\":[{\"dial\":\"unix/%s/{http.regexp.w.1}.sock\"}]}]}]}]}]",
+		w->sockets));
+	up_ok(w, repo);
+	assert_int_equal(count_routes(w, "shop-main"), 0);
+	serve_in(w, repo, socket_of(w, "shop-main"), "itself");
+	assert_exit(w, DM(w, repo, "wait", "--timeout", "60"), 0);
+	assert_error(w, DM(w, repo, "assert"), 4, "X-Devmesh-Id");
+}
+
+/* --- a service behind `devmesh run`: what its record would say ------------------------------- */
+
+/* When a process began, as the record has it: field 22 of proc(5)'s stat, and one. */
+static unsigned long long
+start_of(struct world *w, pid_t pid)
+{
+	const char *p = read_text(w, fmt(w, "/proc/%ld/stat", (long)pid));
+	int field;
+
+	assert_non_null(p);
+	p = strrchr(p, ')');
+	for (field = 2; field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return strtoull(p, NULL, 10) + 1;
+}
+
+static void
+record_run(struct world *w, const char *id, const struct proc *runner, int port)
+{
+	cJSON *o = claim_of(w, id), *run = cJSON_CreateObject();
+	char *text;
+
+	cJSON_AddNumberToObject(run, "pid", (double)runner->pid);
+	cJSON_AddNumberToObject(run, "start", (double)start_of(w, runner->pid));
+	cJSON_AddBoolToObject(run, "bridged", true);
+	cJSON_AddNumberToObject(run, "port", port);
+	cJSON_DeleteItemFromObject(o, "run");
+	cJSON_AddItemToObject(o, "run", run);
+	text = cJSON_PrintUnformatted(o);
+	write_text(fmt(w, "%s/%s.json", w->sockets, id), text);
+	free(text);
+}
+
+TEST(server_behind_a_bridge_is_the_one_that_counts)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "b");
+	struct proc *bridge, *own, *other;
+	int port, second;
+	cJSON *s;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	bridge = serve_in(w, repo, socket_of(w, "shop-main"), "bridge");
+	record_run(w, "shop-main", bridge, 0);
+	assert_string_equal(state_of(w, "shop-main"), "starting");
+	assert_error(w, DM(w, repo, "assert"), 5, "devmesh run");
+	record_run(w, "shop-main", bridge, free_port(w));
+	assert_string_equal(state_of(w, "shop-main"), "starting");
+	own = serve_tcp_in(w, repo, "own", &port);
+	record_run(w, "shop-main", bridge, port);
+	s = cJSON_GetObjectItem(json_of(w, DM(w, w->dir, "status", "--json").out), "services")
+		->child;
+	assert_string_equal(json_str(s, "state"), "up");
+	assert_true(number(s, "pid") == (double)own->pid);
+	assert_exit(w, DM(w, repo, "assert"), 0);
+	assert_exit(w, DM(w, repo, "up"), 0);
+	assert_true(number(identity_of(w, "shop-main"), "pid") == (double)own->pid);
+	other = serve_tcp_in(w, wt, "other", &second);
+	record_run(w, "shop-main", bridge, second);
+	assert_string_equal(state_of(w, "shop-main"), "foreign");
+	assert_error(w, DM(w, repo, "assert"), 4, wt);
+	assert_error(w, DM(w, repo, "assert"), 4, fmt(w, "%d", (int)other->pid));
+	/* started for the claim, and gone to "/": still its own */
+	record_run(w, "shop-main", start(w, "/", ARGV("sleep", "1000")), port);
+	assert_string_equal(state_of(w, "shop-main"), "up");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    WORLD_TEST(documents_by_a_mesh_route_written_by_hand),
+	    WORLD_TEST(documents_by_explicit_routes),
+	    WORLD_TEST(documents_by_the_private_mesh),
+	    WORLD_TEST(alias_says_the_true_id),
+	    WORLD_TEST(explicit_route_serves_its_alias_too),
+	    WORLD_TEST(commit_and_changes_as_of_the_last_up),
+	    WORLD_TEST(without_git_there_is_no_commit),
+	    WORLD_TEST(pid_once_the_server_has_answered),
+	    WORLD_TEST(hostile_branch_name_is_json),
+	    WORLD_TEST(link_in_the_sockets_directory_is_not_served),
+	    WORLD_TEST(directory_that_others_may_write_to_is_not_used),
+	    WORLD_TEST(file_of_the_user_in_the_way_stays),
+	    WORLD_TEST(gc_removes_documents_without_a_claim),
+	    WORLD_TEST(takeover_leaves_no_wrong_document),
+	    WORLD_TEST(older_route_is_rewritten_once),
+	    WORLD_TEST(assert_own_server),
+	    WORLD_TEST(assert_names_both_checkouts),
+	    WORLD_TEST(worktree_inside_a_worktree_is_another_one),
+	    WORLD_TEST(plain_directory_by_its_path),
+	    WORLD_TEST(assert_tcp_service),
+	    WORLD_TEST(assert_when_nothing_answers),
+	    WORLD_TEST(unknown_is_not_proven),
+	    WORLD_TEST(answer_without_an_id_is_not_proven),
+	    WORLD_TEST(server_behind_a_bridge_is_the_one_that_counts),
+	};
+
+	return RUN_TESTS(tests);
+}
