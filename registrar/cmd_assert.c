@@ -167,7 +167,7 @@ static bool
 ask_about_url(const struct cmd_ctx *ctx, const char *url, struct question *q, struct dm_err *err)
 {
 	struct session *s = ctx->session;
-	struct address address;
+	struct address address = {.port = 0};
 
 	if (!parse_url(url, &address, err) || !session_need_registry(s, err) ||
 	    !worktree_here(ctx, &q->expected, err))
