@@ -177,7 +177,7 @@ ask_about_url(const struct cmd_ctx *ctx, const char *url, struct question *q, st
 		q->url = dm_strdup(url);
 		return find_by_port(s, q, err);
 	}
-	if (!find_by_host(s, address.host, &q->front, err))
+	if (!find_by_host(s, address.host, &q->front, err) || q->front == NULL)
 		return false;
 	if (!q->front->is_alias)
 		q->claim = claim_dup(q->front);
