@@ -280,7 +280,7 @@ ask_caddy(const struct question *q, struct http *http, struct dm_err *err)
 		err->code = DM_UNREACHABLE;
 		return dm_hint(err, "devmesh status shows the states; devmesh up registers anew");
 	case WAIT_OTHER:
-		(void)dm_wrap(err, "%s should lead to %s", q->url, q->claim->worktree);
+		(void)dm_wrap(err, "%s should lead to %s", q->url, q->expected);
 		err->code = DM_CONFLICT;
 		return dm_hint(err, "devmesh up registers it anew");
 	case WAIT_UNMARKED:
