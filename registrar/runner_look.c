@@ -110,7 +110,7 @@ move_to_port(struct runner *r, const struct dm_listener *found)
 	if (r->bridge != NULL)
 		bridge_set_target(r->bridge, &target);
 	write_down(r, found->port);
-	if (!r->told_open && ports_is_open(found)) {
+	if (!r->told_open && ports_is_open(found) && isatty(STDERR_FILENO)) {
 		r->told_open = true;
 		dm_note("port %u is open to the whole network, not just to this machine",
 		    (unsigned)found->port);

@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "identity.h"
 #include "out.h"
 #include "register.h"
+#include "repo/layout.h"
 #include "run/errand.h"
 #include "runner_impl.h"
 #include "wait.h"
@@ -26,8 +28,9 @@ enum {
 	SETTLED_MS = 1000,
 	SOON_FOR_MS = 5000,
 
-	CHECK_MS = 2000,     /* of the claim, the worktree and the route */
-	ANSWER_MS = 60000,   /* for the first answer, from when it listens */
+	CHECK_MS = 2000,   /* of the claim, the worktree and the route */
+	ANSWER_MS = 60000, /* for the first answer, from when it listens */
+	IDENTITY_MS = 60000,
 	HOLD_MS = 30000,     /* how long a connection waits for the server */
 	STRAY_MS = 1000,     /* listening elsewhere than it was told to, until that is believed */
 	GRACE_MS = 10000,    /* from the first signal to SIGKILL */
@@ -35,17 +38,28 @@ enum {
 	SIGNALS = 8
 };
 
+/* What blocks is done on a thread, one job at a time. */
+enum job {
+	JOB_ANSWER,   /* wait for the first answer through Caddy */
+	JOB_ROUTE,    /* see whether Caddy still has the route */
+	JOB_IDENTITY, /* renew the identity document */
+};
+
 struct loop {
 	struct runner *r;
 	struct event *tick, *errand_ended, *signals[SIGNALS];
 
-	/* what blocks is done on a thread: waiting for the first answer, looking after the route */
 	struct errand *errand;
+	enum job job;
 	struct claim *job_claim; /* the errand's, until it is joined */
-	bool renewing, renewed;
+	bool renewed;
 	bool caddy_lost;
 
-	bool asked, announced, told_timeout;
+	struct layout git;     /* of the worktree; its paths may be NULL */
+	int64_t git_state;     /* changes with HEAD and the index */
+	int64_t next_identity; /* when the identity document is renewed in any case */
+
+	bool asked, announced, told_timeout, told_silence;
 
 	int64_t began, next_check, kill_at; /* 0: not so */
 	bool command_ended;
@@ -119,21 +133,19 @@ announce(struct loop *l)
 		dm_note("%s (without Caddy)", url);
 }
 
+/* The errand itself; it alone uses the session's Caddy meanwhile. */
 static bool
-wait_for_answer(void *arg, const atomic_bool *cancel, struct dm_err *err)
-{
-	const struct loop *l = arg;
-
-	return wait_for_service(l->job_claim, ANSWER_MS, cancel, err);
-}
-
-static bool
-renew_route(void *arg, const atomic_bool *cancel, struct dm_err *err)
+do_job(void *arg, const atomic_bool *cancel, struct dm_err *err)
 {
 	struct loop *l = arg;
+	const struct registry *reg = l->r->s->registry;
 
-	(void)cancel; /* bounded by [caddy] timeout */
-	return register_again(l->r->s, l->job_claim, &l->renewed, err);
+	if (l->job == JOB_ROUTE) /* bounded by [caddy] timeout */
+		return register_again(l->r->s, l->job_claim, &l->renewed, err);
+	if (l->job == JOB_ANSWER && !wait_for_service(l->job_claim, ANSWER_MS, cancel, err))
+		return false;
+	(void)identity_publish(reg, l->job_claim);
+	return true;
 }
 
 /* What a renewal has found out is worth a word only when it has changed. */
@@ -145,6 +157,16 @@ report_renewal(struct loop *l, bool ok, const struct dm_err *err)
 	if (ok && (l->caddy_lost || l->renewed))
 		dm_note("%s is registered again", l->job_claim->url);
 	l->caddy_lost = !ok;
+}
+
+/* It listens, and yet does not answer at its URL: said once, but asked again. */
+static void
+report_silence(struct loop *l, const struct dm_err *err)
+{
+	if (!l->told_silence && !l->by_us && !l->command_ended)
+		dm_warn("%s", err->msg);
+	l->told_silence = true;
+	l->asked = false;
 }
 
 static void
@@ -160,12 +182,12 @@ end_errand(struct loop *l)
 	l->errand_ended = NULL;
 	ok = errand_join(l->errand, &err);
 	l->errand = NULL;
-	if (l->renewing)
+	if (l->job == JOB_ROUTE)
 		report_renewal(l, ok, &err);
-	else if (ok)
+	else if (l->job == JOB_ANSWER && ok)
 		announce(l);
-	else if (!l->by_us && !l->command_ended)
-		dm_warn("%s", err.msg);
+	else if (l->job == JOB_ANSWER)
+		report_silence(l, &err);
 	claim_free(l->job_claim);
 	l->job_claim = NULL;
 }
@@ -178,26 +200,28 @@ on_errand_ended(evutil_socket_t fd, short what, void *user)
 	end_errand(user);
 }
 
-/* Sends one errand at a time; it alone uses the session's Caddy until it is back. */
-static bool
-send_errand(struct loop *l, bool renewal)
+/* If none is under way. */
+static void
+send_errand(struct loop *l, enum job job)
 {
 	struct dm_err err;
 
+	if (l->errand != NULL)
+		return;
 	l->job_claim = claim_dup(l->r->claim);
-	l->renewing = renewal;
+	l->job_claim->run = l->r->run;
+	l->job = job;
 	l->renewed = false;
-	l->errand = errand_start(renewal ? renew_route : wait_for_answer, l, &err);
+	l->errand = errand_start(do_job, l, &err);
 	if (l->errand == NULL) {
 		dm_warn("%s", err.msg);
 		claim_free(l->job_claim);
 		l->job_claim = NULL;
-		return false;
+		return;
 	}
 	l->errand_ended = event_new(l->r->base, errand_fd(l->errand), EV_READ, on_errand_ended, l);
 	if (l->errand_ended != NULL)
 		(void)event_add(l->errand_ended, NULL);
-	return true;
 }
 
 /* The first time it listens: see whether it answers at its URL, and say so. */
@@ -210,16 +234,45 @@ see_to_announcement(struct loop *l)
 	if (l->r->claim == NULL)
 		announce(l);
 	else
-		(void)send_errand(l, false);
+		send_errand(l, JOB_ANSWER);
 }
 
-/* A route of its own is lost when Caddy is restarted without it; the mesh route is not ours. */
-static void
-see_to_route(struct loop *l)
+static int64_t
+changed_at(const char *dir, const char *name)
 {
-	if (l->r->claim != NULL && l->r->claim->registration == CLAIM_ROUTE && l->errand == NULL &&
-	    l->announced && !l->by_us)
-		(void)send_errand(l, true);
+	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, name);
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (int64_t)st.st_mtime * 31 + (int64_t)st.st_size : 0;
+}
+
+/* What is said about the service grows old with every commit. */
+static void
+see_to_identity(struct loop *l)
+{
+	int64_t state = 0, now = dm_now_ms();
+
+	if (l->git.git_dir != NULL)
+		state =
+		    changed_at(l->git.git_dir, "HEAD") * 7 + changed_at(l->git.git_dir, "index");
+	if (l->errand != NULL || (state == l->git_state && now < l->next_identity))
+		return;
+	l->git_state = state;
+	l->next_identity = now + IDENTITY_MS;
+	send_errand(l, JOB_IDENTITY);
+}
+
+/* While it serves: what may change behind our back. */
+static void
+look_after(struct loop *l)
+{
+	if (l->r->claim == NULL || !l->announced || l->by_us)
+		return;
+	/* a route of its own is lost when Caddy is restarted without it; the mesh route is not ours
+	 */
+	if (l->r->claim->registration == CLAIM_ROUTE)
+		send_errand(l, JOB_ROUTE);
+	see_to_identity(l);
 }
 
 /* It should long have listened: what does it do instead? */
@@ -403,7 +456,7 @@ on_tick(evutil_socket_t fd, short what, void *user)
 		l->next_check = now + CHECK_MS;
 		check_claim(l);
 		check_worktree(l);
-		see_to_route(l);
+		look_after(l);
 	}
 	runner_look(l->r);
 	see_to_announcement(l);
@@ -432,6 +485,7 @@ set_up(struct loop *l, struct dm_err *err)
 		return dm_fail(err, DM_FAILED, "setting up the event loop: no timer");
 	l->r->missed = on_missed;
 	l->r->missed_user = l;
+	(void)layout_find(l->r->worktree, &l->git);
 	return runner_start_bridge(l->r, err);
 }
 
@@ -442,6 +496,7 @@ tear_down(struct loop *l)
 	bridge_free(l->r->bridge);
 	l->r->bridge = NULL;
 	end_errand(l);
+	layout_release(&l->git);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		if (l->signals[i] != NULL)
 			event_free(l->signals[i]);

@@ -181,15 +181,18 @@ on_client_event(struct bufferevent *bev, short what, void *user)
 
 static void connect_server(struct connection *c);
 
+/* Tries again: soon, or, while there is no target, when one is set. */
 static void
 retry_later(struct connection *c)
 {
-	struct timeval pause = milliseconds(RETRY_MS);
+	int64_t left = c->deadline - dm_now_ms();
+	bool soon = c->bridge->target.length > 0 && left > RETRY_MS;
+	struct timeval pause = milliseconds(soon ? RETRY_MS : (long)left);
 
 	if (c->ends[SERVER].bev != NULL)
 		bufferevent_free(c->ends[SERVER].bev);
 	c->ends[SERVER].bev = NULL;
-	if (dm_now_ms() >= c->deadline)
+	if (left <= 0)
 		drop(c);
 	else
 		(void)event_add(c->retry, &pause);
