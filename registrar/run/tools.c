@@ -305,7 +305,7 @@ plan_argv(const struct tool_input *in, const struct target *t, const struct deci
 static const char *
 find_trap(const struct tool_input *in, const struct target *t)
 {
-	if (in->url == NULL || t->tool == NULL)
+	if (in->url == NULL || t->tool == NULL || trap_settled(t->tool, in->dir))
 		return NULL;
 	if (t->tool->domain_trap != NULL && strcmp(in->domain, "localhost") != 0 &&
 	    !dm_ends_with(in->domain, ".localhost"))

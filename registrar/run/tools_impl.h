@@ -29,7 +29,7 @@ struct tool {
 	const char *port_flags, *port_env;
 	const char *url_flags;
 	const char *decided;
-	const char *trap, *domain_trap;
+	const char *trap, *domain_trap, *settled_in, *settled_by;
 	bool early;
 };
 
@@ -72,5 +72,8 @@ char *script_text(const char *dir, const char *name);
  * "&&", or with expansions that only a shell can make.
  */
 bool script_words(const char *text, struct words *out);
+
+/* Whether one of the files that the row names mentions what the trap asks for. */
+bool trap_settled(const struct tool *tool, const char *dir);
 
 #endif

@@ -17,6 +17,7 @@
  *   early         flags go right behind the verb: what stands at the end is not the tool's
  *   trap          what the user has to configure by hand
  *   domain_trap   the same, only where the domain is not below .localhost
+ *   settled_in, settled_by   files of the project, and what in them makes the trap no more one
  *
  * In flags and variables {port} {host} {socket} {url} {urlport} {name} {domain} stand for the
  * offered port, 127.0.0.1, the path of the socket, the URL, its port, its host name and the domain
@@ -71,36 +72,43 @@ static const struct tool tools[] = {
 	.port_flags = VITE_FLAGS,
 	.decided = "--port -p --host -h"},
     {.name = "vitepress", /* run: 1.6 */
-	.domain_trap =
-	    "VitePress 1 answers only for hosts that it knows: add "
-	    "vite: { server: { allowedHosts: [process.env.DEVMESH_HOST] } } to its config",
 	.programs = "vitepress",
 	.verbs = "- dev serve preview",
 	.port_flags = VITE_FLAGS,
-	.decided = VITE_DECIDED},
+	.decided = VITE_DECIDED,
+	.domain_trap = "VitePress 1 answers only for hosts that it knows: add vite: { server: "
+		       "{ allowedHosts: [process.env.DEVMESH_HOST] } } to its config",
+	.settled_in = ".vitepress/config.ts .vitepress/config.mts .vitepress/config.js "
+		      "docs/.vitepress/config.ts docs/.vitepress/config.mts "
+		      "docs/.vitepress/config.js",
+	.settled_by = "allowedHosts"},
     {.name = "vinxi", /* doc */
 	.programs = "vinxi",
 	.verbs = "dev",
 	.port_flags = VITE_FLAGS,
 	.decided = VITE_DECIDED},
     {.name = "storybook", /* run: 10.6 */
-	.domain_trap = "Storybook answers only for hosts that it knows: add "
-		       "core: { allowedHosts: [process.env.DEVMESH_HOST] } to .storybook/main",
 	.programs = "storybook start-storybook",
 	.verbs = "- dev",
 	.valued = "-c --config-dir",
 	.port_flags = VITE_FLAGS,
-	.decided = "--port -p --host -h"},
+	.decided = "--port -p --host -h",
+	.domain_trap = "Storybook answers only for hosts that it knows: add "
+		       "core: { allowedHosts: [process.env.DEVMESH_HOST] } to .storybook/main",
+	.settled_in = ".storybook/main.ts .storybook/main.js .storybook/main.mjs",
+	.settled_by = "allowedHosts"},
     {.name = "next", /* run: 16.4 */
 	.programs = "next",
 	.verbs = "- dev start",
 	.decided = "--port -p",
 	.trap = "Next.js refuses /_next/* to other origins in development: add "
-		"allowedDevOrigins: [process.env.DEVMESH_HOST] to next.config"},
+		"allowedDevOrigins: [process.env.DEVMESH_HOST] to next.config",
+	.settled_in = "next.config.js next.config.mjs next.config.cjs next.config.ts",
+	.settled_by = "allowedDevOrigins"},
     {.name = "webpack", /* run: webpack-dev-server 5.2, 6.1 */
 	.programs = "webpack webpack-cli",
 	.verbs = "serve server s",
-	.valued = "-c --config --config-name",
+	.valued = "-c --config --config-name --mode --env --target -t --name",
 	.socket = SOCKET_BEST,
 	.socket_flags = "--ipc {socket}",
 	.port_flags = VITE_FLAGS,
@@ -241,7 +249,9 @@ static const struct tool tools[] = {
 	.decided = "<word>",
 	.trap = "Django answers only for hosts in its settings: "
 		"ALLOWED_HOSTS += [os.environ[\"DEVMESH_HOST\"]] and "
-		"CSRF_TRUSTED_ORIGINS += [os.environ[\"DEVMESH_URL\"]]"},
+		"CSRF_TRUSTED_ORIGINS += [os.environ[\"DEVMESH_URL\"]]",
+	.settled_in = "settings.py */settings.py",
+	.settled_by = "DEVMESH_"},
     {.name = "streamlit", /* doc */
 	.programs = "streamlit",
 	.verbs = "run hello",
@@ -271,19 +281,19 @@ static const struct tool tools[] = {
     {.name = "php", /* run: 8.2 */
 	.programs = "php",
 	.decided = "-S"},
-    {.name = "rails", /* doc */
+    {.name = "rails", /* run: 6.1; that one does not read RAILS_DEVELOPMENT_HOSTS */
 	.programs = "rails",
 	.verbs = "server s",
 	.decided = "-p --port -b --binding",
 	.socket = SOCKET_ASKED,
-	.socket_flags = "-b unix://{socket}"},
+	.socket_flags = "-b {socket}"},
     {.name = "puma", /* run: 5.6 */
 	.programs = "puma",
 	.socket = SOCKET_BEST,
 	.socket_flags = "-b unix://{socket}",
 	.port_flags = "-b tcp://{host}:{port}",
 	.decided = "-b --bind -p --port"},
-    {.name = "rackup", /* doc */
+    {.name = "rackup", /* run: Rack 2.2 */
 	.programs = "rackup",
 	.port_flags = "-o {host} -p {port}",
 	.decided = "-p --port -o --host"},

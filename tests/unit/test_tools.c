@@ -309,12 +309,423 @@ package_scripts(void **state)
 	remove_tree(dir);
 }
 
+/* ---- modes ---------------------------------------------------------------------------------- */
+
+static void
+make_plan(const struct tool_input *changes, const char *command, struct tool_plan *plan)
+{
+	DM_AUTO_FREE char *text = dm_strdup(command);
+	const char *argv[64];
+	struct tool_input in = *changes;
+	struct dm_err err;
+
+	in.argv = argv;
+	cut(text, argv);
+	assert_ok(tool_plan_make(&in, plan, &err), &err);
+}
+
+static void
+check_plan(const struct tool_input *in, const char *command, enum tool_mode mode, const char *want)
+{
+	DM_AUTO_FREE char *got = NULL;
+	struct tool_plan plan;
+
+	make_plan(in, command, &plan);
+	got = joined(plan.argv);
+	assert_string_equal(got, want);
+	assert_int_equal(plan.mode, mode);
+	tool_plan_release(&plan);
+}
+
+/* A mode that is asked for goes before the tool's own. */
+static void
+asked_modes(void **state)
+{
+	struct tool_input in = input(NULL, "/nonexistent");
+
+	(void)state;
+	in.mode = TOOL_PORT;
+	check_plan(
+	    &in, "uvicorn app:app", TOOL_PORT, "uvicorn app:app --port 4123 --host 127.0.0.1");
+	check_plan(&in, "gunicorn app:app", TOOL_PORT, "gunicorn app:app --bind 127.0.0.1:4123");
+	check_plan(&in, "flask run", TOOL_PORT, "flask run " VITE);
+	check_plan(&in, "puma", TOOL_PORT, "puma -b tcp://127.0.0.1:4123");
+	check_plan(&in, "webpack serve", TOOL_PORT,
+	    "webpack serve " VITE " --allowed-hosts .dev.localhost --client-web-socket-url-port 0");
+	in.mode = TOOL_SOCKET;
+	check_plan(&in, "node server.js", TOOL_SOCKET, "node server.js");
+	check_plan(&in, "rails s", TOOL_SOCKET, "rails s -b " SOCKET);
+	check_plan(&in, "./server", TOOL_SOCKET, "./server");
+	check_plan(&in, "uvicorn app:app --uds /x", TOOL_SOCKET, "uvicorn app:app --uds /x");
+	in.mode = TOOL_AUTO;
+	check_plan(&in, "deno serve main.ts", TOOL_PORT,
+	    "deno serve --port 4123 --host 127.0.0.1 main.ts");
+	check_plan(&in, "npx deno serve -A main.ts x", TOOL_PORT,
+	    "npx deno serve --port 4123 --host 127.0.0.1 -A main.ts x");
+	check_plan(&in, "webpack serve --allowed-hosts all", TOOL_SOCKET,
+	    "webpack serve --allowed-hosts all --ipc " SOCKET);
+}
+
+/* Without a proxy there is only the port. */
+static void
+without_url(void **state)
+{
+	struct tool_input in = input(NULL, "/nonexistent");
+	DM_AUTO_FREE char *env = NULL;
+	struct tool_plan plan;
+
+	(void)state;
+	in.url = NULL;
+	in.host = NULL;
+	check_plan(&in, "uvicorn app:app", TOOL_PORT, "uvicorn app:app " VITE);
+	check_plan(&in, "hugo server", TOOL_PORT, "hugo server --port 4123 --bind 127.0.0.1");
+	check_plan(&in, "webpack serve", TOOL_PORT, "webpack serve " VITE);
+	make_plan(&in, "next dev", &plan);
+	env = joined(plan.env);
+	assert_string_equal(env, "PORT=4123 HOST=127.0.0.1 ASTRO_DEV_BACKGROUND=1");
+	assert_null(plan.trap);
+	tool_plan_release(&plan);
+}
+
+static void
+impossible_modes(void **state)
+{
+	static const struct {
+		const char *command, *message;
+		enum tool_mode mode;
+	} rows[] = {
+	    {"vite", "vite cannot listen on a Unix socket", TOOL_SOCKET},
+	    {"next dev", "next cannot", TOOL_SOCKET},
+	    {"python manage.py runserver", "django cannot", TOOL_SOCKET},
+	    {"php -S 127.0.0.1:0", "itself says where php listens", TOOL_SOCKET},
+	    {"uvicorn app:app --port 1", "itself says where uvicorn listens", TOOL_SOCKET},
+	    {"uvicorn app:app --uds /x", "makes uvicorn listen on a Unix socket", TOOL_PORT},
+	    {"uvicorn app:app -- x", "no flag can be added", TOOL_SOCKET},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		DM_AUTO_FREE char *text = dm_strdup(rows[i].command);
+		const char *argv[64];
+		struct tool_input in = input(argv, "/nonexistent");
+		struct tool_plan plan;
+		struct dm_err err;
+
+		cut(text, argv);
+		in.mode = rows[i].mode;
+		assert_fails(tool_plan_make(&in, &plan, &err), &err, DM_USAGE, rows[i].message);
+		assert_true(err.hint[0] != '\0');
+	}
+}
+
+static void
+fixed_ports(void **state)
+{
+	static const struct {
+		const char *command;
+		unsigned port;
+	} rows[] = {
+	    {"vite --port 3000", 3000},
+	    {"vite --port=3001 --host", 3001},
+	    {"vite --host 0.0.0.0", 0},
+	    {"next dev -p3002", 3002},
+	    {"gunicorn -b 0.0.0.0:3003 app", 3003},
+	    {"python manage.py runserver [::]:3004", 3004},
+	    {"python -m http.server 3005", 3005},
+	    {"php -S localhost:3006 -t public", 3006},
+	    {"php -S 127.0.0.1:0", 0},
+	    {"deno run --allow-net=localhost:3007 x.ts", 3007},
+	    {"vite --port 99999", 0},
+	    {"vite --port", 0},
+	    {"node server.js --port 3008", 0},
+	};
+	struct tool_input in = input(NULL, "/nonexistent");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct tool_plan plan;
+
+		make_plan(&in, rows[i].command, &plan);
+		if (plan.fixed != rows[i].port)
+			fail_msg("\"%s\": port %u", rows[i].command, (unsigned)plan.fixed);
+		tool_plan_release(&plan);
+	}
+}
+
+/* ---- variables ------------------------------------------------------------------------------ */
+
+static const char *
+value_of(const struct tool_plan *plan, const char *name)
+{
+	const char *found = NULL;
+	size_t n = strlen(name);
+
+	for (char *const *e = plan->env; *e != NULL; e++) {
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=') {
+			assert_null(found); /* once */
+			found = *e + n + 1;
+		}
+	}
+	return found;
+}
+
+static void
+check_env(const struct tool_input *in, const char *command, const char *name, const char *want)
+{
+	struct tool_plan plan;
+	const char *got;
+
+	make_plan(in, command, &plan);
+	got = value_of(&plan, name);
+	if ((got == NULL) != (want == NULL) || (got != NULL && strcmp(got, want) != 0))
+		fail_msg("\"%s\": %s=%s", command, name, got != NULL ? got : "(not set)");
+	tool_plan_release(&plan);
+}
+
+static void
+variables(void **state)
+{
+	static const struct {
+		const char *command, *name, *value;
+	} rows[] = {
+	    {"x", "PORT", "4123"},
+	    {"x", "HOST", "127.0.0.1"},
+	    {"x", "DEVMESH_URL", "https://shop-main.dev.localhost:8443"},
+	    {"x", "DEVMESH_HOST", "shop-main.dev.localhost"},
+	    {"x", "DEVMESH_DOMAIN", "dev.localhost"},
+	    {"x", "DEVMESH_ID", "shop-main"},
+	    {"x", "DEVMESH_WORKTREE", "/code/shop"},
+	    {"x", "DEVMESH_SOCKET", ""},
+	    {"x", "DEVMESH_PORT", "4123"},
+	    {"x", "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS", ".dev.localhost"},
+	    {"x", "RAILS_DEVELOPMENT_HOSTS", ".dev.localhost"},
+	    {"x", "PHX_HOST", "shop-main.dev.localhost"},
+	    {"x", "NODE_EXTRA_CA_CERTS", NULL},
+	    {"x", "FORWARDED_ALLOW_IPS", NULL},
+	    {"x", "DENO_SERVE_ADDRESS", NULL},
+	    {"x", "ASTRO_DEV_BACKGROUND", "1"},
+	    {"uvicorn a:a", "PORT", NULL},
+	    {"uvicorn a:a", "HOST", NULL},
+	    {"uvicorn a:a", "DEVMESH_SOCKET", SOCKET},
+	    {"uvicorn a:a", "DEVMESH_PORT", ""},
+	    {"uvicorn a:a", "FORWARDED_ALLOW_IPS", "*"},
+	    {"uvicorn a:a --port 8000", "FORWARDED_ALLOW_IPS", NULL},
+	    {"deno run -A x.ts", "DENO_SERVE_ADDRESS", "tcp:127.0.0.1:4123"},
+	    {"deno run --allow-net=:1 x.ts", "DENO_SERVE_ADDRESS", NULL},
+	    {"deno serve x.ts", "DENO_SERVE_ADDRESS", NULL},
+	    {"mvn spring-boot:run", "SERVER_PORT", "4123"},
+	};
+	struct tool_input in = input(NULL, "/nonexistent");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		check_env(&in, rows[i].command, rows[i].name, rows[i].value);
+	in.ca = "/ca.pem";
+	check_env(&in, "x", "NODE_EXTRA_CA_CERTS", "/ca.pem");
+	in.mode = TOOL_SOCKET;
+	check_env(&in, "node x.js", "PORT", SOCKET);
+	check_env(&in, "node x.js", "DEVMESH_SOCKET", SOCKET);
+	check_env(&in, "deno run -A x.ts", "DENO_SERVE_ADDRESS", "unix:" SOCKET);
+	check_env(&in, "./server", "DEVMESH_SOCKET", SOCKET);
+	check_env(&in, "./server", "PORT", NULL);
+}
+
+/* The user's stay, except for those that are ours. */
+static void
+variables_of_the_user(void **state)
+{
+	char port[] = "PORT=1", hosts[] = "RAILS_DEVELOPMENT_HOSTS=", url[] = "DEVMESH_URL=old";
+	char ca[] = "NODE_EXTRA_CA_CERTS=/mine", deno[] = "DENO_SERVE_ADDRESS=tcp:1.2.3.4:5";
+	char *environ[] = {port, hosts, url, ca, deno, NULL};
+	struct tool_input in = input(NULL, "/nonexistent");
+
+	(void)state;
+	in.environ = environ;
+	in.ca = "/ca.pem";
+	check_env(&in, "deno run -A x", "PORT", NULL);
+	check_env(&in, "deno run -A x", "HOST", "127.0.0.1");
+	check_env(&in, "deno run -A x", "RAILS_DEVELOPMENT_HOSTS", NULL);
+	check_env(&in, "deno run -A x", "NODE_EXTRA_CA_CERTS", NULL);
+	check_env(&in, "deno run -A x", "DENO_SERVE_ADDRESS", NULL);
+	check_env(&in, "x", "DEVMESH_URL", "https://shop-main.dev.localhost:8443");
+}
+
+/* ---- traps ---------------------------------------------------------------------------------- */
+
+static bool
+has_trap(const struct tool_input *in, const char *command)
+{
+	struct tool_plan plan;
+	bool found;
+
+	make_plan(in, command, &plan);
+	found = plan.trap != NULL;
+	tool_plan_release(&plan);
+	return found;
+}
+
+static void
+traps(void **state)
+{
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *config = in_dir(dir, "next.config.mjs");
+	DM_AUTO_FREE char *site = in_dir(dir, "site");
+	DM_AUTO_FREE char *settings = in_dir(dir, "site/settings.py");
+	struct tool_input in = input(NULL, dir);
+
+	(void)state;
+	assert_true(has_trap(&in, "next dev"));
+	assert_false(has_trap(&in, "vite"));
+	assert_false(has_trap(&in, "storybook dev"));
+	in.domain = "dev.example.test";
+	assert_true(has_trap(&in, "storybook dev"));
+	put_file(config, "export default {}");
+	assert_true(has_trap(&in, "next dev"));
+	put_file(config, "export default { allowedDevOrigins: ['x'] }");
+	assert_false(has_trap(&in, "next dev"));
+	assert_true(has_trap(&in, "python manage.py runserver"));
+	assert_int_equal(mkdir(site, 0700), 0);
+	put_file(settings, "ALLOWED_HOSTS = [os.environ['DEVMESH_HOST']]");
+	assert_false(has_trap(&in, "python manage.py runserver"));
+	remove_tree(dir);
+}
+
+/* ---- hostile input -------------------------------------------------------------------------- */
+
+/* `npm run dev` with this package.json: nothing is known, and nothing added. */
+static void
+check_unknown(const char *dir, const char *text, size_t n)
+{
+	DM_AUTO_FREE char *file = in_dir(dir, "package.json");
+	struct tool_input in = input(NULL, dir);
+	struct tool_plan plan;
+	struct dm_err err;
+
+	assert_ok(dm_write_file(file, text, n, 0644, &err), &err);
+	make_plan(&in, "npm run dev", &plan);
+	if (plan.tool != NULL || plan.flags_added)
+		fail_msg("%.60s: %s", text, plan.tool);
+	tool_plan_release(&plan);
+}
+
+static void
+hostile_packages(void **state)
+{
+	static const char *const texts[] = {
+	    "",
+	    "{",
+	    "[]",
+	    "7",
+	    "null",
+	    "{\"scripts\":7}",
+	    "{\"scripts\":[\"vite\"]}",
+	    "{\"scripts\":{\"dev\":[\"vite\"]}}",
+	    "{\"scripts\":{\"dev\":null}}",
+	    "{\"scripts\":{\"dev\":\"\"}}",
+	    "{\"scripts\":{\"dev\":\"   \"}}",
+	    "{\"scripts\":{\"DEV\":\"vite\"}}",
+	    "{\"scripts\":{\"dev\":\"vite\\nrm -rf x\"}}",
+	    "{\"scripts\":{\"dev\":\"vite \\u001b[2J\"}}",
+	    "{\"scripts\":{\"dev\":\"&& vite\"}}",
+	    "{\"scripts\":{\"dev\":\"A=b\"}}",
+	    "{\"scripts\":{\"dev\":\"npm\"}}",
+	    "{\"scripts\":{\"dev\":\"\xff\xfe\"}}",
+	    "{\"scripts\":{\"dev\":\"vite",
+	    "{\"scripts\":{\"dev\":\"npm run a\",\"a\":\"npm run dev\"}}",
+	};
+	char *dir = temp_dir();
+	const size_t big = 3 << 20, deep = 200000;
+	char *text = dm_calloc(big, 1);
+	DM_AUTO_FREE char *copy = NULL;
+	DM_AUTO_FREE char *file = in_dir(dir, "package.json");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		check_unknown(dir, texts[i], strlen(texts[i]));
+	check_unknown(dir, "{\"scripts\":{\"dev\":\"vi\0te\"}}", 28);
+	/* larger than what is read, though right */
+	memset(text, ' ', big - 1);
+	memcpy(text, "{\"scripts\":{\"dev\":\"vite\"},\"x\":\"", 31);
+	memcpy(text + big - 3, "\"}", 2);
+	check_unknown(dir, text, big - 1);
+	memset(text, '[', deep);
+	check_unknown(dir, text, deep);
+	/* a script of many words, and one too long */
+	text[5000] = '\0';
+	memset(text, 'a', 5000);
+	copy = dm_asprintf("{\"scripts\":{\"dev\":\"vite %s\"}}", text);
+	check_unknown(dir, copy, strlen(copy));
+	for (size_t i = 0; i < 4000; i++)
+		text[i] = i % 2 == 0 ? 'a' : ' ';
+	text[4000] = '\0';
+	free(copy);
+	copy = dm_asprintf("{\"scripts\":{\"dev\":\"vite %s\"}}", text);
+	check_unknown(dir, copy, strlen(copy));
+	free(text);
+	/* not a file at all */
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	check_row(&(struct row){"npm run dev", NULL, "", TOOL_PORT}, dir);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(file, 0700), 0);
+	check_row(&(struct row){"npm run dev", NULL, "", TOOL_PORT}, dir);
+	remove_tree(dir);
+}
+
+/* Whatever the words are, the command is still there, in its order. */
+static void
+random_commands(void **state)
+{
+	static const char *const words[] = {"npm", "run", "exec", "npx", "--", "-", "", "vite",
+	    "dev", "node", "-r", "python", "-m", "uvicorn", "--port", "--port=", "-p", "-p1", "env",
+	    "A=b", "bun", "yarn", "bundle", "deno", "serve", "--run", "=", "--=", "manage.py",
+	    "runserver", "@", "@a/b@c", "/", "node_modules/", "node_modules/@a", "php", "artisan",
+	    "-S", "start"};
+	struct prng prng = prng_new();
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *file = in_dir(dir, "package.json");
+
+	(void)state;
+	put_file(file, package);
+	for (unsigned i = 0; i < 20000; i++) {
+		const char *argv[12] = {NULL};
+		struct tool_input in = input(argv, dir);
+		size_t n = 1 + prng_below(&prng, COUNT(argv) - 1), at = 0;
+		struct tool_plan plan;
+		struct dm_err err;
+
+		for (size_t k = 0; k < n; k++)
+			argv[k] = words[prng_below(&prng, COUNT(words))];
+		in.mode = (enum tool_mode)prng_below(&prng, 3);
+		if (!tool_plan_make(&in, &plan, &err)) {
+			assert_int_equal(err.code, DM_USAGE);
+			continue;
+		}
+		for (size_t k = 0; plan.argv[k] != NULL; k++) {
+			if (at < n && strcmp(plan.argv[k], argv[at]) == 0)
+				at++;
+		}
+		assert_int_equal(at, n);
+		tool_plan_release(&plan);
+	}
+	remove_tree(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(command_lines),
 	    cmocka_unit_test(package_scripts),
+	    cmocka_unit_test(asked_modes),
+	    cmocka_unit_test(without_url),
+	    cmocka_unit_test(impossible_modes),
+	    cmocka_unit_test(fixed_ports),
+	    cmocka_unit_test(variables),
+	    cmocka_unit_test(variables_of_the_user),
+	    cmocka_unit_test(traps),
+	    cmocka_unit_test(hostile_packages),
+	    cmocka_unit_test(random_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
