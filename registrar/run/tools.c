@@ -108,12 +108,10 @@ choose_mode(const struct tool_input *in, const struct target *t, const struct de
 	case TOOL_AUTO:
 		break;
 	}
-	*out = TOOL_PORT;
-	if (d->socket)
-		*out = TOOL_SOCKET;
-	else if (!d->port && in->url != NULL && t->tool != NULL && t->tool->socket == SOCKET_BEST &&
-		 !t->closed)
-		*out = TOOL_SOCKET;
+	*out = d->socket || (!d->port && !t->closed && in->url != NULL && t->tool != NULL &&
+				t->tool->socket == SOCKET_BEST)
+		   ? TOOL_SOCKET
+		   : TOOL_PORT;
 	return true;
 }
 
