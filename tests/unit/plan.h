@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of run/tools.h share: a service to run for, and command lines as text. */
-#ifndef DEVMESH_UNIT_PLAN_H
-#define DEVMESH_UNIT_PLAN_H
+#ifndef DEVMESH_PLAN_H
+#define DEVMESH_PLAN_H
 
 #include "unit.h"
 
