@@ -23,7 +23,7 @@
 
 enum {
 	/* between two looks at what the processes listen on */
-	SOON_MS = 20,
+	SOON_MS = 10,
 	LATER_MS = 200,
 	SETTLED_MS = 1000,
 	SOON_FOR_MS = 5000,
