@@ -24,7 +24,8 @@ enum {
 	FILES_WANTED = 65536,
 	STOP_MS = 20000,
 	POLL_MS = 10,
-	GRACE_MS = 3000
+	GRACE_MS = 3000,
+	LET_GO_MS = 6000
 };
 
 extern char **environ;
@@ -166,13 +167,21 @@ make_room(struct runner *r, struct dm_err *err)
 	return !r->options->force || runner_stop(old, err);
 }
 
-/* A server that was started by other means keeps the name. */
+/*
+ * A server that was started by other means keeps the name. A devmesh run of another worktree, from
+ * which it was taken, lets go of the socket as soon as it notices.
+ */
 static bool
-check_listener(const struct claim *claim, struct dm_err *err)
+check_listener(const struct claim *claim, bool force, struct dm_err *err)
 {
+	int64_t deadline = dm_now_ms() + (force ? LET_GO_MS : 0);
 	struct dm_sock_info info;
 
 	dm_sock_probe(claim->socket, &info);
+	while (info.state == DM_SOCK_LISTENING && dm_now_ms() < deadline) {
+		dm_pause_ms(POLL_MS);
+		dm_sock_probe(claim->socket, &info);
+	}
 	if (info.state != DM_SOCK_LISTENING)
 		return true;
 	(void)dm_fail(
@@ -202,7 +211,7 @@ claim_name(struct runner *r, struct dm_err *err)
 	if (result.wrote_route)
 		dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
 	register_result_release(&result);
-	return check_listener(r->claim, err);
+	return check_listener(r->claim, r->options->force, err);
 }
 
 /* A place for servers that listen on DEVMESH_SOCKET although a port was offered to them. */
