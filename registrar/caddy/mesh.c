@@ -12,11 +12,15 @@
 /* What Caddy calls the label that the gate has captured. */
 #define LABEL "{http.regexp.w.1}"
 
-/* The pages for a name nobody answers for; Caddy fills in the label, which the gate has checked. */
+/*
+ * The pages for a name nobody answers for; Caddy fills in the label, which the gate has checked.
+ * The script says where the worktree is, as its identity document knows, and opens the service as
+ * soon as it answers; without scripts the page reloads itself.
+ */
 #define PAGE(what) \
 	"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">" \
 	"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">" \
-	"<meta http-equiv=\"refresh\" content=\"2\"><title>" LABEL \
+	"<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript><title>" LABEL \
 	" is not running</title><style>" \
 	":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}" \
 	"body{margin:0;display:grid;min-height:100vh;place-items:center}" \
@@ -24,27 +28,31 @@
 	"code,pre{font:.875rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}" \
 	"pre{padding:1rem;border-radius:.5rem;background:#8882;white-space:pre-wrap}" \
 	".s{margin:0;opacity:.75}</style></head><body><main><p class=\"s\">not running</p>" \
-	"<h1>" LABEL "</h1>" what "<p class=\"s\">This page tries again every two seconds.</p>" \
-	"</main></body></html>\n"
+	"<h1>" LABEL "</h1>" what "<p class=\"s\">This page opens it as soon as it answers.</p>" \
+	"</main><script>" \
+	"fetch('/.well-known/devmesh',{cache:'no-store'}).then(r=>r.ok?r.json():null).then(d=>{" \
+	"const c=document.getElementById('c'),w=d&&d.worktree;if(!c||!w)return;" \
+	"const q=/^[\\w.\\/@+-]+$/.test(w)?w:\"'\"+w.replaceAll(\"'\",\"'\\\\''\")+\"'\";" \
+	"c.textContent='cd '+q+(d.branch?'   # '+d.branch:'')+'\\n'+c.textContent" \
+	"}).catch(()=>{});" \
+	"setInterval(()=>fetch(location.href,{cache:'no-store'}).then(r=>{" \
+	"if(!r.headers.get('" MESH_STATE_HEADER "'))location.reload()}).catch(()=>{}),1000)" \
+	"</script></body></html>\n"
 
 /* %s: the directory of the sockets */
 static const char claimed_html[] =
     PAGE("<p>Its worktree is registered, but nothing listens on <code>%s/" LABEL ".sock</code>. "
-	 "Go into the worktree (<code>devmesh status</code> says where it is) and start its "
-	 "server there:</p><pre>devmesh up               # also removes a socket that a killed "
-	 "server left\n"
-	 "eval \"$(devmesh env)\"   # sets DEVMESH_SOCKET\n"
-	 "node server.js           # or whatever listens on that socket\n\n"
-	 "devmesh up --port 3000   # if it can only listen on a port</pre>");
+	 "Start its server there, by whatever command you use:</p>"
+	 "<pre id=\"c\">devmesh run -- npm run dev</pre>");
 static const char unclaimed_html[] =
     PAGE("<p>No worktree has claimed this name. In the one that it belongs to:</p>"
-	 "<pre>devmesh up</pre>");
+	 "<pre>devmesh run -- npm run dev</pre>");
 static const char claimed_text[] =
     "devmesh: " LABEL " is not running: nothing listens on %s/" LABEL ".sock\n"
-    "start the server of its worktree (devmesh status says where that is) on this socket\n";
+    "in its worktree (devmesh status says where that is): devmesh run -- npm run dev\n";
 static const char unclaimed_text[] =
     "devmesh: " LABEL " is not running: no worktree has claimed this name\n"
-    "in the worktree that it belongs to: devmesh up\n";
+    "in the worktree that it belongs to: devmesh run -- npm run dev\n";
 
 const char mesh_probe_caddyfile[] = ":0 {\n\treverse_proxy localhost:1 {\n"
 				    "\t\tstream_close_delay 1h\n\t}\n}\n";

@@ -281,7 +281,7 @@ traps(void **state)
 	assert_null(strstr(text, "health_checks"));
 	assert_null(strstr(text, "stream_close_delay"));
 	assert_null(strstr(text, "%s"));
-	assert_holds(text, "devmesh up");
+	assert_holds(text, "devmesh run");
 	free(text);
 	cJSON_Delete(o);
 }
@@ -309,9 +309,9 @@ identity_documents(void **state)
 	assert_string_equal(route_identity_dir(with), "/home/me/identity");
 	assert_null(route_identity_dir(without));
 	assert_null(strstr(none, "file_server"));
-	assert_null(strstr(none, ROUTE_IDENTITY_PATH));
+	assert_null(strstr(none, "\"" ROUTE_IDENTITY_PATH "\""));
 	assert_int_equal(count_of(text, "file_server"), 1);
-	assert_int_equal(count_of(text, ROUTE_IDENTITY_PATH), 1);
+	assert_int_equal(count_of(text, "\"" ROUTE_IDENTITY_PATH "\""), 1);
 	assert_holds(text, "\"handler\":\"file_server\",\"root\":\"/home/me/identity\"");
 	assert_null(strstr(text, "Access-Control"));
 	/* what has a claim says whose it is, also on the page that says it is not running */
