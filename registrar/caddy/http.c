@@ -25,6 +25,7 @@
 enum {
 	CONNECT_TIMEOUT_MS = 1000,
 	HEADERS_MAX = 65536,
+	CERTIFICATE_MAX = 16384,
 	BODY_MAX = 16 << 20,
 	URL_LENGTH_MAX = 2048,
 };
@@ -100,6 +101,7 @@ http_reply_init(struct http_reply *reply)
 	reply->trailers_begin = 0;
 	dm_str_init(&reply->body, BODY_MAX);
 	dm_str_init(&reply->headers, HEADERS_MAX);
+	dm_str_init(&reply->certificate, CERTIFICATE_MAX);
 }
 
 void
@@ -107,6 +109,7 @@ http_reply_release(struct http_reply *reply)
 {
 	dm_str_release(&reply->body);
 	dm_str_release(&reply->headers);
+	dm_str_release(&reply->certificate);
 }
 
 static size_t
@@ -138,8 +141,8 @@ reset_reply(struct http_reply *reply, size_t max_body)
 {
 	reply->status = 0;
 	reply->trailers_begin = 0;
-	reply->body.len = reply->headers.len = 0;
-	reply->body.data[0] = reply->headers.data[0] = '\0';
+	reply->body.len = reply->headers.len = reply->certificate.len = 0;
+	reply->body.data[0] = reply->headers.data[0] = reply->certificate.data[0] = '\0';
 	reply->body.overflow = reply->headers.overflow = false;
 	reply->body.max = max_body == 0 ? BODY_MAX : max_body;
 }
@@ -179,6 +182,26 @@ set_options(const struct http *http, CURL *easy, const struct http_request *requ
 		(void)set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		(void)set(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	if (request->want_certificate)
+		(void)set(easy, CURLOPT_CERTINFO, 1L);
+	if (request->ca_file != NULL)
+		(void)set(easy, CURLOPT_CAINFO, request->ca_file);
+}
+
+/* The first certificate of the chain is the server's own. */
+static void
+take_certificate(const struct http *http, struct dm_str *out)
+{
+	const struct curl_certinfo *chain = NULL;
+	const struct curl_slist *item;
+
+	if (http->easy_getinfo(http->easy, CURLINFO_CERTINFO, &chain) != CURLE_OK ||
+	    chain == NULL || chain->num_of_certs < 1)
+		return;
+	for (item = chain->certinfo[0]; item != NULL; item = item->next) {
+		if (strncmp(item->data, "Cert:", 5) != 0)
+			(void)dm_str_addf(out, "%s\n", item->data);
+	}
 }
 
 static enum http_outcome
@@ -191,8 +214,11 @@ judge(const struct http *http, CURLcode code, const struct http_request *request
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
 		(void)dm_fail(err, DM_UNREACHABLE, "%s %s: %s", request->method, request->url,
+		    http->easy_strerror(code));
+		return HTTP_NOT_SENT;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		(void)dm_fail(err, DM_DENIED, "%s %s: %s", request->method, request->url,
 		    http->easy_strerror(code));
 		return HTTP_NOT_SENT;
 	case CURLE_OPERATION_TIMEDOUT:
@@ -229,6 +255,8 @@ http_perform(struct http *http, const struct http_request *request, struct http_
 	code = http->easy_perform(easy);
 	(void)http->easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	reply->status = (int)status;
+	if (request->want_certificate)
+		take_certificate(http, &reply->certificate);
 	if (reply->trailers_begin == 0)
 		reply->trailers_begin = reply->headers.len;
 	http->easy_reset(easy); /* it must not keep the lists */

@@ -33,6 +33,8 @@ struct http_request {
 	const char *headers[5]; /* "Name: value", or "Name;" for an empty one; NULL-terminated */
 	const char *body;	/* NULL: none */
 	bool any_certificate;	/* do not check the TLS certificate */
+	bool want_certificate;	/* fill in reply->certificate */
+	const char *ca_file;	/* check it against the roots in this file; NULL: the system's */
 	int64_t timeout_ms;	/* for the whole request; connecting may take 1 s of it */
 	size_t max_body;	/* a longer answer fails; 0: 16 MiB */
 };
@@ -42,6 +44,9 @@ struct http_reply {
 	struct dm_str body;
 	struct dm_str headers; /* header lines, then trailer lines, separated by LF */
 	size_t trailers_begin; /* where in `headers` the trailers begin */
+	/* The server's own certificate as libcurl tells it (CURLINFO_CERTINFO), lines of
+	 * "Field:value", without the PEM text; empty where libcurl cannot. */
+	struct dm_str certificate;
 };
 
 void http_reply_init(struct http_reply *reply);
@@ -55,7 +60,10 @@ enum http_outcome {
 	HTTP_UNKNOWN,  /* sent, but no answer: it may have been, or still be, carried out */
 };
 
-/* Performs the request; *err is set unless answered (DM_UNREACHABLE or DM_TIMEOUT). */
+/*
+ * Performs the request; *err is set unless answered: DM_UNREACHABLE, DM_TIMEOUT, or DM_DENIED for a
+ * certificate that was checked and not trusted.
+ */
 enum http_outcome http_perform(struct http *http, const struct http_request *request,
     struct http_reply *reply, struct dm_err *err) DM_MUST;
 
