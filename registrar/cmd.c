@@ -21,6 +21,7 @@ extern const struct cmd cmd_env;
 extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
 extern const struct cmd cmd_gc;
+extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
 extern const struct cmd cmd_trust;
@@ -40,6 +41,7 @@ const struct cmd *const cmds[] = {
     &cmd_wait,
     &cmd_assert,
     &cmd_gc,
+    &cmd_doctor,
     &cmd_start,
     &cmd_stop,
     &cmd_trust,

@@ -147,6 +147,8 @@ bool
 caddy_admin_get(struct caddy_admin *admin, const char *path, int *status, struct dm_str *body,
     struct dm_err *err)
 {
+	int64_t deadline = dm_now_ms() + admin->timeout_ms;
+
 	for (int i = 0;; i++) {
 		body->len = 0;
 		body->data[0] = '\0';
@@ -156,7 +158,7 @@ caddy_admin_get(struct caddy_admin *admin, const char *path, int *status, struct
 		}
 		/* refused means that nobody is there; a reset, of whatever call, means a reload */
 		if (err->code != DM_UNREACHABLE || i >= RESET_RETRIES || err->sys == ECONNREFUSED ||
-		    err->sys == ENOENT)
+		    err->sys == ENOENT || dm_now_ms() > deadline)
 			return fail_unreachable(admin, err);
 		dm_pause_ms(5 << i);
 	}

@@ -118,6 +118,7 @@ verbs_are_there(void **state)
 	    "wait",
 	    "assert",
 	    "gc",
+	    "doctor",
 	    "start",
 	    "stop",
 	    "trust",
