@@ -16,6 +16,10 @@
 #include "doctor.h"
 #include "doctor_text.h"
 
+#ifndef DEVMESH_SYSCONFDIR
+#define DEVMESH_SYSCONFDIR "/etc"
+#endif
+
 enum {
 	CONFIG_MAX = 32 << 20,
 	FILE_MAX = 262144,
@@ -541,18 +545,23 @@ static const struct {
     {"dynamic_dns", "dynamic_dns", "github.com/mholt/caddy-dynamicdns"},
 };
 
-/* The file that the running Caddy was started with, else that of Debian's; the caller owns it. */
+/*
+ * The file that the running Caddy was started with, else that of devmesh setup or Debian's; the
+ * caller owns it.
+ */
 static char *
 caddy_file(const struct doctor *d)
 {
 	DM_AUTO_FREE char *path = dm_asprintf("/proc/%ld/cmdline", (long)d->caddy_pid);
 	DM_AUTO_STR struct dm_str args = dm_str_make(16384);
 	struct dm_err ignored;
-	const char *file = NULL;
+	const char *file = NULL, *setup = DEVMESH_SYSCONFDIR "/devmesh/caddy.json";
 
 	if (d->caddy_pid != 0 && dm_read_file(path, &args, &ignored))
 		file = text_argument(args.data, args.len, "--config");
-	return dm_strdup(file != NULL && file[0] == '/' ? file : "/etc/caddy/Caddyfile");
+	return dm_strdup(file != NULL && file[0] == '/' ? file
+			 : access(setup, R_OK) == 0	? setup
+							: "/etc/caddy/Caddyfile");
 }
 
 void

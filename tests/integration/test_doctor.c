@@ -304,6 +304,55 @@ TEST(admin_api_for_everybody)
 	assert_found(report(w, NULL, 1), "admin-open", "failure", "0.0.0.0", "localhost:2019");
 }
 
+/* A Caddy that speaks TLS on its only port; `tls` is its configuration of certificates. */
+static void
+caddy_tls(struct world *w, const char *server, const char *tls)
+{
+	w->port = free_port(w);
+	caddy_start(w,
+	    fmt(w,
+		"{\"admin\":{\"listen\":\"unix/%s\",\"config\":{\"persist\":false}},\"storage\":{"
+		"\"module\":\"file_system\",\"root\":\"%s/"
+		"data\"},\"apps\":{\"http\":{\"http_port\":%d,"
+		"\"https_port\":%d,\"servers\":{\"srv0\":{\"listen\":[\"127.0.0.1:%d\"],%s"
+		"\"routes\":[%s]}}},\"pki\":{\"certificate_authorities\":{\"local\":{\"install_"
+		"trust\":"
+		"false}}}%s}}",
+		w->admin + strlen("unix://"), w->dir, free_port(w), w->port, w->port, server,
+		mesh(w, "dev.test", w->sockets), tls));
+}
+
+#define TLS_ON \
+	"\"tls_connection_policies\":[{}],\"automatic_https\":{\"disable_redirects\":true," \
+	"\"disable_certificates\":true},"
+#define INTERNAL(name) \
+	",\"tls\":{\"certificates\":{\"automate\":[\"" name "\"]},\"automation\":{\"policies\":[{" \
+	"\"issuers\":[{\"module\":\"internal\"}]}]}}"
+
+TEST(no_certificate_for_the_domain)
+{
+	caddy_tls(w, TLS_ON, INTERNAL("*.other.test"));
+	assert_found(report(w, NULL, 1), "certificate", "failure", "TLS handshake", "*.dev.test");
+}
+
+static bool
+has_certificate(struct world *w, const void *arg)
+{
+	(void)arg;
+	return find(report(w, NULL, 0), "certificate", "warning", "does not trust") != NULL;
+}
+
+TEST(certificate_for_single_names)
+{
+	cJSON *o;
+
+	caddy_tls(w, TLS_ON, INTERNAL("devmesh-doctor.dev.test"));
+	assert_true(wait_until(w, has_certificate, NULL, ANSWER_MS));
+	o = report(w, NULL, 0);
+	assert_found(o, "certificate", "note", "not for *.dev.test", "*.dev.test");
+	assert_found(o, "certificate", "warning", "does not trust", "caddy trust");
+}
+
 TEST(module_that_is_missing)
 {
 	char *file = fmt(w, "%s/caddy.json", w->dir), *text;
@@ -353,6 +402,50 @@ TEST(running_without_a_route)
 	assert_found(report(w, repo, 0), "stale", "warning", "does not lead", "devmesh up -C ");
 }
 
+/* Without root's rights less can be seen, and none of it is taken for trouble. */
+TEST(another_users_caddy)
+{
+	struct result r;
+	cJSON *o;
+
+	need_root(w);
+	caddy_plain_tcp(w, fmt(w, "[%s]", mesh(w, "dev.test", w->sockets)));
+	w->uid = NOBODY;
+	world_env(w, "DEVMESH_CONFIG", NULL);
+	world_env(w, "HOME", w->dir);
+	world_env(w, "XDG_CONFIG_HOME", w->dir);
+	r = DM(w, w->dir, "doctor", "--json");
+	w->uid = 0;
+	o = json_of(w, r.out);
+	assert_int_equal(failures(o, "dns-domain"), 0);
+	assert_fine(o, "listeners");
+	assert_fine(o, "ports");
+	assert_non_null(find(o, "caddy-admin", "ok", "answers"));
+}
+
+static bool
+run_is_in_claim(struct world *w, const void *arg)
+{
+	cJSON *claim = claim_of(w, "shop-main");
+
+	(void)arg;
+	return claim != NULL && cJSON_GetObjectItem(claim, "run") != NULL &&
+	       exists(fmt(w, "%s/shop-main.sock", w->sockets));
+}
+
+TEST(run_that_was_killed)
+{
+	char *repo = repo_new(w, "shop");
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	p = DM_BG(w, repo, "run", "--", "sleep", "1000");
+	assert_true(wait_until(w, run_is_in_claim, NULL, ANSWER_MS));
+	end_proc(w, p);
+	assert_found(
+	    report(w, repo, 0), "stale", "note", "its devmesh run was killed", "devmesh gc");
+}
+
 int
 main(void)
 {
@@ -373,9 +466,13 @@ main(void)
 	    WORLD_TEST(what_answers_is_not_caddy),
 	    WORLD_TEST(port_of_the_mesh_is_taken),
 	    WORLD_TEST(admin_api_for_everybody),
+	    WORLD_TEST(no_certificate_for_the_domain),
+	    WORLD_TEST(certificate_for_single_names),
 	    WORLD_TEST(module_that_is_missing),
 	    WORLD_TEST(caddy_with_a_tmp_of_its_own),
 	    WORLD_TEST(running_without_a_route),
+	    WORLD_TEST(another_users_caddy),
+	    WORLD_TEST(run_that_was_killed),
 	};
 
 	return RUN_TESTS(tests);
