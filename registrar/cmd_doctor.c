@@ -8,6 +8,11 @@
 #include "doctor.h"
 #include "out.h"
 
+enum {
+	COLUMNS = 88,
+	INDENT = 9
+};
+
 static void
 print_json(const struct doctor *d)
 {
@@ -45,13 +50,40 @@ print_json(const struct doctor *d)
 	out_json(o);
 }
 
-/* One finding: its level and what; why; the command. */
+/* The text behind `head`, in lines that fit a terminal, the further ones indented. */
+static void
+print_wrapped(const char *head, const char *text)
+{
+	size_t column = (size_t)printf("%s", head);
+	bool first = true;
+
+	for (const char *p = text; *p != '\0'; first = false) {
+		size_t n = strcspn(p, " ");
+
+		if (!first && column + 1 + n > COLUMNS) {
+			(void)printf("\n%*s", INDENT, "");
+			column = INDENT;
+		} else if (!first) {
+			(void)putchar(' ');
+			column++;
+		}
+		(void)printf("%.*s", (int)n, p);
+		column += n;
+		p += n + strspn(p + n, " ");
+	}
+	(void)putchar('\n');
+}
+
+/* One finding: its level and what; why; the command, in one line for copying. */
 static void
 print_finding(const struct doctor_finding *f)
 {
-	(void)printf("  %s: %s\n", doctor_level_name(f->level), f->what);
+	char head[32];
+
+	(void)snprintf(head, sizeof(head), "  %s: ", doctor_level_name(f->level));
+	print_wrapped(head, f->what);
 	if (f->why != NULL)
-		(void)printf("    why: %s\n", f->why);
+		print_wrapped("    why: ", f->why);
 	if (f->fix != NULL)
 		(void)printf("    fix: %s\n", f->fix);
 }
@@ -110,7 +142,7 @@ print_ids(const struct doctor *d, const char *skipped, const char *what)
 		(void)dm_str_addf(&list, "%s%s", count++ > 0 ? ", " : "", doctor_checks[i].id);
 	}
 	if (count > 0)
-		(void)printf("%s: %s\n", what, list.data);
+		print_wrapped(what, list.data);
 }
 
 static void
@@ -124,7 +156,7 @@ print_skipped(const struct doctor *d)
 			said = d->skipped[k] != NULL && strcmp(d->skipped[k], d->skipped[i]) == 0;
 		if (said)
 			continue;
-		(void)snprintf(what, sizeof(what), "not checked (%s)", d->skipped[i]);
+		(void)snprintf(what, sizeof(what), "not checked (%s): ", d->skipped[i]);
 		print_ids(d, d->skipped[i], what);
 	}
 }
@@ -145,7 +177,7 @@ print_text(const struct doctor *d, bool all)
 	for (size_t i = 0; i < d->count; i++)
 		counts[d->findings[i].level]++;
 	if (!all) {
-		print_ids(d, NULL, "fine");
+		print_ids(d, NULL, "fine: ");
 		print_skipped(d);
 	}
 	(void)printf("%u failure%s, %u warning%s, %u note%s\n", counts[DOCTOR_FAILURE],

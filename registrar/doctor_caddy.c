@@ -52,7 +52,8 @@ doctor_check_program(struct doctor *d)
 		    : err.code == DM_NOT_FOUND ? "is not installed, or not in PATH"
 					       : "does not say its version");
 		doctor_why(d, "devmesh start runs it as the private mesh");
-		doctor_fix(d, "sudo apt-get install caddy    (Homebrew: brew install caddy)");
+		doctor_fix(d, "sudo apt-get install caddy    (Homebrew: brew install caddy; or set "
+			      "[local] caddy to its path)");
 		return;
 	}
 	out.data[strcspn(out.data, "\n")] = '\0';

@@ -7,6 +7,10 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "doctor.h"
@@ -392,6 +396,69 @@ name_servers(void **state)
 	doctor_release(&j.d);
 }
 
+/* A name server of the test's own, on port 53 of an address of the loopback network. */
+static pid_t
+serve_empty(const char *address)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(53)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	pid_t pid;
+
+	assert_int_equal(inet_pton(AF_INET, address, &a.sin_addr), 1);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
+		(void)close(fd);
+		print_message("port 53 may not be bound\n");
+		skip();
+	}
+	if ((pid = fork()) == 0) {
+		for (;;) {
+			uint8_t b[512];
+			socklen_t len = sizeof(a);
+			ssize_t n = recvfrom(fd, b, sizeof(b), 0, (struct sockaddr *)&a, &len);
+
+			b[2] |=
+			    0x80; /* the question as the answer: the name is there, without any */
+			if (n > 12)
+				(void)!sendto(fd, b, (size_t)n, 0, (struct sockaddr *)&a, len);
+		}
+	}
+	(void)close(fd);
+	return pid;
+}
+
+/* The whole check, with a resolv.conf and a hosts file of the test's own. */
+static void
+names_as_the_machine_has_them(void **state)
+{
+	char *dir = temp_dir(), *resolv = in_dir(dir, "resolv.conf"), *hosts = in_dir(dir, "hosts");
+	pid_t server = serve_empty("127.0.0.153");
+	bool filter = false;
+	struct doctor d;
+
+	(void)state;
+	put_file(resolv, "nameserver 127.0.0.153\n");
+	put_file(hosts, "127.0.0.1 localhost\n10.1.2.3 shop." OWN "\n");
+	doctor_init(&d, NULL, "/");
+	d.resolv_conf = resolv;
+	d.hosts_file = hosts;
+	(void)snprintf(d.domain, sizeof(d.domain), OWN);
+	d.current = &doctor_checks[0];
+	doctor_check_domain(&d);
+	for (size_t i = 0; i < d.count; i++)
+		filter |= strstr(d.findings[i].what, "127.0.0.153") != NULL &&
+			  strstr(d.findings[i].why, "rebinding") != NULL;
+	assert_true(filter);
+	doctor_check_hosts(&d);
+	assert_holds(d.findings[d.count - 1].what, "hosts:2 leads shop." OWN " to 10.1.2.3");
+	assert_holds(d.findings[d.count - 1].fix, "sed -i '2s/");
+	doctor_release(&d);
+	(void)kill(server, SIGKILL);
+	(void)waitpid(server, NULL, 0);
+	free(resolv);
+	free(hosts);
+	remove_tree(dir);
+}
+
 int
 main(void)
 {
@@ -408,6 +475,7 @@ main(void)
 	    cmocka_unit_test(any_text),
 	    cmocka_unit_test(table_is_sound),
 	    cmocka_unit_test(name_servers),
+	    cmocka_unit_test(names_as_the_machine_has_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
