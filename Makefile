@@ -112,8 +112,21 @@ $(REPLAYS): $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuz
 JOBS ?= 2
 SELF := $(MAKE) --no-print-directory -s
 
+# What the examples in JavaScript need, once for every build folder. Where npm cannot have it, the
+# tests of these examples fail, and say so.
+NPM_EXAMPLES := $(patsubst examples/%/package-lock.json,build/npm-examples/%/.installed, \
+	$(wildcard examples/*/package-lock.json))
+npm-examples: $(NPM_EXAMPLES) ## install what the examples in JavaScript need
+
+$(NPM_EXAMPLES): build/npm-examples/%/.installed: examples/%/package-lock.json
+	@mkdir -p $(@D)
+	@cp examples/$*/package.json examples/$*/package-lock.json $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
+	-@$(SELF) npm-examples
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
 	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $(JOBS) $(UNIT) \
 	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
@@ -208,6 +221,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
 always:
-.PHONY: all up down check check-run lint check-format format check-headers check-manuals check-shell \
+.PHONY: all up down check check-run npm-examples lint check-format format check-headers check-manuals check-shell \
 	cppcheck tidy check-compilers fuzz bench install uninstall clean help always
 .SECONDARY:

@@ -36,6 +36,16 @@ check | mandoc            | mandoc               | mandoc             | mandoc  
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
+check | go                | golang-go            | golang             | go        | go                 | go                 | go
+check | php               | php-cli              | php-cli            | php       | php83              | php8-cli           | php
+check | elixir            | elixir               | elixir             | elixir    | elixir             | elixir             | elixir
+check | puma              | puma                 | rubygem-puma       |           |                    |                    |
+check | uvicorn           | uvicorn              | python3-uvicorn    | uvicorn   | uvicorn            | python3-uvicorn    |
+check | gunicorn          | gunicorn             | python3-gunicorn   | gunicorn  | py3-gunicorn       | python3-gunicorn   |
+check | is:flask          | python3-flask        | python3-flask      | python-flask | py3-flask       | python3-Flask      |
+check | is:django         | python3-django       | python3-django     | python-django | py3-django     | python3-Django     |
+check | certutil          | libnss3-tools        | nss-tools          | nss       | nss-tools          | mozilla-nss-tools  | nss
+check | chromium          | chromium             | chromium           | chromium  | chromium           | chromium           | chromium
 EOF
 }
 
@@ -51,8 +61,15 @@ fuzzer_runtime() {
 	return 1
 }
 
+# The system's interpreter, as the tests run it, whatever else is first in PATH.
+python_has() {
+	PATH=/usr/bin:/bin:$PATH python3 -c "import $1" 2>/dev/null
+}
+
 has() {
 	case $1 in
+	is:flask) python_has flask ;;
+	is:django) python_has django ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;

@@ -1,0 +1,3 @@
+module devmesh.example/hello
+
+go 1.19
