@@ -476,6 +476,12 @@ set_up(struct loop *l, struct dm_err *err)
 		return dm_fail(err, DM_FAILED, "setting up the event loop: libevent refuses");
 	l->tick = event_new(l->r->base, -1, 0, on_tick, l);
 	for (size_t i = 0; i < SIGNALS && wanted[i] != 0; i++) {
+		struct sigaction now;
+
+		/* nohup(1) */
+		if (wanted[i] == SIGHUP && sigaction(SIGHUP, NULL, &now) == 0 &&
+		    now.sa_handler == SIG_IGN)
+			continue;
 		l->signals[i] = evsignal_new(l->r->base, wanted[i], on_signal, l);
 		if (l->signals[i] == NULL || event_add(l->signals[i], NULL) != 0)
 			return dm_fail(

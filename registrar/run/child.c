@@ -61,8 +61,12 @@ give_terminal(int tty, pid_t group)
 static void
 prepare(const struct child_request *request, int tty)
 {
-	static const int defaults[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE, SIGTSTP,
-	    SIGTTIN, SIGCONT, SIGUSR1, SIGUSR2, SIGWINCH};
+	/*
+	 * Also what the shell lets background jobs ignore: who signals devmesh means the command.
+	 * SIGHUP is left as it is: nohup(1) means it.
+	 */
+	static const int defaults[] = {
+	    SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t none;
 
@@ -71,7 +75,6 @@ prepare(const struct child_request *request, int tty)
 		give_terminal(tty, getpid());
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		(void)sigaction(defaults[i], &action, NULL);
-	(void)sigaction(SIGTTOU, &action, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (request->files != NULL)
