@@ -36,7 +36,9 @@ LIBS := $(shell pkg-config --libs libcjson inih libevent_core 2>/dev/null || ech
 other_os := $(filter-out $(OS),linux darwin)
 LIB_SRC  := $(filter-out registrar/main.c registrar/base/%_$(other_os).c, \
 	$(wildcard registrar/*.c registrar/*/*.c))
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+TEMPLATES := $(wildcard systemd/*.in launchd/*.in)
+TEMPLATES_C := $(BUILD)/generated/templates.c
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(TEMPLATES_C:.c=.o)
 LIB      := $(BUILD)/libdevmesh.a
 
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit/test_*.c))
@@ -76,6 +78,16 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  CC   $<")
 	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# What `devmesh setup` writes: "systemd/a-b.conf.in" becomes the string template_a_b_conf.
+$(TEMPLATES_C): $(TEMPLATES) Makefile
+	@mkdir -p $(@D)
+	$(Q)(echo '#include "setup_templates.h"'; for f in $(TEMPLATES); do \
+		echo "const char template_$$(basename $$f .in | tr .- __)[] ="; \
+		sed -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' $$f; echo ';'; done) >$@
+
+$(TEMPLATES_C:.c=.o): $(TEMPLATES_C) $(BUILD)/flags
+	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -c $< -o $@
 
 $(LIB): $(LIB_OBJ)
 	@$(if $(V),,echo "  AR   $@")
@@ -170,11 +182,11 @@ check-compilers:
 	@$(SELF) CC=clang WERROR=1 BUILD=$(BUILD)/werror-clang all
 
 FUZZ_SECONDS ?= 60
-fuzz: ## run each fuzzer for FUZZ_SECONDS (60), with clang
+fuzz: $(TEMPLATES_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
 	@for f in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/$$f && \
 		clang $(DM_CPPFLAGS) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(LIB_SRC) $(LIBS) && \
+			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(LIB_SRC) $(TEMPLATES_C) $(LIBS) && \
 		$(BUILD)/fuzz/$$f/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$f/ \
 			$$(ls tests/fuzz/$${f#fuzz_}.dict 2>/dev/null | sed 's/^/-dict=/') \
 			$(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; \

@@ -25,6 +25,7 @@ extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
 extern const struct cmd cmd_trust;
+extern const struct cmd cmd_setup;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
@@ -45,6 +46,7 @@ const struct cmd *const cmds[] = {
     &cmd_start,
     &cmd_stop,
     &cmd_trust,
+    &cmd_setup,
     &cmd_config,
     &cmd_completion,
     &cmd_help,

@@ -24,6 +24,12 @@ bool dm_os_socket_is_bound(const char *path);
 /* Where programs keep their state below a home directory: ".local/state" or "Library/..." */
 const char *dm_os_state_subdir(void);
 
+/* Whether services are started by launchd(8), not by systemd(1). */
+bool dm_os_has_launchd(void);
+
+/* Name of the loopback interface. */
+const char *dm_os_loopback(void);
+
 /* File name of libcurl for dlopen(3). */
 const char *dm_os_libcurl(void);
 

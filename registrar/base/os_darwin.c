@@ -31,6 +31,18 @@ dm_os_state_subdir(void)
 	return "Library/Application Support";
 }
 
+bool
+dm_os_has_launchd(void)
+{
+	return true;
+}
+
+const char *
+dm_os_loopback(void)
+{
+	return "lo0";
+}
+
 const char *
 dm_os_libcurl(void)
 {

@@ -46,6 +46,18 @@ dm_os_state_subdir(void)
 	return ".local/state";
 }
 
+bool
+dm_os_has_launchd(void)
+{
+	return false;
+}
+
+const char *
+dm_os_loopback(void)
+{
+	return "lo";
+}
+
 const char *
 dm_os_libcurl(void)
 {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -310,4 +311,31 @@ dm_tcp_bind_errno(uint16_t port)
 	if (error == 0 && dm_has_ipv6_loopback())
 		error = bind_errno(AF_INET6, port);
 	return error;
+}
+
+bool
+dm_default_interface(char *out, size_t size)
+{
+	/* 192.0.2.1 is no machine's address (RFC 5737): connecting only chooses a route */
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)}, from;
+	DM_AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = sizeof(from);
+	struct ifaddrs *list = NULL;
+	bool found = false;
+
+	to.sin_addr.s_addr = htonl(UINT32_C(0xc0000201));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&from, &len) != 0 || getifaddrs(&list) != 0)
+		return false;
+	for (const struct ifaddrs *i = list; i != NULL && !found; i = i->ifa_next) {
+		struct sockaddr_in address;
+
+		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET)
+			continue;
+		memcpy(&address, i->ifa_addr, sizeof(address));
+		found = address.sin_addr.s_addr == from.sin_addr.s_addr &&
+			dm_snprintf(out, size, "%s", i->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
 }

@@ -7,6 +7,7 @@
 #define DEVMESH_SOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -61,6 +62,12 @@ bool dm_tcp_listening(uint16_t port);
  * 0 if yes, else an errno value. Asked without SO_REUSEPORT: with it two Caddys share a port.
  */
 int dm_tcp_bind_errno(uint16_t port);
+
+/*
+ * The interface that packets to the Internet leave by, by name; false if there is none. Nothing
+ * is sent to find out.
+ */
+bool dm_default_interface(char *out, size_t size) DM_MUST;
 
 /* Whether this machine has the IPv6 loopback address. */
 bool dm_has_ipv6_loopback(void);

@@ -276,8 +276,10 @@ add_listen(cJSON *server, const struct mesh_settings *settings, uint16_t port)
 	DM_AUTO_FREE char *v4 = dm_asprintf("127.0.0.1:%u", (unsigned)port);
 	DM_AUTO_FREE char *v6 = dm_asprintf("[::1]:%u", (unsigned)port);
 
-	(void)cJSON_AddItemToArray(listen, cJSON_CreateString(v4));
-	if (settings->ipv6)
+	/* without a host Caddy listens on everything, IPv6 included */
+	(void)cJSON_AddItemToArray(
+	    listen, cJSON_CreateString(settings->lan ? strchr(v4, ':') : v4));
+	if (settings->ipv6 && !settings->lan)
 		(void)cJSON_AddItemToArray(listen, cJSON_CreateString(v6));
 }
 
@@ -356,6 +358,16 @@ add_certificates(cJSON *apps, const char *domain)
 	(void)cJSON_AddBoolToObject(ca, "install_trust", false);
 }
 
+struct cJSON *
+mesh_servers(const struct mesh_settings *settings)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	(void)cJSON_AddItemToObject(o, "srv0", https_server(settings));
+	(void)cJSON_AddItemToObject(o, "redirect", redirect_server(settings));
+	return o;
+}
+
 char *
 mesh_config(const struct mesh_settings *settings)
 {
@@ -376,9 +388,7 @@ mesh_config(const struct mesh_settings *settings)
 	http = cJSON_AddObjectToObject(apps, "http");
 	(void)cJSON_AddNumberToObject(http, "http_port", settings->http_port);
 	(void)cJSON_AddNumberToObject(http, "https_port", settings->https_port);
-	o = cJSON_AddObjectToObject(http, "servers");
-	(void)cJSON_AddItemToObject(o, "srv0", https_server(settings));
-	(void)cJSON_AddItemToObject(o, "redirect", redirect_server(settings));
+	(void)cJSON_AddItemToObject(http, "servers", mesh_servers(settings));
 	text = cJSON_Print(config);
 	cJSON_Delete(config);
 	return text;

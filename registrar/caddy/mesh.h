@@ -40,6 +40,7 @@ struct mesh_settings {
 	const char *data_dir;	  /* certificates */
 	uint16_t https_port, http_port;
 	bool ipv6;		 /* listen on [::1] as well */
+	bool lan;		 /* listen on all addresses instead of the loopback ones */
 	bool stream_close_delay; /* this Caddy knows it (2.7) */
 };
 
@@ -49,5 +50,12 @@ struct mesh_settings {
  * The caller owns the text.
  */
 char *mesh_config(const struct mesh_settings *settings);
+
+/*
+ * The part of it that is apps.http.servers: "srv0" with the mesh route, and "redirect" from HTTP.
+ * For whoever brings the certificates; admin_socket and data_dir are not looked at. The caller
+ * owns it.
+ */
+struct cJSON *mesh_servers(const struct mesh_settings *settings);
 
 #endif

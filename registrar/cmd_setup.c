@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* setup: the Caddy of a real domain. Options, what is shown, and the question. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cmd.h"
+#include "out.h"
+#include "setup.h"
+
+static bool
+port_option(const struct cmd_ctx *ctx, const char *name, uint16_t fallback, uint16_t *out,
+    struct dm_err *err)
+{
+	const char *text = cmd_value(ctx, name);
+	uint64_t port = fallback;
+
+	if (text != NULL && !dm_parse_uint(text, 1, UINT16_MAX, &port))
+		return dm_fail(err, DM_USAGE, "--%s: \"%.40s\" is not a port", name, text);
+	*out = (uint16_t)port;
+	return true;
+}
+
+static bool
+read_options(const struct cmd_ctx *ctx, struct setup_options *o, struct dm_err *err)
+{
+	*o = (struct setup_options){.domain = cmd_value(ctx, "domain"),
+	    .dns = cmd_value(ctx, "dns"),
+	    .zone = cmd_value(ctx, "zone"),
+	    .email = cmd_value(ctx, "email"),
+	    .interface = cmd_value(ctx, "interface"),
+	    .token_file = cmd_value(ctx, "token-file"),
+	    .out = cmd_value(ctx, "out"),
+	    .user = cmd_value(ctx, "user") != NULL,
+	    .lan = cmd_value(ctx, "lan") != NULL,
+	    .dry_run = cmd_value(ctx, "dry-run") != NULL,
+	    .remove = cmd_value(ctx, "remove") != NULL};
+	if (o->user && cmd_value(ctx, "system") != NULL)
+		return dm_fail(err, DM_USAGE, "--user and --system exclude each other");
+	if (o->dns == NULL &&
+	    (o->zone != NULL || o->email != NULL || o->token_file != NULL || o->interface != NULL))
+		return dm_fail(
+		    err, DM_USAGE, "--zone, --email, --interface and --token-file are for --dns");
+	if (o->email != NULL && (strchr(o->email, '@') == NULL || dm_has_control(o->email)))
+		return dm_fail(err, DM_USAGE, "\"%.80s\" is not an address", o->email);
+	if (o->out != NULL && (o->out[0] != '/' || strcmp(o->out, "/") == 0))
+		return dm_fail(err, DM_USAGE, "--out: \"%.80s\" is not an absolute path", o->out);
+	return port_option(ctx, "https-port", 443, &o->https_port, err) &&
+	       port_option(ctx, "http-port", 80, &o->http_port, err);
+}
+
+/* Each line indented, and nothing in it that could drive the terminal. */
+static void
+show_text(FILE *out, const char *text)
+{
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+		DM_AUTO_FREE char *line = dm_strndup(text, n), *shown = NULL;
+
+		/* a tab is a control character */
+		for (char *p = line; *p != '\0'; p++)
+			*p = *p == '\t' ? ' ' : *p;
+		shown = dm_printable(line);
+		(void)fprintf(out, "    %s\n", shown);
+		text += n + (text[n] == '\n' ? 1 : 0);
+	}
+}
+
+static void
+show_commands(FILE *out, const struct setup *u, bool before)
+{
+	for (size_t i = 0; i < u->command_count; i++) {
+		if (u->commands[i].before != before)
+			continue;
+		(void)fputs("run:", out);
+		for (size_t k = 0; u->commands[i].argv[k] != NULL; k++)
+			(void)fprintf(out, " %s", u->commands[i].argv[k]);
+		(void)fputs("\n", out);
+	}
+}
+
+/* Everything that will be done, with the secret left out. */
+static void
+show(FILE *out, const struct setup *u)
+{
+	show_commands(out, u, true);
+	for (size_t i = 0; i < u->step_count; i++) {
+		const struct setup_step *step = &u->steps[i];
+		const char *text = step->shown != NULL ? step->shown : step->text;
+
+		(void)fprintf(out, "%s: %s", setup_action_name(step->action), step->path);
+		if (step->action == SETUP_KEEP)
+			(void)fprintf(out, " (%s)", step->why_kept);
+		else if (step->action != SETUP_REMOVE)
+			(void)fprintf(out, " (mode %04o)", (unsigned)step->mode);
+		(void)fputs("\n", out);
+		if ((step->action == SETUP_CREATE || step->action == SETUP_UPDATE) && text != NULL)
+			show_text(out, text);
+	}
+	if (!u->want.remove && u->running == SETUP_OTHERS)
+		(void)fprintf(out,
+		    "replace: what the Caddy at %s serves now:\n    %s\n"
+		    "    it is kept in %s\n",
+		    u->facts.admin, u->running_hosts, u->backup);
+	if (u->autosave != NULL && access(u->autosave, F_OK) == 0)
+		(void)fprintf(out, "rename: %s (--resume would prefer it)\n", u->autosave);
+	show_commands(out, u, false);
+	if (!u->want.remove && !u->managed &&
+	    (u->running == SETUP_OTHERS || u->running == SETUP_EMPTY))
+		(void)fprintf(out, "load: POST %s/load\n", u->facts.admin);
+}
+
+static bool
+confirm(const struct cmd_ctx *ctx, struct dm_err *err)
+{
+	char line[16];
+
+	if (cmd_value(ctx, "yes") != NULL)
+		return true;
+	if (!isatty(STDIN_FILENO) || ctx->line->json) {
+		(void)dm_fail(err, DM_USAGE, "nothing was changed: nobody has agreed to it");
+		return dm_hint(err, "--dry-run shows everything; --yes does it");
+	}
+	(void)fprintf(stderr, "do this? [y/N] ");
+	if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
+		return true;
+	return dm_fail(err, DM_DENIED, "nothing was changed");
+}
+
+static void
+add_steps(cJSON *o, const struct setup *u)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "files"), *item;
+
+	for (size_t i = 0; i < u->step_count; i++) {
+		const struct setup_step *step = &u->steps[i];
+		char mode[8];
+
+		item = cJSON_CreateObject();
+		(void)cJSON_AddItemToArray(list, item);
+		out_add_text(item, "path", step->path);
+		out_add_text(item, "action", setup_action_name(step->action));
+		(void)snprintf(mode, sizeof(mode), "%04o", (unsigned)step->mode & 07777);
+		out_add_text(item, "mode", mode);
+		out_add_text(item, "why", step->action == SETUP_KEEP ? step->why_kept : NULL);
+		/* with its newlines, which out_add_text would take out */
+		if (u->want.dry_run && step->text != NULL)
+			(void)cJSON_AddStringToObject(
+			    item, "text", step->shown != NULL ? step->shown : step->text);
+	}
+	list = cJSON_AddArrayToObject(o, "commands");
+	for (size_t i = 0; i < u->command_count; i++) {
+		item = cJSON_CreateArray();
+		(void)cJSON_AddItemToArray(list, item);
+		for (size_t k = 0; u->commands[i].argv[k] != NULL; k++)
+			(void)cJSON_AddItemToArray(
+			    item, cJSON_CreateString(u->commands[i].argv[k]));
+	}
+}
+
+/* `state` is what was observed: "planned", "unchanged", "written", "pending", "ready", "removed" */
+static void
+answer_json(const struct setup *u, const char *state)
+{
+	cJSON *o = out_object(), *list, *item;
+
+	out_add_text(o, "state", state);
+	out_add_text(o, "scope", u->facts.user_scope ? "user" : "system");
+	out_add_text(o, "domain", u->want.remove ? NULL : u->facts.domain);
+	out_add_text(o, "certificates", u->facts.dns_provider != NULL ? "acme" : "internal");
+	out_add_text(o, "admin", u->facts.admin);
+	out_add_text(o, "backup", u->backup);
+	out_add_text(o, "missing_modules", u->missing_modules);
+	add_steps(o, u);
+	list = cJSON_AddArrayToObject(o, "problems");
+	for (size_t i = 0; i < u->problem_count; i++) {
+		item = cJSON_CreateObject();
+		(void)cJSON_AddItemToArray(list, item);
+		out_add_text(item, "code", dm_code_name(u->problems[i].code));
+		out_add_text(item, "message", u->problems[i].msg);
+		out_add_text(
+		    item, "hint", u->problems[i].hint[0] != '\0' ? u->problems[i].hint : NULL);
+	}
+	out_json(o);
+}
+
+static bool
+answer_dry_run(const struct cmd_ctx *ctx, const struct setup *u)
+{
+	if (ctx->line->json) {
+		answer_json(u, "planned");
+		return true;
+	}
+	show(stdout, u);
+	for (size_t i = 0; i < u->problem_count; i++) {
+		dm_warn("it would fail: %s", u->problems[i].msg);
+		if (u->problems[i].hint[0] != '\0')
+			dm_note("  try: %s", u->problems[i].hint);
+	}
+	dm_note("this was a dry run: nothing was changed");
+	return true;
+}
+
+/* How to start the Caddy that nobody started. */
+static void
+explain_start(const struct setup *u)
+{
+	DM_AUTO_FREE char *env = setup_conf_path(&u->facts, "caddy.env");
+	DM_AUTO_FREE char *json = setup_conf_path(&u->facts, "caddy.json");
+
+	dm_note("no service manager runs here, and no Caddy at %s; to start one:", u->facts.admin);
+	if (u->facts.user_scope)
+		dm_note("  mkdir -p -m 0700 '%s'", u->facts.state_dir);
+	dm_note("  %s%s%s%s run --config '%s'", u->facts.dns_provider != NULL ? "set -a; . '" : "",
+	    u->facts.dns_provider != NULL ? env : "", u->facts.dns_provider != NULL ? "'; " : "",
+	    u->facts.caddy, json);
+}
+
+static void
+answer_person(const struct setup *u, const char *state)
+{
+	char url[URL_MAX + 1], host[HOST_MAX + 1];
+	struct front front = {.https = true, .port = u->facts.https_port};
+
+	if (u->want.out != NULL) {
+		(void)printf("written below %s\n", u->want.out);
+		return;
+	}
+	if (strcmp(state, "written") == 0) {
+		(void)puts("written; Caddy does not run yet");
+		explain_start(u);
+		return;
+	}
+	if (!dm_snprintf(host, sizeof(host), "<app>-<branch>.%.200s", u->facts.domain))
+		host[0] = '\0';
+	url_make(&front, host, url);
+	(void)printf("%s: services at %s\n", state, url);
+	if (strcmp(state, "pending") != 0)
+		return;
+	dm_note("Caddy runs, but has no certificate for *.%s yet: that takes a minute or two",
+	    u->facts.domain);
+	if (u->facts.manager == SETUP_LAUNCHD)
+		dm_note("  see: tail -f %s/devmesh-caddy.log", u->facts.log_dir);
+	else
+		dm_note("  see: journalctl %s-f -u %s", u->facts.user_scope ? "--user " : "",
+		    setup_unit_name(&u->facts));
+	dm_note("  if it does not come: does the token have Zone.DNS:Edit for %s?", u->facts.zone);
+}
+
+static void
+warn_of_private_mesh(struct setup *u)
+{
+	struct session *s = u->session;
+	struct dm_err ignored;
+
+	if (!u->facts.own_admin || u->want.out != NULL)
+		return;
+	/* what every other verb will ask from now on */
+	session_drop_view(s);
+	if (session_need_admin(s, &ignored) && !u->facts.user_scope &&
+	    strcmp(caddy_admin_address(s->admin), u->facts.admin) != 0)
+		dm_warn("the private mesh runs, and is used while it does: devmesh stop");
+}
+
+static bool
+install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
+{
+	enum setup_answer answer;
+	bool same = !setup_changes(u) && (u->want.out != NULL || u->running == SETUP_LOADED);
+	const char *state = "ready";
+
+	if (!same) {
+		if (!ctx->line->quiet && !ctx->line->json)
+			show(stderr, u);
+		if (!confirm(ctx, err) || !setup_backup(u, err) ||
+		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
+		    !setup_activate(u, err))
+			return false;
+	}
+	if (!setup_verify(u, &answer, err))
+		return false;
+	if (answer == SETUP_PENDING)
+		state = "pending";
+	else if (same)
+		state = "unchanged";
+	else if (answer == SETUP_NO_CADDY)
+		state = "written";
+	if (ctx->line->json)
+		answer_json(u, state);
+	else
+		answer_person(u, state);
+	warn_of_private_mesh(u);
+	return true;
+}
+
+static bool
+uninstall(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
+{
+	bool same = !setup_changes(u);
+
+	if (!same) {
+		if (!ctx->line->quiet && !ctx->line->json)
+			show(stderr, u);
+		if (!confirm(ctx, err) || !setup_run_commands(u, true, err) ||
+		    !setup_write(u, err) || !setup_run_commands(u, false, err))
+			return false;
+	}
+	if (ctx->line->json) {
+		answer_json(u, same ? "unchanged" : "removed");
+		return true;
+	}
+	for (size_t i = 0; i < u->step_count; i++) {
+		if (u->steps[i].action == SETUP_KEEP)
+			dm_note("kept: %s: %s", u->steps[i].path, u->steps[i].why_kept);
+	}
+	(void)puts(same ? "there is nothing that setup wrote" : "removed");
+	if (!same && !u->managed && u->running != SETUP_NOT_RUNNING)
+		dm_note("the Caddy at %s (pid %ld) still runs as it was", u->facts.admin,
+		    (long)u->caddy_pid);
+	if (!same && !u->facts.debian_caddy)
+		dm_note("certificates and keys stay in %s", u->facts.state_dir);
+	return true;
+}
+
+static bool
+run_setup(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	struct setup_options want;
+	dm_auto(setup) u = NULL;
+
+	if (!read_options(ctx, &want, err) || (u = setup_open(ctx->session, &want, err)) == NULL)
+		return false;
+	if (!want.remove)
+		setup_probe(u);
+	if (!setup_look(u, err))
+		return false;
+	setup_look_at_caddy(u);
+	setup_plan_commands(u);
+	setup_check(u);
+	if (want.dry_run)
+		return answer_dry_run(ctx, u);
+	if (u->problem_count > 0) {
+		for (size_t i = 1; i < u->problem_count; i++)
+			dm_warn("also: %s", u->problems[i].msg);
+		*err = u->problems[0];
+		return false;
+	}
+	return want.remove ? uninstall(ctx, u, err) : install(ctx, u, err);
+}
+
+static const struct cmd_opt opts[] = {
+    {"domain", 0, "DOMAIN", false, "services are at <app>-<branch>.DOMAIN"},
+    {"dns", 0, "PROVIDER", false, "certificates by ACME, records at cloudflare"},
+    {"zone", 0, "ZONE", false, "the provider's zone, if not the last two labels"},
+    {"email", 0, "ADDRESS", false, "address of the ACME account"},
+    {"token-file", 0, "FILE", false, "read the API token from FILE; \"-\": standard input"},
+    {"interface", 0, "NAME", false, "publish the address of this interface"},
+    {"lan", 0, NULL, false, "listen on all addresses, not only on the loopback ones"},
+    {"https-port", 0, "PORT", false, "instead of 443"},
+    {"http-port", 0, "PORT", false, "instead of 80"},
+    {"system", 0, NULL, false, "for the machine, as root (the default)"},
+    {"user", 0, NULL, false, "for yourself, without root"},
+    {"dry-run", 0, NULL, false, "show everything, change nothing"},
+    {"yes", 0, NULL, false, "do not ask"},
+    {"out", 0, "DIR", false, "write the files below DIR, and start nothing"},
+    {"remove", 0, NULL, false, "remove what setup has written"},
+    {NULL, 0, NULL, false, NULL},
+};
+
+extern const struct cmd cmd_setup;
+
+const struct cmd cmd_setup = {
+    .name = "setup",
+    .args = "",
+    .summary = "set up a Caddy with the mesh for a domain of your own",
+    .help =
+	"Writes Caddy's configuration and the service that runs it, starts it, and asks it. All\n"
+	"is shown first, and done after a yes. With --dns the certificate comes from a public\n"
+	"CA; without, from Caddy's own. Running it again changes what has to be changed. The\n"
+	"token is kept in a file of mode 0600 and never shown.",
+    .opts = opts,
+    .run = run_setup,
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `devmesh setup`: a Caddy for a real domain, as a service of this machine or of one user.
+ *
+ * First everything is looked at (setup_open, setup_look) and nothing changed; then it is shown,
+ * and only then done (setup_write, setup_activate), step by step. What the steps are is
+ * setup_plan.h; what Caddy says is setup_caddy.c.
+ */
+#ifndef DEVMESH_SETUP_H
+#define DEVMESH_SETUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "session.h"
+#include "setup_plan.h"
+
+/* Borrowed from the command line; NULL where not given. */
+struct setup_options {
+	const char *domain, *dns, *zone, *email, *interface, *token_file, *out;
+	bool user, lan, dry_run, remove;
+	uint16_t https_port, http_port;
+};
+
+enum setup_action {
+	SETUP_UNCHANGED,
+	SETUP_CREATE,
+	SETUP_UPDATE,
+	SETUP_CHMOD, /* the text is right, the mode is not */
+	SETUP_KEEP,  /* not setup's to change */
+	SETUP_REMOVE,
+};
+
+struct setup_step {
+	char *path; /* below --out, if that is given */
+	enum setup_action action;
+	mode_t mode;
+	char *text;  /* the new content */
+	char *shown; /* without its secret; NULL: as text */
+	bool unit;
+	const char *why_kept; /* SETUP_KEEP; static */
+};
+
+/* What setup finds in the Caddy that it is about, if one answers. */
+enum setup_running {
+	SETUP_NOT_RUNNING,
+	SETUP_EMPTY,  /* it has no configuration, or only that of an empty file */
+	SETUP_OTHERS, /* it serves something else, which would be lost */
+	SETUP_LOADED, /* it has the configuration that setup writes */
+};
+
+enum {
+	SETUP_STEPS_MAX = 16,
+	SETUP_PROBLEMS_MAX = 8,
+	SETUP_COMMANDS_MAX = 8,
+	SETUP_OWNED_MAX = 24,
+};
+
+struct setup_command {
+	const char *argv[8]; /* NULL-terminated */
+	bool may_fail;	     /* there may be nothing to stop */
+	bool before;	     /* before the files are written, not afterwards */
+};
+
+struct setup {
+	struct session *session;   /* borrowed */
+	struct setup_options want; /* borrowed */
+	struct setup_facts facts;
+	struct setup_step steps[SETUP_STEPS_MAX];
+	size_t step_count;
+	struct dm_err problems[SETUP_PROBLEMS_MAX]; /* why it cannot be done */
+	size_t problem_count;
+	struct setup_command commands[SETUP_COMMANDS_MAX];
+	size_t command_count;
+	char *missing_modules; /* "a, b"; NULL: none */
+	enum setup_running running;
+	char *running_config; /* as Caddy gave it; NULL: it does not run */
+	char *running_hosts;  /* what it serves, for people */
+	char *backup;	      /* where the running configuration goes; NULL: nowhere */
+	char *autosave;	      /* what --resume would prefer to the new configuration */
+	bool managed;	      /* a service manager runs here and will start Caddy */
+	pid_t caddy_pid;      /* of the running Caddy, if it can be told */
+	char *owned[SETUP_OWNED_MAX];
+	size_t owned_count;
+};
+
+/* setup.c: looks at the machine and asks for the token (unless dry_run, out or remove). */
+struct setup *
+setup_open(struct session *session, const struct setup_options *want, struct dm_err *err) DM_MUST;
+void setup_free(struct setup *setup);
+DM_DEFINE_FREEP(setup)
+/* Hands a string to the setup, which frees it; returns it. */
+const char *setup_own(struct setup *setup, char *text);
+void setup_problem(struct setup *setup, const struct dm_err *err);
+
+/* setup_steps.c: what is to be written or removed, and doing it. */
+bool setup_look(struct setup *setup, struct dm_err *err) DM_MUST;
+bool setup_changes(const struct setup *setup);
+bool setup_write(struct setup *setup, struct dm_err *err) DM_MUST;
+const char *setup_action_name(enum setup_action action);
+
+/* setup_check.c: finds out which Caddy this is, before setup_look(); then fills in `problems`. */
+void setup_probe(struct setup *setup);
+void setup_check(struct setup *setup);
+
+/* setup_service.c: what the service manager is told. */
+void setup_plan_commands(struct setup *setup);
+bool setup_run_commands(struct setup *setup, bool before, struct dm_err *err) DM_MUST;
+
+/* setup_caddy.c */
+/* Asks the Caddy at the admin address what it serves; fills in running and what belongs to it. */
+void setup_look_at_caddy(struct setup *setup);
+/* Where it listens on the port by its configuration. */
+bool setup_caddy_has_port(const struct setup *setup, uint16_t port);
+/* Saves what runs; needed before setup_activate(). */
+bool setup_backup(struct setup *setup, struct dm_err *err) DM_MUST;
+/* Has Caddy take the new configuration: by the service manager, else by its admin API. */
+bool setup_activate(struct setup *setup, struct dm_err *err) DM_MUST;
+
+enum setup_answer {
+	SETUP_NO_CADDY, /* nothing was started: there is no service manager */
+	SETUP_PENDING,	/* it listens, but has no certificate yet */
+	SETUP_ANSWERS,
+};
+/* Asks https://devmesh-check.<domain> on the loopback, and waits for the answer. */
+bool setup_verify(struct setup *setup, enum setup_answer *answer, struct dm_err *err) DM_MUST;
+/* Takes the token out of what Caddy said, in place. */
+void setup_redact(const struct setup *setup, char *text);
+
+#endif

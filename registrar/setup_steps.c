@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* What setup does to each file: decided here from what is there, and done when it was agreed to. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fsio.h"
+#include "base/str.h"
+#include "setup.h"
+#include "setup_ini.h"
+
+enum {
+	FILE_MAX = 131072
+};
+
+const char *
+setup_action_name(enum setup_action action)
+{
+	static const char *const names[] = {
+	    [SETUP_UNCHANGED] = "unchanged",
+	    [SETUP_CREATE] = "create",
+	    [SETUP_UPDATE] = "update",
+	    [SETUP_CHMOD] = "chmod",
+	    [SETUP_KEEP] = "keep",
+	    [SETUP_REMOVE] = "remove",
+	};
+
+	return names[action];
+}
+
+static struct setup_step *
+add_step(struct setup *u, const char *path, mode_t mode)
+{
+	struct setup_step *step = &u->steps[u->step_count++];
+
+	step->path = u->want.out != NULL ? dm_asprintf("%s%s", u->want.out, path) : dm_strdup(path);
+	step->mode = mode;
+	return step;
+}
+
+/* Reads what is at the path: false with *err, or with errno ENOENT kept in err->sys. */
+static bool
+read_old(const char *path, struct dm_str *text, struct stat *st, struct dm_err *err)
+{
+	if (lstat(path, st) != 0)
+		return dm_fail_errno(err, errno, "looking at %s", path);
+	if (!S_ISREG(st->st_mode))
+		return dm_fail(err, DM_CONFLICT, "%s is in the way: not a regular file", path);
+	if (!dm_read_file(path, text, err))
+		return false;
+	if (text->overflow)
+		return dm_fail(err, DM_CONFLICT, "%s is larger than anything setup writes", path);
+	return true;
+}
+
+static void
+look_at_file(struct setup *u, const struct setup_file *file)
+{
+	struct setup_step *step = add_step(u, file->path, file->mode);
+	DM_AUTO_STR struct dm_str old = dm_str_make(FILE_MAX);
+	struct stat st;
+	struct dm_err err;
+
+	step->text = dm_strdup(file->text);
+	step->shown = dm_strdup(file->shown);
+	step->unit = file->unit;
+	step->action = SETUP_CREATE;
+	if (!read_old(step->path, &old, &st, &err)) {
+		if (err.sys == ENOENT)
+			return;
+		/* a dry run by somebody who may not read the token's file says so, and goes on */
+		step->action = SETUP_KEEP;
+		step->why_kept = "it cannot be read";
+		setup_problem(u, &err);
+		return;
+	}
+	if (file->shown != NULL && (st.st_mode & 077) != 0) {
+		(void)dm_fail(&err, DM_DENIED,
+		    "%s can be read by others (mode %04o): its token may be known to them",
+		    step->path, (unsigned)st.st_mode & 07777);
+		(void)dm_hint(&err, "make a new token, and: chmod 600 %s", step->path);
+		setup_problem(u, &err);
+	}
+	if (strcmp(old.data, file->text) == 0) {
+		step->action = (st.st_mode & 07777) == file->mode ? SETUP_UNCHANGED : SETUP_CHMOD;
+		return;
+	}
+	step->action = SETUP_UPDATE;
+	if (setup_owner_of(old.data, old.len) == SETUP_OURS)
+		return;
+	step->action = SETUP_KEEP;
+	step->why_kept = setup_owner_of(old.data, old.len) == SETUP_CHANGED
+			     ? "it was changed since setup wrote it"
+			     : "it was not written by setup";
+	(void)dm_fail(&err, DM_CONFLICT, "%s is in the way: %s", step->path, step->why_kept);
+	(void)dm_hint(&err, "move it away: mv %s %s.old", step->path, step->path);
+	setup_problem(u, &err);
+}
+
+/* The configuration of devmesh itself: one or two lines in a file that may be the user's. */
+static bool
+look_at_config(struct setup *u, struct dm_err *err)
+{
+	DM_AUTO_FREE char *path = setup_conf_path(&u->facts, "config.ini");
+	struct setup_step *step = add_step(u, path, 0644);
+	DM_AUTO_FREE char *real = realpath(step->path, NULL), *first = NULL;
+	DM_AUTO_STR struct dm_str old = dm_str_make(FILE_MAX);
+	struct stat st;
+
+	if (real != NULL) {
+		/* behind a symbolic link is where the user keeps it */
+		free(step->path);
+		step->path = DM_STEAL(&real);
+	}
+	step->action = SETUP_CREATE;
+	if (read_old(step->path, &old, &st, err)) {
+		step->mode = st.st_mode & 07777;
+		step->action = SETUP_UPDATE;
+	} else if (err->sys != ENOENT) {
+		return false;
+	}
+	if (u->want.remove) {
+		step->text = setup_ini_clear(old.data);
+		if (strcmp(step->text, old.data) == 0)
+			step->action = SETUP_UNCHANGED;
+		else if (setup_ini_is_empty(step->text))
+			step->action = SETUP_REMOVE;
+		return true;
+	}
+	first = setup_ini_set(old.data, "mesh", "domain", u->facts.domain, err);
+	if (first != NULL && u->facts.own_admin && u->facts.user_scope)
+		step->text = setup_ini_set(first, "caddy", "admin", u->facts.admin, err);
+	else
+		step->text = DM_STEAL(&first);
+	if (step->text == NULL) {
+		step->action = SETUP_KEEP;
+		step->why_kept = "it says something else";
+		(void)dm_wrap(err, "%s", step->path);
+		setup_problem(u, err);
+	} else if (strcmp(step->text, old.data) == 0) {
+		step->action = SETUP_UNCHANGED;
+	}
+	return true;
+}
+
+static bool
+have_step(const struct setup *u, const char *path)
+{
+	for (size_t i = 0; i < u->step_count; i++) {
+		if (dm_ends_with(u->steps[i].path, path))
+			return true;
+	}
+	return false;
+}
+
+/* A file that an earlier run may have written, to be removed. */
+static void
+look_at_old_file(struct setup *u, const struct setup_file *file)
+{
+	DM_AUTO_STR struct dm_str old = dm_str_make(FILE_MAX);
+	struct setup_step *step;
+	struct stat st;
+	struct dm_err err;
+	enum setup_owner owner;
+
+	if (have_step(u, file->path))
+		return;
+	step = add_step(u, file->path, file->mode);
+	step->unit = file->unit;
+	if (!read_old(step->path, &old, &st, &err)) {
+		if (err.sys == ENOENT || err.sys == ENOTDIR) {
+			u->step_count--;
+			free(step->path);
+			return;
+		}
+		step->action = SETUP_KEEP;
+		step->why_kept = "it cannot be read";
+		setup_problem(u, &err);
+		return;
+	}
+	owner = setup_owner_of(old.data, old.len);
+	step->action = owner == SETUP_OURS ? SETUP_REMOVE : SETUP_KEEP;
+	step->why_kept = owner == SETUP_CHANGED ? "it was changed since setup wrote it"
+						: "it was not written by setup";
+}
+
+static bool
+look_at_old_files(struct setup *u, bool debian_caddy, struct dm_err *err)
+{
+	struct setup_facts facts = u->facts;
+	struct setup_plan plan;
+	bool ok;
+
+	facts.debian_caddy = debian_caddy;
+	ok = setup_plan_make(&facts, &plan, err);
+	for (size_t i = 0; ok && i < plan.count; i++)
+		look_at_old_file(u, &plan.files[i]);
+	setup_plan_release(&plan);
+	return ok;
+}
+
+bool
+setup_look(struct setup *u, struct dm_err *err)
+{
+	struct setup_plan plan;
+	bool ok;
+
+	if (u->want.remove)
+		return look_at_old_files(u, false, err) && look_at_old_files(u, true, err) &&
+		       look_at_config(u, err);
+	ok = setup_plan_make(&u->facts, &plan, err);
+	for (size_t i = 0; ok && i < plan.count; i++)
+		look_at_file(u, &plan.files[i]);
+	setup_plan_release(&plan);
+	return ok && look_at_config(u, err);
+}
+
+bool
+setup_changes(const struct setup *u)
+{
+	for (size_t i = 0; i < u->step_count; i++) {
+		if (u->steps[i].action != SETUP_UNCHANGED && u->steps[i].action != SETUP_KEEP)
+			return true;
+	}
+	return false;
+}
+
+static bool
+write_step(const struct setup_step *step, struct dm_err *err)
+{
+	DM_AUTO_FREE char *dir = dm_path_dir(step->path);
+
+	switch (step->action) {
+	case SETUP_CREATE:
+	case SETUP_UPDATE:
+		return dm_make_dirs(dir, 0755, err) &&
+		       dm_write_file(step->path, step->text, strlen(step->text), step->mode, err);
+	case SETUP_CHMOD:
+		if (chmod(step->path, step->mode) != 0)
+			return dm_fail_errno(err, errno, "changing the mode of %s", step->path);
+		return true;
+	case SETUP_REMOVE:
+		if (unlink(step->path) != 0 && errno != ENOENT)
+			return dm_fail_errno(err, errno, "removing %s", step->path);
+		/* a directory that is empty now is of no use; any other stays */
+		if (dm_ends_with(dir, "/devmesh") || dm_ends_with(dir, "/caddy.service.d"))
+			(void)rmdir(dir);
+		return true;
+	case SETUP_UNCHANGED:
+	case SETUP_KEEP:
+		break;
+	}
+	return true;
+}
+
+bool
+setup_write(struct setup *u, struct dm_err *err)
+{
+	for (size_t i = 0; i < u->step_count; i++) {
+		if (!write_step(&u->steps[i], err))
+			return false;
+	}
+	return true;
+}
