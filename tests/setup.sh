@@ -13,7 +13,7 @@ set -eu
 # What is needed, one line each:
 #   job | how it is noticed | Debian | Fedora | Arch | Alpine | openSUSE | Homebrew
 # Noticed by: a command, a pkg-config module (lib:NAME), or a function below (is:NAME).
-# For Debian a/b is the first one that the system offers.
+# For Debian a/b is the first one that the system offers; "-": this system has no such thing.
 needs() {
 	cat <<'EOF'
 build | cc                | gcc                  | gcc                | gcc       | gcc                | gcc                | xcode
@@ -35,6 +35,8 @@ check | cppcheck          | cppcheck             | cppcheck           | cppcheck
 check | mandoc            | mandoc               | mandoc             | mandoc    | mandoc             | mandoc             | mandoc
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
+check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
+check | python3           | python3              | python3            | python    | python3            | python3            | python3
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
 check | go                | golang-go            | golang             | go        | go                 | go                 | go
 check | php               | php-cli              | php-cli            | php       | php83              | php8-cli           | php
@@ -85,6 +87,9 @@ missing() {
 		*) continue ;;
 		esac
 		has "$by" && continue
+		case $system:$alpine:$brew in
+		alpine:-:* | brew:*:-) continue ;;
+		esac
 		case $system in
 		debian | unknown) echo "$by $debian" ;;
 		fedora) echo "$by $fedora" ;;

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What setup writes: Caddy's configuration, units, property lists and lines of config.ini. They
+ * are judged by who will read them: cJSON, caddy validate, systemd-analyze, systemd-tmpfiles,
+ * Python's plistlib and sh. The modules for Cloudflare are in no Caddy here: of that configuration
+ * only the structure is checked.
+ */
+#include "unit.h"
+
+#include <cjson/cJSON.h>
+
+#include "base/os.h"
+#include "base/spawn.h"
+#include "setup_ini.h"
+#include "setup_plan.h"
+
+#define TOKEN "cf_0123456789abcdefghijklmnopqrstuvwxyzABCD"
+
+static const struct setup_facts linux_facts = {.manager = SETUP_SYSTEMD,
+    .domain = "dev.example.com",
+    .admin = "http://localhost:2019",
+    .https_port = 443,
+    .http_port = 80,
+    .ipv6 = true,
+    .sockets_dir = "/tmp/caddy-dev",
+    .caddy = "/usr/bin/caddy",
+    .run_as = "daemon",
+    .conf_dir = "/etc/devmesh",
+    .state_dir = "/var/lib/devmesh-caddy",
+    .home = "/var/lib/devmesh-caddy",
+    .units_dir = "/etc/systemd/system",
+    .tmpfiles_dir = "/etc/tmpfiles.d",
+    .log_dir = "/var/log"};
+
+static struct setup_facts
+facts_with_dns(void)
+{
+	struct setup_facts f = linux_facts;
+
+	f.dns_provider = "cloudflare";
+	f.zone = "example.com";
+	f.email = "me@example.com";
+	f.interface = "lo";
+	f.token = TOKEN;
+	return f;
+}
+
+static struct setup_facts
+mac_facts(void)
+{
+	struct setup_facts f = facts_with_dns();
+
+	f.manager = SETUP_LAUNCHD;
+	f.units_dir = "/Library/LaunchDaemons";
+	f.devmeshd = "/usr/local/bin/devmeshd";
+	return f;
+}
+
+static const struct setup_file *
+file_of(const struct setup_plan *plan, const char *end)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		if (dm_ends_with(plan->files[i].path, end))
+			return &plan->files[i];
+	}
+	return NULL;
+}
+
+static struct setup_plan
+plan_of(const struct setup_facts *f)
+{
+	struct setup_plan plan;
+	struct dm_err err;
+
+	assert_ok(setup_plan_make(f, &plan, &err), &err);
+	return plan;
+}
+
+/* Writes a file of the plan into the directory; the caller owns the path. */
+static char *
+place(const char *dir, const struct setup_plan *plan, const char *end)
+{
+	const struct setup_file *file = file_of(plan, end);
+	DM_AUTO_FREE char *name = NULL;
+	char *path;
+
+	assert_non_null(file);
+	name = dm_path_base(file->path);
+	path = in_dir(dir, name);
+	put_file(path, file->text);
+	return path;
+}
+
+/* The program runs and is content; else the test fails with what it said. */
+static void
+accepts(const char *const argv[])
+{
+	DM_AUTO_STR struct dm_str out = dm_str_make(65536);
+	DM_AUTO_STR struct dm_str errout = dm_str_make(65536);
+	struct dm_err err = {.code = DM_OK};
+	int status;
+
+	/* macOS has no systemd to ask; anywhere else its absence is a failure */
+	if (dm_os_has_launchd() && dm_starts_with(argv[0], "systemd"))
+		skip();
+	assert_ok(dm_run(argv, NULL, 60000, &out, &errout, &status, &err), &err);
+	if (status != 0 || (strstr(argv[0], "systemd") != NULL && errout.len > 0))
+		fail_msg("%s: status %d: %s%s", argv[0], status, out.data, errout.data);
+}
+#define ACCEPTS(...) accepts((const char *const[]){__VA_ARGS__, NULL})
+
+static const cJSON *
+at(const cJSON *o, const char *path)
+{
+	while (*path != '\0' && o != NULL) {
+		size_t n = strcspn(path, "/");
+		DM_AUTO_FREE char *key = dm_strndup(path, n);
+
+		o = cJSON_IsArray(o) ? cJSON_GetArrayItem(o, key[0] - '0')
+				     : cJSON_GetObjectItemCaseSensitive(o, key);
+		path += n + (path[n] == '/' ? 1 : 0);
+	}
+	return o;
+}
+
+static void
+assert_text(const cJSON *o, const char *path, const char *want)
+{
+	const cJSON *item = at(o, path);
+
+	if (!cJSON_IsString(item))
+		fail_msg("no text at %s", path);
+	assert_string_equal(item->valuestring, want);
+}
+
+static cJSON *
+config_of(const struct setup_facts *f)
+{
+	struct setup_plan plan = plan_of(f);
+	cJSON *o = cJSON_Parse(file_of(&plan, "/caddy.json")->text);
+
+	assert_non_null(o);
+	setup_plan_release(&plan);
+	return o;
+}
+
+static void
+certificate_by_dns(void **state)
+{
+	struct setup_facts f = facts_with_dns();
+	cJSON *o = config_of(&f);
+
+	(void)state;
+	assert_text(o, "admin/listen", "localhost:2019");
+	assert_null(at(o, "admin/config")); /* it persists: for --resume */
+	assert_text(o, "apps/tls/certificates/automate/0", "*.dev.example.com");
+	assert_text(o, "apps/tls/automation/policies/0/subjects/0", "*.dev.example.com");
+	assert_int_equal(cJSON_GetArraySize(at(o, "apps/tls/automation/policies")), 1);
+	assert_int_equal(cJSON_GetArraySize(at(o, "apps/tls/automation/policies/0/issuers")), 1);
+	assert_text(o, "apps/tls/automation/policies/0/issuers/0/module", "acme");
+	assert_text(o, "apps/tls/automation/policies/0/issuers/0/email", "me@example.com");
+	assert_text(o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/provider/name",
+	    "cloudflare");
+	assert_text(o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/provider/api_token",
+	    "{env.CLOUDFLARE_API_TOKEN}");
+	/* else two jobs would race for one certificate */
+	assert_true(
+	    cJSON_IsTrue(at(o, "apps/http/servers/srv0/automatic_https/disable_certificates")));
+	assert_text(o, "apps/http/servers/srv0/routes/0/@id", "devmesh.mesh");
+	assert_null(at(o, "apps/pki"));
+	cJSON_Delete(o);
+}
+
+static void
+record_in_dns(void **state)
+{
+	struct setup_facts f = facts_with_dns();
+	cJSON *o = config_of(&f);
+
+	(void)state;
+	assert_text(o, "apps/dynamic_dns/dns_provider/api_token", "{env.CLOUDFLARE_API_TOKEN}");
+	assert_text(o, "apps/dynamic_dns/domains/example.com/0", "*.dev");
+	assert_text(o, "apps/dynamic_dns/ip_sources/0/source", "interface");
+	assert_text(o, "apps/dynamic_dns/ip_sources/0/name", "lo");
+	assert_true(cJSON_IsTrue(at(o, "apps/dynamic_dns/versions/ipv4")));
+	assert_true(cJSON_IsFalse(at(o, "apps/dynamic_dns/versions/ipv6")));
+	/* what is published is what is listened on */
+	assert_text(o, "apps/dynamic_dns/includes/0", "127.0.0.0/8");
+	assert_text(o, "apps/http/servers/srv0/listen/0", "127.0.0.1:443");
+	cJSON_Delete(o);
+
+	f.lan = true;
+	f.interface = "eth0";
+	f.domain = f.zone;
+	o = config_of(&f);
+	assert_text(o, "apps/dynamic_dns/domains/example.com/0", "*");
+	assert_text(o, "apps/dynamic_dns/includes/0", "10.0.0.0/8");
+	assert_int_equal(cJSON_GetArraySize(at(o, "apps/dynamic_dns/includes")), 4);
+	assert_text(o, "apps/http/servers/srv0/listen/0", ":443");
+	assert_int_equal(cJSON_GetArraySize(at(o, "apps/http/servers/srv0/listen")), 1);
+	cJSON_Delete(o);
+}
+
+/* A real Caddy accepts the configuration that needs no modules. */
+static void
+caddy_accepts_its_own_ca(void **state)
+{
+	char *dir = temp_dir();
+	struct setup_facts f = linux_facts;
+
+	(void)state;
+	assert_int_equal(setenv("XDG_DATA_HOME", dir, 1), 0);
+	assert_int_equal(setenv("XDG_CONFIG_HOME", dir, 1), 0);
+	assert_int_equal(setenv("HOME", dir, 1), 0);
+	for (int lan = 0; lan < 2; lan++) {
+		struct setup_plan plan;
+		DM_AUTO_FREE char *path = NULL;
+		cJSON *o;
+
+		f.lan = lan != 0;
+		f.admin = lan != 0 ? "unix:///tmp/a b.sock" : "http://localhost:2019";
+		plan = plan_of(&f);
+		path = place(dir, &plan, "/caddy.json");
+		ACCEPTS("caddy", "validate", "--config", path);
+		setup_plan_release(&plan);
+		o = config_of(&f);
+		assert_text(o, "apps/tls/automation/policies/0/issuers/0/module", "internal");
+		assert_true(
+		    cJSON_IsFalse(at(o, "apps/pki/certificate_authorities/local/install_trust")));
+		assert_null(at(o, "apps/dynamic_dns"));
+		cJSON_Delete(o);
+	}
+	remove_tree(dir);
+}
+
+static void
+the_token_is_in_one_file(void **state)
+{
+	struct setup_facts all[] = {facts_with_dns(), facts_with_dns(), mac_facts()};
+	struct dm_err err;
+
+	(void)state;
+	all[1].debian_caddy = true;
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct setup_plan plan = plan_of(&all[i]);
+		const struct setup_file *env = file_of(&plan, "/caddy.env");
+		DM_AUTO_FREE char *token = NULL;
+
+		for (size_t k = 0; k < plan.count; k++) {
+			if (&plan.files[k] != env)
+				assert_null(strstr(plan.files[k].text, TOKEN));
+		}
+		assert_non_null(env);
+		assert_int_equal(env->mode, 0600);
+		assert_null(strstr(env->shown, TOKEN));
+		token = setup_env_token(env->text);
+		assert_string_equal(token, TOKEN);
+		setup_plan_release(&plan);
+	}
+	assert_ok(setup_token_valid(TOKEN, &err), &err);
+	assert_fails(setup_token_valid("'" TOKEN "'", &err), &err, DM_USAGE, "first 0");
+	assert_null(strstr(err.msg, TOKEN));
+	assert_fails(setup_token_valid("short", &err), &err, DM_USAGE, "5 bytes");
+	assert_fails(setup_token_valid(TOKEN "$(id)", &err), &err, DM_USAGE, "not one");
+	assert_null(strstr(err.msg, "id"));
+}
+
+static void
+systemd_accepts_its_units(void **state)
+{
+	char *dir = temp_dir();
+
+	(void)state;
+	for (int user = 0; user < 2; user++) {
+		struct setup_facts f = user != 0 ? linux_facts : facts_with_dns();
+		struct setup_plan plan;
+		DM_AUTO_FREE char *unit = NULL;
+		const char *text;
+
+		f.user_scope = user != 0;
+		plan = plan_of(&f);
+		unit = place(dir, &plan, "/devmesh-caddy.service");
+		ACCEPTS("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit);
+		text = file_of(&plan, "/devmesh-caddy.service")->text;
+		assert_holds(text, "--resume");
+		assert_null(strstr(text, "@"));
+		assert_null(strstr(text, "\nExecStart=caddy"));
+		assert_int_equal(strstr(text, "--environ ") != NULL, 0);
+		assert_int_equal(strstr(text, "EnvironmentFile=") != NULL, user == 0);
+		assert_int_equal(strstr(text, "User=") != NULL, user == 0);
+		setup_plan_release(&plan);
+	}
+	remove_tree(dir);
+}
+
+/* The drop-in is judged together with a unit like Debian's. */
+static void
+systemd_accepts_the_drop_in(void **state)
+{
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *unit = in_dir(dir, "caddy.service");
+	DM_AUTO_FREE char *sub = in_dir(dir, "caddy.service.d");
+	struct setup_facts f = facts_with_dns();
+	struct setup_plan plan;
+	DM_AUTO_FREE char *path = NULL;
+	const char *text;
+
+	(void)state;
+	f.debian_caddy = true;
+	plan = plan_of(&f);
+	assert_null(file_of(&plan, "/devmesh-caddy.service"));
+	put_file(unit, "[Service]\nType=notify\nUser=daemon\nPrivateTmp=true\n"
+		       "ExecStart=/usr/bin/caddy run --environ --config /etc/caddy/Caddyfile\n"
+		       "ExecReload=/usr/bin/caddy reload --config /etc/caddy/Caddyfile\n");
+	assert_int_equal(mkdir(sub, 0755), 0);
+	path = place(sub, &plan, "/caddy.service.d/devmesh.conf");
+	ACCEPTS("systemd-analyze", "verify", "--man=no", unit);
+	text = file_of(&plan, "/caddy.service.d/devmesh.conf")->text;
+	assert_holds(text, "\nPrivateTmp=false\n");
+	assert_holds(text, "\nExecStart=\n"); /* a second one would be an error */
+	assert_holds(text, "\nEnvironmentFile=/etc/devmesh/caddy.env\n");
+	setup_plan_release(&plan);
+	remove_tree(dir);
+}
+
+/* systemd-tmpfiles understands its file, and makes the directory. */
+static void
+tmpfiles_make_the_directory(void **state)
+{
+	char *dir = temp_dir();
+	struct setup_facts f = linux_facts;
+	struct setup_plan plan;
+	DM_AUTO_FREE char *conf = NULL, *made = NULL;
+	struct stat st;
+
+	(void)state;
+	made = in_dir(dir, "sockets");
+	f.sockets_dir = made;
+	f.user_scope = geteuid() != 0; /* who may not make directories of root's */
+	plan = plan_of(&f);
+	conf = place(dir, &plan, "/tmpfiles.d/devmesh.conf");
+	ACCEPTS("systemd-tmpfiles", "--create", conf);
+	assert_int_equal(stat(made, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01777);
+	setup_plan_release(&plan);
+	remove_tree(dir);
+}
+
+/* Property lists as Python's plistlib understands them. */
+static void
+plists_parse(void **state)
+{
+	static const char script[] =
+	    "import plistlib, sys\n"
+	    "p = plistlib.load(open(sys.argv[1], 'rb'))\n"
+	    "assert p['Label'] == sys.argv[2], p\n"
+	    "assert p['RunAtLoad'] is True and p['KeepAlive'] is True, p\n"
+	    "assert all(a.startswith('/') for a in p['ProgramArguments']), p\n"
+	    "e = p['EnvironmentVariables']\n"
+	    "assert e['HOME'].startswith('/') and e['XDG_CONFIG_HOME'].startswith('/'), p\n"
+	    "assert not any('TOKEN' in k for k in e), p\n"
+	    "assert p['StandardErrorPath'].startswith('/var/log/'), p\n"
+	    "assert '@' not in str(p), p\n";
+	static const char *const labels[] = {"com.devmesh.caddy", "com.devmesh.devmeshd"};
+	char *dir = temp_dir();
+	struct setup_facts f = mac_facts();
+	struct setup_plan plan = plan_of(&f);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(labels); i++) {
+		DM_AUTO_FREE char *name = dm_asprintf("/%s.plist", labels[i]);
+		DM_AUTO_FREE char *path = place(dir, &plan, name);
+
+		ACCEPTS("python3", "-c", script, path, labels[i]);
+	}
+	setup_plan_release(&plan);
+	f.devmeshd = NULL; /* what does not exist is not installed */
+	plan = plan_of(&f);
+	assert_null(file_of(&plan, "devmeshd.plist"));
+	assert_non_null(file_of(&plan, "com.devmesh.caddy.plist"));
+	setup_plan_release(&plan);
+	remove_tree(dir);
+}
+
+/* What launchd starts: it makes the directories, hands over the token, becomes Caddy. */
+static void
+launchd_script_runs(void **state)
+{
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *caddy = in_dir(dir, "caddy"), *sockets = in_dir(dir, "sockets");
+	DM_AUTO_FREE char *home = in_dir(dir, "state"), *said = in_dir(dir, "said");
+	DM_AUTO_FREE char *script = NULL, *env = NULL, *body = NULL;
+	DM_AUTO_STR struct dm_str text = dm_str_make(4096);
+	struct setup_facts f = mac_facts();
+	struct setup_plan plan;
+	struct stat st;
+	struct dm_err err;
+
+	(void)state;
+	body = dm_asprintf("#!/bin/sh\necho \"$CLOUDFLARE_API_TOKEN $*\" >%s\n", said);
+	put_file(caddy, body);
+	assert_int_equal(chmod(caddy, 0755), 0);
+	f.caddy = caddy;
+	f.conf_dir = dir;
+	f.state_dir = home;
+	f.sockets_dir = sockets;
+	plan = plan_of(&f);
+	script = place(dir, &plan, "/caddy.sh");
+	env = place(dir, &plan, "/caddy.env");
+	assert_int_equal(file_of(&plan, "/caddy.sh")->mode, 0755);
+	ACCEPTS("sh", script);
+	ACCEPTS("sh", script); /* and again, with everything there */
+	assert_int_equal(stat(sockets, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01777);
+	assert_int_equal(stat(home, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_ok(dm_read_file(said, &text, &err), &err);
+	assert_true(dm_starts_with(text.data, TOKEN " run --resume --config "));
+	setup_plan_release(&plan);
+	remove_tree(dir);
+}
+
+static void
+own_files_are_known(void **state)
+{
+	struct setup_facts all[] = {facts_with_dns(), mac_facts()};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct setup_plan plan = plan_of(&all[i]);
+
+		for (size_t k = 0; k < plan.count; k++) {
+			char *text = plan.files[k].text;
+			size_t n = strlen(text);
+
+			assert_int_equal(setup_owner_of(text, n), SETUP_OURS);
+			text[n - 2] = (char)(text[n - 2] ^ 1);
+			assert_int_equal(setup_owner_of(text, n), SETUP_CHANGED);
+		}
+		setup_plan_release(&plan);
+	}
+	assert_int_equal(setup_owner_of("", 0), SETUP_FOREIGN);
+	assert_int_equal(setup_owner_of("{}", 2), SETUP_FOREIGN);
+	assert_int_equal(setup_owner_of("# written by devmesh setup, 12", 30), SETUP_FOREIGN);
+}
+
+static void
+paths_that_would_need_escaping(void **state)
+{
+	static const char *const bad[] = {"/opt/a\"b", "/opt/a$b", "/opt/%h/caddy", "/opt/a&b",
+	    "/opt/a\nb", "caddy", "/opt/@CONF@", "/opt/a\\b", "/opt/<b>", "/opt/a'b"};
+	struct setup_facts f = linux_facts;
+	struct setup_plan plan;
+	struct dm_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		f.caddy = bad[i];
+		assert_fails(setup_plan_make(&f, &plan, &err), &err, DM_USAGE, "character");
+		setup_plan_release(&plan);
+	}
+}
+
+static void
+zones(void **state)
+{
+	(void)state;
+	assert_string_equal(setup_zone_of("dev.example.com"), "example.com");
+	assert_string_equal(setup_zone_of("a.b.example.dev"), "example.dev");
+	assert_string_equal(setup_zone_of("example.dev"), "example.dev");
+	assert_null(setup_zone_of("dev.example.co.uk"));
+	assert_null(setup_zone_of("localhost"));
+}
+
+static void
+ini(void **state)
+{
+	static const struct {
+		const char *before, *after; /* NULL: a conflict */
+	} rows[] = {
+	    {"", "[mesh]\n; written by devmesh setup\ndomain = d.e\n"},
+	    {"[mesh]\napp = x\n", "[mesh]\n; written by devmesh setup\ndomain = d.e\napp = x\n"},
+	    {"[mesh]\ndomain=d.e\n", "[mesh]\ndomain=d.e\n"},
+	    {"[mesh]\ndomain = other\n", NULL},
+	    {"[mesh]\n;domain = other\n",
+		"[mesh]\n; written by devmesh setup\ndomain = d.e\n;domain = other\n"},
+	    {"[mesh]\n; written by devmesh setup\ndomain = old.e\napp = y\n",
+		"[mesh]\n; written by devmesh setup\ndomain = d.e\napp = y\n"},
+	    {"[caddy]\ndomain = x", "[caddy]\ndomain = x\n\n[mesh]\n; written by devmesh setup\n"
+				    "domain = d.e\n"},
+	    {"[mesh]", "[mesh]\n; written by devmesh setup\ndomain = d.e\n"},
+	};
+	struct dm_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		DM_AUTO_FREE char *text =
+		    setup_ini_set(rows[i].before, "mesh", "domain", "d.e", &err);
+		DM_AUTO_FREE char *cleared = NULL;
+
+		if (rows[i].after == NULL) {
+			assert_null(text);
+			assert_int_equal(err.code, DM_CONFLICT);
+			continue;
+		}
+		assert_non_null(text);
+		assert_string_equal(text, rows[i].after);
+		cleared = setup_ini_clear(text);
+		assert_null(strstr(cleared, "written by"));
+	}
+	assert_true(setup_ini_is_empty("[mesh]\n\n"));
+	assert_false(setup_ini_is_empty("[mesh]\n; mine\n"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(certificate_by_dns),
+	    cmocka_unit_test(record_in_dns),
+	    cmocka_unit_test(caddy_accepts_its_own_ca),
+	    cmocka_unit_test(the_token_is_in_one_file),
+	    cmocka_unit_test(systemd_accepts_its_units),
+	    cmocka_unit_test(systemd_accepts_the_drop_in),
+	    cmocka_unit_test(tmpfiles_make_the_directory),
+	    cmocka_unit_test(plists_parse),
+	    cmocka_unit_test(launchd_script_runs),
+	    cmocka_unit_test(own_files_are_known),
+	    cmocka_unit_test(paths_that_would_need_escaping),
+	    cmocka_unit_test(zones),
+	    cmocka_unit_test(ini),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
