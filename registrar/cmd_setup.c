@@ -82,7 +82,7 @@ show_commands(FILE *out, const struct setup *u, bool before)
 	}
 }
 
-/* Everything that will be done, with the secret left out. */
+/* Everything that will be done, with the secret left out. Paths are ours or were checked. */
 static void
 show(FILE *out, const struct setup *u)
 {
@@ -105,8 +105,9 @@ show(FILE *out, const struct setup *u)
 		    "replace: what the Caddy at %s serves now:\n    %s\n"
 		    "    it is kept in %s\n",
 		    u->facts.admin, u->running_hosts, u->backup);
-	if (u->autosave != NULL && access(u->autosave, F_OK) == 0)
-		(void)fprintf(out, "rename: %s (--resume would prefer it)\n", u->autosave);
+	if (u->autosave != NULL)
+		(void)fprintf(out, "rename: %s to %s.before-setup (--resume would prefer it)\n",
+		    u->autosave, u->autosave);
 	show_commands(out, u, false);
 	if (!u->want.remove && !u->managed &&
 	    (u->running == SETUP_OTHERS || u->running == SETUP_EMPTY))
@@ -333,6 +334,8 @@ run_setup(struct cmd_ctx *ctx, struct dm_err *err)
 
 	if (!read_options(ctx, &want, err) || (u = setup_open(ctx->session, &want, err)) == NULL)
 		return false;
+	if (want.lan && !want.remove)
+		dm_warn("whoever is in your network will be able to open every service");
 	if (!want.remove)
 		setup_probe(u);
 	if (!setup_look(u, err))

@@ -80,7 +80,7 @@ struct setup {
 	char *running_config; /* as Caddy gave it; NULL: it does not run */
 	char *running_hosts;  /* what it serves, for people */
 	char *backup;	      /* where the running configuration goes; NULL: nowhere */
-	char *autosave;	      /* what --resume would prefer to the new configuration */
+	char *autosave;	      /* what --resume would prefer to the new configuration; NULL: none */
 	bool managed;	      /* a service manager runs here and will start Caddy */
 	pid_t caddy_pid;      /* of the running Caddy, if it can be told */
 	char *owned[SETUP_OWNED_MAX];
@@ -113,7 +113,12 @@ bool setup_run_commands(struct setup *setup, bool before, struct dm_err *err) DM
 /* setup_caddy.c */
 /* Asks the Caddy at the admin address what it serves; fills in running and what belongs to it. */
 void setup_look_at_caddy(struct setup *setup);
-/* Where it listens on the port by its configuration. */
+/*
+ * Caddy keeps what it was last given below `config_home`, and with --resume takes that whatever
+ * its file says by now: fills in `autosave` if that would be another configuration than setup's.
+ */
+void setup_look_at_autosave(struct setup *setup, const char *config_home);
+/* Whether it listens on the port by its configuration. */
 bool setup_caddy_has_port(const struct setup *setup, uint16_t port);
 /* Saves what runs; needed before setup_activate(). */
 bool setup_backup(struct setup *setup, struct dm_err *err) DM_MUST;

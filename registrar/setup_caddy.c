@@ -86,19 +86,43 @@ same_id(const cJSON *a, const cJSON *b)
 	       strcmp(one->valuestring, two->valuestring) == 0;
 }
 
+/* Whether it is what setup writes, whatever the admin API has added since. */
+static bool
+is_ours(const struct setup *u, const cJSON *config)
+{
+	const struct setup_step *step = config_step(u);
+	cJSON *wanted = step != NULL && step->text != NULL ? cJSON_Parse(step->text) : NULL;
+	bool same = same_id(config, wanted);
+
+	cJSON_Delete(wanted);
+	return same;
+}
+
 static enum setup_running
 classify(const struct setup *u, const cJSON *config)
 {
-	const struct setup_step *step = config_step(u);
-	cJSON *wanted;
-	bool same;
-
 	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(config, "apps")) == 0)
 		return SETUP_EMPTY;
-	wanted = step != NULL && step->text != NULL ? cJSON_Parse(step->text) : NULL;
-	same = same_id(config, wanted);
-	cJSON_Delete(wanted);
-	return same ? SETUP_LOADED : SETUP_OTHERS;
+	return is_ours(u, config) ? SETUP_LOADED : SETUP_OTHERS;
+}
+
+void
+setup_look_at_autosave(struct setup *u, const char *config_home)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/caddy/autosave.json", config_home);
+	DM_AUTO_STR struct dm_str text = dm_str_make(CONFIG_MAX);
+	struct dm_err ignored;
+	cJSON *config;
+
+	/* one that runs without a service manager is given the configuration itself */
+	if (u->want.out != NULL || u->running == SETUP_LOADED ||
+	    (!u->managed && u->running != SETUP_NOT_RUNNING) ||
+	    !dm_read_file(path, &text, &ignored))
+		return;
+	config = cJSON_Parse(text.data);
+	if (!is_ours(u, config))
+		u->autosave = DM_STEAL(&path);
+	cJSON_Delete(config);
 }
 
 static pid_t
@@ -184,34 +208,73 @@ setup_backup(struct setup *u, struct dm_err *err)
 	       dm_write_file(u->backup, u->running_config, strlen(u->running_config), 0600, err);
 }
 
+/* Whether Caddy now has the configuration; its admin API may be away for a moment. */
+static bool
+has_taken(struct setup *u, struct caddy_admin *admin, struct dm_err *err)
+{
+	int64_t deadline = dm_now_ms() + START_MS;
+
+	for (;;) {
+		DM_AUTO_STR struct dm_str body = dm_str_make(CONFIG_MAX);
+		int status = 0;
+
+		if (caddy_admin_get(admin, "/config/", &status, &body, err)) {
+			cJSON *config = cJSON_Parse(body.data);
+			bool ours = is_ours(u, config);
+
+			cJSON_Delete(config);
+			if (ours)
+				return true;
+			(void)dm_fail(err, DM_FAILED,
+			    "Caddy took the new configuration, but has another one");
+		}
+		if (dm_now_ms() > deadline)
+			return false;
+		dm_pause_ms(POLL_MS);
+	}
+}
+
 static bool
 load(struct setup *u, struct dm_err *err)
 {
 	dm_auto(caddy_admin) admin = caddy_admin_new(u->facts.admin, LOAD_MS, err);
 	HTTP_AUTO_REPLY struct http_reply reply;
+	enum http_outcome outcome;
 
 	http_reply_init(&reply);
-	if (admin == NULL || caddy_admin_send(admin, "POST", "/load", NULL, config_step(u)->text,
-				 NULL, &reply, err) != HTTP_ANSWERED)
+	if (admin == NULL)
 		return false;
-	if (reply.status == 200)
+	outcome =
+	    caddy_admin_send(admin, "POST", "/load", NULL, config_step(u)->text, NULL, &reply, err);
+	if (outcome == HTTP_NOT_SENT)
+		return false;
+	if (outcome == HTTP_ANSWERED && reply.status != 200) {
+		setup_redact(u, reply.body.data);
+		return caddy_admin_refused(&reply, "loading the new configuration", err);
+	}
+	return has_taken(u, admin, err);
+}
+
+static bool
+move_autosave(const struct setup *u, struct dm_err *err)
+{
+	DM_AUTO_FREE char *aside = NULL;
+
+	if (u->autosave == NULL)
 		return true;
-	setup_redact(u, reply.body.data);
-	return caddy_admin_refused(&reply, "loading the new configuration", err);
+	aside = dm_asprintf("%s.before-setup", u->autosave);
+	if (rename(u->autosave, aside) != 0)
+		return dm_fail_errno(err, errno, "moving %s aside", u->autosave);
+	return true;
 }
 
 bool
 setup_activate(struct setup *u, struct dm_err *err)
 {
-	if (u->managed) {
-		if (u->autosave != NULL) {
-			DM_AUTO_FREE char *aside = dm_asprintf("%s.before-setup", u->autosave);
-
-			if (rename(u->autosave, aside) != 0 && errno != ENOENT && errno != ENOTDIR)
-				return dm_fail_errno(err, errno, "moving %s aside", u->autosave);
-		}
+	if (!move_autosave(u, err))
+		return false;
+	if (u->managed)
 		return setup_run_commands(u, false, err);
-	}
 	if (u->running == SETUP_NOT_RUNNING || u->running == SETUP_LOADED)
 		return true;
 	return load(u, err);

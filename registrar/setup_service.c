@@ -100,17 +100,18 @@ setup_plan_commands(struct setup *u)
 	const char *unit = setup_unit_name(&u->facts), *home;
 
 	u->managed = manager_runs(u);
+	if (!u->want.remove) {
+		home = u->facts.debian_caddy
+			   ? "/var/lib/caddy/.config"
+			   : setup_own(u, dm_asprintf("%s/config", u->facts.state_dir));
+		setup_look_at_autosave(u, home);
+	}
 	if (!u->managed)
 		return;
 	if (u->want.remove) {
 		plan_removal(u);
 		return;
 	}
-	home = u->facts.debian_caddy ? "/var/lib/caddy/.config"
-				     : setup_own(u, dm_asprintf("%s/config", u->facts.state_dir));
-	/* --resume takes what was last loaded, whatever the file says by now */
-	if (u->running != SETUP_LOADED)
-		u->autosave = dm_asprintf("%s/caddy/autosave.json", home);
 	if (u->running == SETUP_LOADED && !setup_changes(u))
 		return;
 	if (u->facts.manager == SETUP_LAUNCHD) {

@@ -58,7 +58,7 @@ mode_of(const char *path)
 }
 
 /* Caddy from the written configuration, on the admin socket that setup chose or was given. */
-static void
+static struct proc *
 start_caddy(struct world *w)
 {
 	struct proc *caddy =
@@ -72,6 +72,7 @@ start_caddy(struct world *w)
 			fail_msg("Caddy ended: %s", read_text(w, caddy->err));
 		nap_us(20000);
 	}
+	return caddy;
 }
 
 TEST(dry_run_touches_nothing)
@@ -199,6 +200,45 @@ TEST(a_caddy_from_these_files_serves)
 	serve_id(w, "shop-main");
 	assert_url_answers(w, url, "shop-main"); /* with the certificate checked */
 	assert_int_equal(count_routes(w, "shop-main"), 0);
+}
+
+/* Caddy keeps what the admin API changes; and its memory does not outlive a new configuration. */
+TEST(restarts_resume)
+{
+	struct ports p = choose_ports(w);
+	char *saved = fmt(w, "%s/caddy/config/caddy/autosave.json", w->state);
+	struct proc *caddy;
+	struct result r;
+
+	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
+	snprintf(w->admin, sizeof w->admin, "unix://%.60s/caddy/admin.sock", w->state);
+	assert_exit(w, SETUP(w, p, DOMAIN, "--yes"), 0);
+	run_ok(w, NULL, ARGV("mkdir", "-p", fmt(w, "%s/caddy", w->state)));
+	/* as the unit says it */
+	world_env(w, "XDG_CONFIG_HOME", fmt(w, "%s/caddy/config", w->state));
+	caddy = start_caddy(w);
+	assert_int_equal(admin(w, "POST", "/config/apps/http/servers/srv0/routes",
+			     "{\"@id\":\"mine\",\"match\":[{\"host\":[\"x.test\"]}]}")
+			     .status,
+	    200);
+	signal_proc(caddy, SIGTERM);
+	finish(w, caddy);
+	caddy = start_caddy(w);
+	assert_int_equal(admin(w, "GET", "/id/mine", NULL).status, 200);
+	world_env(w, "XDG_CONFIG_HOME", fmt(w, "%s/.config", w->home));
+	/* The same again, while it is stopped, forgets nothing ... */
+	end_proc(w, caddy);
+	assert_exit(w, SETUP(w, p, DOMAIN, "--yes"), 0);
+	assert_true(exists(saved));
+	/* ... but with another domain the old memory is put aside. */
+	r = SETUP(w, p, "--domain", "b.example.test", "--yes");
+	assert_exit(w, r, 0);
+	assert_non_null(strstr(r.err, "rename: "));
+	assert_false(exists(saved));
+	assert_true(exists(fmt(w, "%s.before-setup", saved)));
+	world_env(w, "XDG_CONFIG_HOME", fmt(w, "%s/caddy/config", w->state));
+	start_caddy(w);
+	assert_non_null(strstr(admin(w, "GET", "/config/", NULL).body, "*.b.example.test"));
 }
 
 /* What a running Caddy serves is shown and kept before it is replaced. */
@@ -446,6 +486,7 @@ main(void)
 	    WORLD_TEST(no_yes_no_change),
 	    WORLD_TEST(files_for_a_package),
 	    WORLD_TEST(a_caddy_from_these_files_serves),
+	    WORLD_TEST(restarts_resume),
 	    WORLD_TEST(a_running_caddy_takes_it),
 	    WORLD_TEST(remove_takes_back_its_own),
 	    WORLD_TEST(files_of_others_stay),
