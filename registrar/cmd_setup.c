@@ -270,7 +270,9 @@ static bool
 install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 {
 	enum setup_answer answer;
-	bool same = !setup_changes(u) && (u->want.out != NULL || u->running == SETUP_LOADED);
+	bool idle = u->want.out != NULL || u->running == SETUP_LOADED ||
+		    (!u->managed && u->running == SETUP_NOT_RUNNING && u->autosave == NULL);
+	bool same = !setup_changes(u) && idle;
 	const char *state = "ready";
 
 	if (!same) {
@@ -285,7 +287,7 @@ install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 		return false;
 	if (answer == SETUP_PENDING)
 		state = "pending";
-	else if (same)
+	else if (same && (answer == SETUP_ANSWERS || u->want.out != NULL))
 		state = "unchanged";
 	else if (answer == SETUP_NO_CADDY)
 		state = "written";
