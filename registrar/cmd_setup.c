@@ -91,11 +91,14 @@ show(FILE *out, const struct setup *u)
 		const struct setup_step *step = &u->steps[i];
 		const char *text = step->shown != NULL ? step->shown : step->text;
 
-		(void)fprintf(out, "%s: %s", setup_action_name(step->action), step->path);
+		(void)fprintf(out, "%s: %s%s", setup_action_name(step->action), step->path,
+		    step->is_dir ? "/" : "");
 		if (step->action == SETUP_KEEP)
 			(void)fprintf(out, " (%s)", step->why_kept);
 		else if (step->action != SETUP_REMOVE)
 			(void)fprintf(out, " (mode %04o)", (unsigned)step->mode);
+		if (step->is_dir && step->action == SETUP_CREATE)
+			(void)fprintf(out, " (owner uid %lu)", (unsigned long)step->owner);
 		(void)fputs("\n", out);
 		if ((step->action == SETUP_CREATE || step->action == SETUP_UPDATE) && text != NULL)
 			show_text(out, text);

@@ -122,6 +122,27 @@ service_user(struct setup *u)
 	return pw == NULL ? "root" : setup_own(u, dm_strdup(pw->pw_name));
 }
 
+/*
+ * Identity documents: Caddy reads them, and believes whoever can write there. On a machine's Caddy
+ * that is the one person who sets it up.
+ */
+static void
+look_at_identity(struct setup *u)
+{
+	const char *sudo = getenv("SUDO_UID");
+	uint64_t uid;
+
+	u->person = geteuid();
+	if (u->facts.user_scope) {
+		u->facts.identity_dir =
+		    setup_own(u, dm_asprintf("%s/identity", u->session->state_dir));
+		return;
+	}
+	u->facts.identity_dir = "/var/lib/devmesh/identity";
+	if (u->person == 0 && sudo != NULL && dm_parse_uint(sudo, 0, UINT32_MAX - 1, &uid))
+		u->person = (uid_t)uid;
+}
+
 static bool
 look_at_admin(struct setup *u, struct dm_err *err)
 {
@@ -332,6 +353,7 @@ look(struct setup *u, struct dm_err *err)
 		f->devmeshd = setup_own(u, found);
 	}
 	f->sockets_dir = u->session->conf->sockets_dir;
+	look_at_identity(u);
 	f->run_as = service_user(u);
 	if ((found = find_program(caddy)) != NULL) {
 		f->caddy = setup_own(u, found);

@@ -41,6 +41,8 @@ struct setup_step {
 	char *text;  /* the new content */
 	char *shown; /* without its secret; NULL: as text */
 	bool unit;
+	bool is_dir;
+	uid_t owner;	      /* of the directory */
 	const char *why_kept; /* SETUP_KEEP; static */
 };
 
@@ -69,6 +71,7 @@ struct setup {
 	struct session *session;   /* borrowed */
 	struct setup_options want; /* borrowed */
 	struct setup_facts facts;
+	uid_t person; /* whose services these are: who called sudo(8), else who runs this */
 	struct setup_step steps[SETUP_STEPS_MAX];
 	size_t step_count;
 	struct dm_err problems[SETUP_PROBLEMS_MAX]; /* why it cannot be done */

@@ -148,6 +148,7 @@ config_text(const struct setup_facts *f)
 {
 	struct system_settings s = {.mesh = {.domain = f->domain,
 					.sockets_dir = f->sockets_dir,
+					.identity_dir = f->identity_dir,
 					.https_port = f->https_port,
 					.http_port = f->http_port,
 					.ipv6 = f->ipv6,
@@ -221,6 +222,7 @@ check_paths(const struct setup_facts *f, struct dm_err *err)
 	       check_path("the state", f->state_dir, true, err) &&
 	       check_path("the home directory", f->home, true, err) &&
 	       check_path("the log", f->log_dir, true, err) &&
+	       check_path("the identity documents", f->identity_dir, true, err) &&
 	       check_path("the sockets", f->sockets_dir, false, err);
 }
 

@@ -36,9 +36,10 @@ struct setup_facts {
 	uint16_t https_port, http_port;
 
 	const char *sockets_dir;
-	const char *caddy;    /* the program */
-	const char *devmeshd; /* the daemon; NULL: not installed */
-	const char *run_as;   /* user that Caddy runs as, of a unit of our own */
+	const char *identity_dir; /* of the identity documents; NULL: none */
+	const char *caddy;	  /* the program */
+	const char *devmeshd;	  /* the daemon; NULL: not installed */
+	const char *run_as;	  /* user that Caddy runs as, of a unit of our own */
 	const char *conf_dir, *state_dir, *home, *units_dir, *tmpfiles_dir, *log_dir;
 };
 

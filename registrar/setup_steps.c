@@ -145,6 +145,35 @@ look_at_config(struct setup *u, struct dm_err *err)
 	return true;
 }
 
+/* The directory of the identity documents: whoever can write there can pose as another service. */
+static void
+look_at_identity(struct setup *u)
+{
+	struct setup_step *step =
+	    add_step(u, u->facts.identity_dir, u->facts.user_scope ? 0700 : 0755);
+	struct stat st;
+	struct dm_err err;
+
+	step->is_dir = true;
+	step->owner = u->person;
+	step->action = u->want.remove ? SETUP_UNCHANGED : SETUP_CREATE;
+	if (lstat(step->path, &st) != 0)
+		return;
+	if (u->want.remove) {
+		step->action = SETUP_REMOVE;
+		return;
+	}
+	step->action = SETUP_UNCHANGED;
+	if (S_ISDIR(st.st_mode) && st.st_uid == u->person && (st.st_mode & 022) == 0)
+		return;
+	step->action = SETUP_KEEP;
+	step->why_kept = "it is not a directory that only its owner may write to";
+	(void)dm_fail(&err, DM_CONFLICT, "%s is in the way: %s", step->path, step->why_kept);
+	(void)dm_hint(&err, "remove it, or: chown %lu %s; chmod go-w %s", (unsigned long)u->person,
+	    step->path, step->path);
+	setup_problem(u, &err);
+}
+
 static bool
 have_step(const struct setup *u, const char *path)
 {
@@ -207,6 +236,9 @@ setup_look(struct setup *u, struct dm_err *err)
 	struct setup_plan plan;
 	bool ok;
 
+	/* what the private mesh uses as well is not setup's to remove */
+	if (!u->want.remove || !u->facts.user_scope)
+		look_at_identity(u);
 	if (u->want.remove)
 		return look_at_old_files(u, false, err) && look_at_old_files(u, true, err) &&
 		       look_at_config(u, err);
@@ -228,10 +260,30 @@ setup_changes(const struct setup *u)
 }
 
 static bool
+write_dir(const struct setup_step *step, struct dm_err *err)
+{
+	if (step->action == SETUP_REMOVE) {
+		/* with documents of services that still run it stays */
+		(void)rmdir(step->path);
+		return true;
+	}
+	if (step->action != SETUP_CREATE)
+		return true;
+	if (!dm_make_dirs(step->path, 0755, err))
+		return false;
+	if (chmod(step->path, step->mode) != 0 ||
+	    (step->owner != geteuid() && chown(step->path, step->owner, (gid_t)-1) != 0))
+		return dm_fail_errno(err, errno, "making %s its owner's", step->path);
+	return true;
+}
+
+static bool
 write_step(const struct setup_step *step, struct dm_err *err)
 {
 	DM_AUTO_FREE char *dir = dm_path_dir(step->path);
 
+	if (step->is_dir)
+		return write_dir(step, err);
 	switch (step->action) {
 	case SETUP_CREATE:
 	case SETUP_UPDATE:
