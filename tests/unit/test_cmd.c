@@ -122,6 +122,7 @@ verbs_are_there(void **state)
 	    "start",
 	    "stop",
 	    "trust",
+	    "setup",
 	    "config",
 	    "completion",
 	    "help",
