@@ -436,6 +436,23 @@ TEST(the_token_goes_into_one_file)
 	assert_false(exists(conf(w, "caddy.env")));
 }
 
+/* A Caddy that runs cannot be given an environment: it is not given what would not work in it. */
+TEST(a_running_caddy_without_the_token)
+{
+	struct ports p = choose_ports(w);
+	struct result r;
+
+	caddy_plain(w, bystanders(w, 2));
+	caddy_with_modules(w, "exit 0");
+	world_env(w, "CLOUDFLARE_API_TOKEN", TOKEN);
+	r = SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--yes");
+	assert_exit(w, r, 4);
+	assert_non_null(strstr(r.err, "without the token in its environment"));
+	assert_no_token(r);
+	assert_bystanders(w, 2);
+	assert_false(exists(conf(w, "caddy.env")));
+}
+
 /* Newer modules repeat a token that they do not like: setup does not pass that on. */
 TEST(what_caddy_says_is_shown_without_the_token)
 {
@@ -540,6 +557,7 @@ main(void)
 	    WORLD_TEST(remove_takes_back_its_own),
 	    WORLD_TEST(files_of_others_stay),
 	    WORLD_TEST(the_token_goes_into_one_file),
+	    WORLD_TEST(a_running_caddy_without_the_token),
 	    WORLD_TEST(what_caddy_says_is_shown_without_the_token),
 	    WORLD_TEST(modules_that_are_missing),
 	    WORLD_TEST(input_that_is_wrong),
