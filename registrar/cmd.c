@@ -21,11 +21,14 @@ extern const struct cmd cmd_env;
 extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
 extern const struct cmd cmd_gc;
+extern const struct cmd cmd_init;
+extern const struct cmd cmd_hook;
+extern const struct cmd cmd_skill;
 extern const struct cmd cmd_doctor;
+extern const struct cmd cmd_setup;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
 extern const struct cmd cmd_trust;
-extern const struct cmd cmd_setup;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
@@ -42,11 +45,14 @@ const struct cmd *const cmds[] = {
     &cmd_wait,
     &cmd_assert,
     &cmd_gc,
+    &cmd_init,
+    &cmd_hook,
+    &cmd_skill,
     &cmd_doctor,
+    &cmd_setup,
     &cmd_start,
     &cmd_stop,
     &cmd_trust,
-    &cmd_setup,
     &cmd_config,
     &cmd_completion,
     &cmd_help,

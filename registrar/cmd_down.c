@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "cmd.h"
 #include "out.h"
 #include "register.h"
@@ -37,28 +39,36 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 	return true;
 }
 
-/* All claims of this user; the first failure is reported, the others are still tried. */
+/*
+ * All claims of this user, or those of one worktree (NULL: of all); the first failure is reported,
+ * the others are still tried.
+ */
 static bool
-down_all(struct cmd_ctx *ctx, cJSON *list, struct dm_err *err)
+down_all(struct cmd_ctx *ctx, const char *worktree, cJSON *list, struct dm_err *err)
 {
+	DM_AUTO_FREE char *path = worktree == NULL ? NULL : dm_resolve(worktree, err);
 	struct registry_claims claims;
+	unsigned found = 0;
 	bool ok = true;
 
-	if (!session_need_registry(ctx->session, err) ||
+	if ((worktree != NULL && path == NULL) || !session_need_registry(ctx->session, err) ||
 	    !registry_scan(ctx->session->registry, &claims, err))
 		return false;
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *claim = claims.list[i];
 		struct dm_err own;
 
-		if (claim->is_alias)
+		if (claim->is_alias || (path != NULL && strcmp(claim->worktree, path) != 0))
 			continue;
+		found++;
 		if (!down_one(ctx, claim, list, &own) && ok) {
 			*err = own;
 			ok = false;
 		}
 	}
 	registry_claims_free(&claims);
+	if (path != NULL && found == 0)
+		dm_note("nothing is registered for %s", path);
 	return ok;
 }
 
@@ -67,12 +77,16 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	dm_auto(claim) claim = NULL;
 	cJSON *o = out_object(), *list = cJSON_AddArrayToObject(o, "down");
+	const char *worktree = cmd_value(ctx, "worktree");
 	bool all = cmd_value(ctx, "all") != NULL, ok;
 
-	if (all && (cmd_arg(ctx, 0) != NULL || cmd_value(ctx, "directory") != NULL))
-		ok = dm_fail(err, DM_USAGE, "--all goes with neither an ID nor -C");
-	else if (all)
-		ok = down_all(ctx, list, err);
+	if ((all || worktree != NULL) &&
+	    (cmd_arg(ctx, 0) != NULL || cmd_value(ctx, "directory") != NULL))
+		ok = dm_fail(err, DM_USAGE, "--all and --worktree go with neither an ID nor -C");
+	else if (all && worktree != NULL)
+		ok = dm_fail(err, DM_USAGE, "both --all and --worktree are given");
+	else if (all || worktree != NULL)
+		ok = down_all(ctx, worktree, list, err);
 	else
 		ok = cmd_claim(ctx, &claim, err) && down_one(ctx, claim, list, err);
 	if (ok && ctx->line->json)
@@ -84,6 +98,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 
 static const struct cmd_opt opts[] = {
     {"directory", 'C', "DIR", false, "act for the worktree DIR, which may be gone already"},
+    {"worktree", 0, "DIR", false, "take down all services of the worktree DIR, if any"},
     {"all", 0, NULL, false, "take down all services of this user"},
     {NULL, 0, NULL, false, NULL},
 };

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/sock.h"
 #include "base/str.h"
 #include "caddy/change.h"
@@ -30,6 +31,7 @@ struct gc {
 	struct cmd_ctx *ctx;
 	struct session *s;
 	bool dry_run;
+	char *worktree; /* only what belongs to this one; NULL: everything */
 	cJSON *removed;
 	unsigned count;
 };
@@ -50,6 +52,25 @@ say(struct gc *gc, const char *kind, const char *what, const char *why)
 	(void)printf("%s %s %s: %s\n", gc->dry_run ? "would remove" : "removed", kind, what, why);
 }
 
+static bool
+concerns(const struct gc *gc, const struct claim *claim)
+{
+	return gc->worktree == NULL || strcmp(claim->worktree, gc->worktree) == 0;
+}
+
+/* Whether a socket of this name is to be looked at: of one worktree, only those it has claimed. */
+static bool
+concerns_socket(const struct gc *gc, const char *id)
+{
+	dm_auto(claim) claim = NULL;
+	struct dm_err ignored;
+
+	if (gc->worktree == NULL)
+		return true;
+	return registry_find(gc->s->registry, id, &claim, &ignored) && claim != NULL &&
+	       concerns(gc, claim);
+}
+
 /* Claims of worktrees that are gone, unless something still listens for them. */
 static bool
 collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
@@ -61,7 +82,7 @@ collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
 		struct unregister_result result = {.removed_socket = false};
 		struct dm_err own;
 
-		if (row->state != SERVICE_ORPHAN)
+		if (row->state != SERVICE_ORPHAN || !concerns(gc, row->claim))
 			continue;
 		if (row->evidence.listening) {
 			dm_warn("%s is kept: its worktree %s is gone, but pid %ld still listens",
@@ -130,7 +151,7 @@ collect_sockets(struct gc *gc, struct dm_err *err)
 		x->path = registry_socket(gc->s->registry, ids[i]);
 		dm_sock_probe(x->path, &x->seen);
 		if (x->seen.state == DM_SOCK_REFUSED && x->seen.owner == geteuid() &&
-		    !x->seen.is_link)
+		    !x->seen.is_link && concerns_socket(gc, ids[i]))
 			suspects++;
 		else
 			free(x->path);
@@ -268,30 +289,40 @@ collect_documents(struct gc *gc, const struct survey *survey)
 	free(dirs.list);
 }
 
+/* What belongs to no worktree, or cannot be told to. */
+static bool
+collect_rest(struct gc *gc, const struct survey *survey, struct dm_err *err)
+{
+	unsigned temporary;
+	bool ok;
+
+	/* a claim that was just removed took its route along: look afresh */
+	session_drop_view(gc->s);
+	ok = collect_routes(gc, err);
+	collect_documents(gc, survey);
+	temporary = registry_sweep_temporary(gc->s->registry, gc->dry_run);
+	if (temporary > 0)
+		say(gc, "temporary", "files", "the processes that made them have died");
+	return ok;
+}
+
 static bool
 collect_all(struct gc *gc, struct dm_err *err)
 {
 	struct survey survey;
 	struct dm_err first = {.code = DM_OK};
-	unsigned temporary;
 
 	if (!survey_take(gc->s, &survey, err))
 		return false;
 	/* each part does what it can, whatever became of the others */
 	if (!collect_claims(gc, &survey, err))
 		first = *err;
-	if (!collect_aliases(gc, &survey, err) && first.code == DM_OK)
+	if (gc->worktree == NULL && !collect_aliases(gc, &survey, err) && first.code == DM_OK)
 		first = *err;
 	if (!collect_sockets(gc, err) && first.code == DM_OK)
 		first = *err;
-	/* a claim that was just removed took its route along: look afresh */
-	session_drop_view(gc->s);
-	if (!collect_routes(gc, err) && first.code == DM_OK)
+	if (gc->worktree == NULL && !collect_rest(gc, &survey, err) && first.code == DM_OK)
 		first = *err;
-	collect_documents(gc, &survey);
-	temporary = registry_sweep_temporary(gc->s->registry, gc->dry_run);
-	if (temporary > 0)
-		say(gc, "temporary", "files", "the processes that made them have died");
 	survey_release(&survey);
 	*err = first;
 	return first.code == DM_OK;
@@ -305,8 +336,11 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	    .s = ctx->session,
 	    .dry_run = cmd_value(ctx, "dry-run") != NULL,
 	    .removed = cJSON_AddArrayToObject(o, "removed")};
-	bool ok = session_need_registry(ctx->session, err) && collect_all(&gc, err);
+	const char *dir = cmd_value(ctx, "worktree");
+	bool ok = (dir == NULL || (gc.worktree = dm_resolve(dir, err)) != NULL) &&
+		  session_need_registry(ctx->session, err) && collect_all(&gc, err);
 
+	free(gc.worktree);
 	if (!ok || !ctx->line->json) {
 		cJSON_Delete(o);
 		if (ok && gc.count == 0)
@@ -320,6 +354,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 
 static const struct cmd_opt opts[] = {
     {"dry-run", 0, NULL, false, "only say what would be removed"},
+    {"worktree", 0, "DIR", false, "only what the worktree DIR has left, which may be gone"},
     {NULL, 0, NULL, false, NULL},
 };
 

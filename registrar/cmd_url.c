@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd.h"
 #include "out.h"
+#include "siblings.h"
 
 static bool
 fail_no_url(const struct claim *claim, struct dm_err *err)
@@ -132,16 +133,41 @@ struct variable {
 	const char *value; /* NULL: not set */
 };
 
+/* One variable, to the JSON object or to the shell. */
+static void
+put_variable(const struct cmd_ctx *ctx, cJSON *env, const char *name, const char *value)
+{
+	if (ctx->line->json)
+		out_add_text(env, name, value);
+	else
+		/* empty rather than left out: the shell may hold an earlier value */
+		print_export(name, value == NULL ? "" : value);
+}
+
+static void
+put_siblings(const struct cmd_ctx *ctx, cJSON *env, const struct siblings *siblings)
+{
+	for (size_t i = 0; i < siblings->count; i++) {
+		const char *text = siblings->list[i];
+		DM_AUTO_FREE char *name = dm_strndup(text, strcspn(text, "="));
+
+		put_variable(ctx, env, name, text + strlen(name) + 1);
+	}
+}
+
 static bool
 run_env(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	dm_auto(claim) claim = NULL;
+	struct siblings siblings = {.count = 0};
 	char port[8] = "";
 
 	if (!cmd_claim(ctx, &claim, err))
 		return false;
 	if (claim->url == NULL)
 		return fail_no_url(claim, err);
+	if (cmd_value(ctx, "all") != NULL && !siblings_find(ctx->session, claim, &siblings, err))
+		return false;
 	if (claim->port != 0)
 		(void)snprintf(port, sizeof(port), "%u", (unsigned)claim->port);
 	{
@@ -157,22 +183,25 @@ run_env(struct cmd_ctx *ctx, struct dm_err *err)
 		};
 		cJSON *o = out_object(), *env = cJSON_AddObjectToObject(o, "env");
 
-		for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++) {
-			out_add_text(env, vars[i].name, vars[i].value);
-			/* empty rather than left out: the shell may hold an earlier value */
-			if (!ctx->line->json)
-				print_export(
-				    vars[i].name, vars[i].value == NULL ? "" : vars[i].value);
-		}
+		for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
+			put_variable(ctx, env, vars[i].name, vars[i].value);
+		put_siblings(ctx, env, &siblings);
 		if (ctx->line->json)
 			out_json(o);
 		else
 			cJSON_Delete(o);
 	}
+	siblings_release(&siblings);
 	return true;
 }
 
 static const struct cmd_opt directory_opts[] = {CMD_OPT_DIRECTORY, {NULL, 0, NULL, false, NULL}};
+
+static const struct cmd_opt env_opts[] = {
+    CMD_OPT_DIRECTORY,
+    {"all", 0, NULL, false, "also DEVMESH_URL_<APP> of the other services of this branch"},
+    {NULL, 0, NULL, false, NULL},
+};
 
 static const struct cmd_opt name_opts[] = {
     CMD_OPT_DIRECTORY,
@@ -207,7 +236,9 @@ const struct cmd cmd_env = {
     .max_args = 1,
     .summary = "print shell assignments: eval \"$(devmesh env)\"",
     .help = "DEVMESH_URL, DEVMESH_HOST, DEVMESH_ID, DEVMESH_APP_NAME, DEVMESH_BRANCH,\n"
-	    "DEVMESH_SOCKET or DEVMESH_PORT, and DEVMESH_WORKTREE.",
-    .opts = directory_opts,
+	    "DEVMESH_SOCKET or DEVMESH_PORT, and DEVMESH_WORKTREE. With --all also the URLs of\n"
+	    "other apps on the same branch, as DEVMESH_URL_API: a front end finds the back end\n"
+	    "that belongs to it.",
+    .opts = env_opts,
     .run = run_env,
 };

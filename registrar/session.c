@@ -209,26 +209,11 @@ claim_by_id(struct session *s, const char *id, struct claim **out, struct dm_err
 	return true;
 }
 
-/* Where a directory that is gone was: its parent with links resolved, and its name. */
-static char *
-gone_path(const char *dir, struct dm_err *err)
-{
-	DM_AUTO_FREE char *absolute = dm_absolute(dir, err);
-	DM_AUTO_FREE char *parent = NULL, *base = NULL, *real = NULL;
-
-	if (absolute == NULL)
-		return NULL;
-	parent = dm_path_dir(absolute);
-	base = dm_path_base(absolute);
-	real = realpath(parent, NULL);
-	return dm_asprintf("%s/%s", real != NULL ? real : parent, base);
-}
-
 /* The claim of a worktree that no longer exists, by its path. */
 static bool
 claim_by_path(struct session *s, const char *dir, struct claim **out, struct dm_err *err)
 {
-	DM_AUTO_FREE char *path = gone_path(dir, err);
+	DM_AUTO_FREE char *path = dm_resolve(dir, err);
 	struct registry_claims claims;
 
 	if (path == NULL || !registry_scan(s->registry, &claims, err))

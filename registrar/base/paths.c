@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/str.h"
 
 #ifndef PATH_MAX
 #define PATH_MAX 4096
@@ -60,4 +62,47 @@ dm_absolute(const char *path, struct dm_err *err)
 		return NULL;
 	}
 	return dm_asprintf("%s/%s", cwd, path);
+}
+
+/* Appends the components of `rest` to *path. */
+static void
+append_lexically(char **path, const char *rest)
+{
+	while (*rest != '\0') {
+		size_t n = strcspn(rest, "/");
+		char *old = *path;
+
+		if (n == 2 && strncmp(rest, "..", 2) == 0)
+			*path = dm_path_dir(old);
+		else if (n > 0 && !(n == 1 && rest[0] == '.'))
+			*path =
+			    dm_asprintf("%s/%.*s", strcmp(old, "/") == 0 ? "" : old, (int)n, rest);
+		if (*path != old)
+			free(old);
+		rest += n;
+		rest += *rest == '/' ? 1 : 0;
+	}
+}
+
+char *
+dm_resolve(const char *path, struct dm_err *err)
+{
+	DM_AUTO_FREE char *whole = dm_absolute(path, err);
+	DM_AUTO_FREE char *head = dm_strdup(whole);
+	char *real;
+
+	if (whole == NULL)
+		return NULL;
+	while ((real = realpath(head, NULL)) == NULL) {
+		char *slash = strrchr(head, '/');
+
+		if (slash == NULL || strcmp(head, "/") == 0) {
+			(void)dm_fail_errno(err, errno, "resolving %s", path);
+			return NULL;
+		}
+		/* "/" itself is left of "/gone" */
+		slash[slash == head ? 1 : 0] = '\0';
+	}
+	append_lexically(&real, whole + strlen(head));
+	return real;
 }

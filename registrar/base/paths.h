@@ -14,4 +14,10 @@ char *dm_user_config_file(void);
 /* `path` made absolute against the working directory, without resolving links. Caller owns. */
 char *dm_absolute(const char *path, struct dm_err *err) DM_MUST;
 
+/*
+ * The same with links resolved, as far as the path exists; what does not exist is appended, with
+ * "." and ".." taken out. So a directory that is gone has the path it had. Caller owns.
+ */
+char *dm_resolve(const char *path, struct dm_err *err) DM_MUST;
+
 #endif
