@@ -37,8 +37,8 @@ static const struct {
 	const char *text;
 } recipes[] = {
     {"run", "Start the server and wait until it answers:\n\n"
-	    "```sh\ndevmesh run -- npm run dev &\ndevmesh wait --timeout 60\n```\n\n"},
-    {"up", "A server that can listen on a Unix socket, or on a port of its own choice:\n\n"
+	    "```sh\ndevmesh up\ndevmesh run -- npm run dev &\ndevmesh wait --timeout 60\n```\n\n"},
+    {"up", "A server that can listen on a Unix socket:\n\n"
 	   "```sh\ndevmesh up\neval \"$(devmesh env)\"   # sets DEVMESH_SOCKET, DEVMESH_URL and "
 	   "others\n"
 	   "node server.js &         # listens on $DEVMESH_SOCKET\ndevmesh wait\n```\n\n"

@@ -169,7 +169,10 @@ plan_script(struct init *in, struct init_file *file, const char *key, const char
 			init_set(file, json_remove(doc, node));
 		return true;
 	}
-	if (node != NULL && strstr(node->text, "devmesh ") != NULL)
+	/* also where the command itself is what calls devmesh: npm run dev, after init npm */
+	if (node != NULL && (strstr(node->text, "devmesh ") != NULL ||
+				(alone != NULL && dm_starts_with(alone, "exec ") &&
+				    strcmp(alone + strlen("exec "), node->text) == 0)))
 		return true;
 	if (node != NULL && strcmp(prefix, RUN) == 0 && init_is_compound(node->text)) {
 		init_hint(in,

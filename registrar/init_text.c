@@ -29,6 +29,7 @@ struct section {
 
 	size_t at; /* set by place(): where it goes; SIZE_MAX: into the block at the end */
 	enum toml_kind kind;
+	bool open; /* its table is the last line: the block at the end begins with its keys */
 };
 
 /* Where each section goes in the user's text; false if one cannot go anywhere. */
@@ -46,6 +47,9 @@ place(const struct init_file *file, const char *text, struct section *list, stru
 			s->at = SIZE_MAX;
 		for (size_t i = 0; s->kind == TOML_TABLE && i < 3 && s->keys[i] != NULL; i++)
 			taken = taken || toml_has_key(text, s->at, s->keys[i]);
+		s->open = s->at == strlen(text);
+		if (s->open)
+			s->at = SIZE_MAX;
 		if (s->kind != TOML_KEY && !taken)
 			continue;
 		snippet = dm_asprintf(s->array ? "[[%s]]\n%s" : "[%s]\n%s", s->table, s->lines);
@@ -62,9 +66,13 @@ tail_body(const struct section *list)
 	DM_AUTO_STR struct dm_str out = dm_str_make(BODY_MAX);
 
 	for (const struct section *s = list; s->table != NULL; s++) {
+		if (s->open)
+			(void)dm_str_addf(&out, "%s", s->lines);
+	}
+	for (const struct section *s = list; s->table != NULL; s++) {
 		bool array = s->kind == TOML_ARRAY || (s->kind == TOML_NONE && s->array);
 
-		if (s->lines == NULL || s->at != SIZE_MAX)
+		if (s->lines == NULL || s->at != SIZE_MAX || s->open)
 			continue;
 		(void)dm_str_addf(&out, array ? "%s[[%s]]\n%s" : "%s[%s]\n%s",
 		    out.len > 0 ? "\n" : "", s->table, s->lines);

@@ -121,7 +121,7 @@ block_strip(const char *text, const char *tool, unsigned *count, bool *made)
 
 		/* no newline at its end: the one in front of it is the block's */
 		if (end[-1] != '\n' && keep > 0)
-			keep -= keep > 1 && from[keep - 2] == '\r' ? 2 : 1;
+			keep -= start[strcspn(start, "\n") - 1] == '\r' ? 2 : 1;
 		(void)dm_str_add(&out, from, keep);
 		*made = *made || one;
 		(*count)++;
