@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define HOOK_INPUT_MAX (1024 * 1024)
+#define HOOK_INPUT_MAX 1048576
 
 /* NULL where there is nothing, or nothing usable. Owned: hook_input_release. */
 struct hook_input {

@@ -162,6 +162,7 @@ init_read(
 	DM_AUTO_FREE char *real_root = realpath(root, NULL);
 	struct init_file *file = &in->files[in->count];
 
+	*out = file;
 	if (in->count == INIT_FILES)
 		return dm_fail(err, DM_FAILED, "too many files to write");
 	if (real_root == NULL)
@@ -177,7 +178,6 @@ init_read(
 		    err, DM_DENIED, "%s leads out of %s, to %s", wanted, real_root, file->path);
 		return dm_hint(err, "edit that file by hand, if it is the one to change");
 	}
-	*out = file;
 	return read_text(file, err);
 }
 

@@ -160,13 +160,13 @@ plan_script(struct init *in, struct init_file *file, const char *key, const char
 		return in->remove || init_refuse(err, file, "its scripts have an unknown form",
 					 quoted == NULL ? prefix : quoted);
 	if (in->remove) {
-		if (node != NULL && alone != NULL && strcmp(node->text, alone) == 0)
+		if (node == NULL)
+			return true;
+		if ((alone != NULL && strcmp(node->text, alone) == 0) ||
+		    (strcmp(prefix, RUN) == 0 && dm_starts_with(node->text, "exec " RUN)))
 			init_set(file, json_remove(doc, node));
-		else if (node != NULL && dm_starts_with(node->text, prefix))
+		else if (dm_starts_with(node->text, prefix))
 			init_set(file, json_splice(doc, node, 0, strlen(prefix), ""));
-		else if (node != NULL && dm_starts_with(node->text, "exec " RUN) &&
-			 strcmp(key, "run") == 0)
-			init_set(file, json_remove(doc, node));
 		return true;
 	}
 	/* also where the command itself is what calls devmesh: npm run dev, after init npm */

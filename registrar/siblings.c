@@ -67,7 +67,7 @@ siblings_find(
 	memset(out, 0, sizeof(*out));
 	if (!session_need_registry(s, err) || !registry_scan(s->registry, &claims, err))
 		return false;
-	chosen = dm_calloc(claims.count + 1, sizeof(*chosen));
+	chosen = dm_calloc(claims.count + 1, sizeof(void *));
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *other = claims.list[i];
 		size_t k = 0;

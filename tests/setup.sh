@@ -27,6 +27,7 @@ build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
+check | direnv            | direnv               | direnv             | direnv    | direnv             | direnv             | direnv
 check | clang             | clang                | clang              | clang     | clang              | clang              | xcode
 check | is:fuzzer_runtime | libclang-rt-dev/libclang-rt-14-dev | compiler-rt | compiler-rt | compiler-rt  | clang              | llvm
 check | clang-format      | clang-format         | clang-tools-extra  | clang     | clang-extra-tools  | clang-tools        | clang-format

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "edit/diff.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -12,7 +13,7 @@ enum {
 
 /* Lines of a text, each with its newline if it has one. */
 struct lines {
-	const char **at; /* count + 1 pointers: the last is the end */
+	const char **at; /* owned; count + 1 pointers: the last is the end */
 	size_t count;
 };
 
@@ -31,6 +32,14 @@ split(const char *text)
 	l.at[l.count] = p;
 	return l;
 }
+
+static void
+release(struct lines *l)
+{
+	free(l->at);
+}
+
+#define LINES_AUTO __attribute__((cleanup(release)))
 
 static size_t
 length(const struct lines *l, size_t i)
@@ -126,9 +135,8 @@ put_names(struct dm_str *out, const char *name, const char *before, const char *
 void
 diff_unified(const char *name, const char *before, const char *after, struct dm_str *out)
 {
-	struct lines a = split(before == NULL ? "" : before);
-	struct lines b = split(after == NULL ? "" : after);
-	DM_AUTO_FREE const char **a_at = a.at, **b_at = b.at;
+	LINES_AUTO struct lines a = split(before == NULL ? "" : before);
+	LINES_AUTO struct lines b = split(after == NULL ? "" : after);
 	size_t head = 0, tail = 0, from, a_to, b_to;
 
 	while (head < a.count && head < b.count && same(&a, head, &b, head))

@@ -273,7 +273,7 @@ json_member(const struct json_node *node, const char *key)
 	if (node == NULL || node->kind != JSON_OBJECT)
 		return NULL;
 	for (const struct json_node *n = node->first; n != NULL; n = n->next) {
-		if (strcmp(n->key, key) == 0)
+		if (n->key != NULL && strcmp(n->key, key) == 0)
 			return n;
 	}
 	return NULL;

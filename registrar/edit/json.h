@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define JSON_TEXT_MAX (256 * 1024)
+#define JSON_TEXT_MAX 262144
 
 enum json_kind {
 	JSON_OBJECT,
