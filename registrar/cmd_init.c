@@ -29,19 +29,13 @@ action_of(const struct init_file *f)
 
 /* ---- the list of tools ------------------------------------------------------------------- */
 
-/* "set up", "found" or "-": what the worktree has of the tool. Static. */
+/* What the worktree has of the tool. Static. */
 static const char *
 state_of(const struct init_tool *tool, const struct repo *repo)
 {
-	struct init in = {.repo = repo};
-	struct dm_err ignored;
-	bool done = false;
-
-	if (tool->plan(&in, &ignored)) {
-		done = in.count > 0 && in.files[0].before != NULL && !init_changes(&in);
-	}
-	init_release(&in);
-	return done ? "set up" : init_tool_detected(tool, repo) ? "found" : "-";
+	if (init_tool_is_set_up(tool, repo))
+		return "set up";
+	return init_tool_detected(tool, repo) ? "found" : "-";
 }
 
 static bool

@@ -318,6 +318,18 @@ init_write(struct init *in, struct dm_err *err)
 	return true;
 }
 
+bool
+init_tool_is_set_up(const struct init_tool *tool, const struct repo *repo)
+{
+	struct init in = {.repo = repo};
+	struct dm_err ignored;
+	bool done = tool->plan(&in, &ignored) && in.count > 0 && in.files[0].before != NULL &&
+		    !init_changes(&in);
+
+	init_release(&in);
+	return done;
+}
+
 /* ---- .id --------------------------------------------------------------------------------- */
 
 /* The exit status of a question to git in the worktree; -1 if it cannot be asked. */
@@ -334,18 +346,28 @@ ask_git(const struct init *in, const char *verb, const char *option)
 	return dm_run(argv, "GIT_", GIT_MS, &out, &errout, &status, &ignored) ? status : -1;
 }
 
+static bool
+others_are_set_up(const struct init *in, const struct init_tool *tool)
+{
+	for (const struct init_tool *t = init_tools; t->name != NULL; t++) {
+		if (t != tool && init_tool_is_set_up(t, in->repo))
+			return true;
+	}
+	return false;
+}
+
 /*
  * .id, which devmesh tells users to make, is nothing that git status should speak of; unless the
- * repository tracks it, or ignores it already.
+ * repository tracks it, or ignores it already. The last tool that is taken out takes it along.
  */
 static bool
-plan_exclude(struct init *in, struct dm_err *err)
+plan_exclude(struct init *in, const struct init_tool *tool, struct dm_err *err)
 {
 	static const char *const names[] = {"info/exclude", ".gitignore"};
 	const char *roots[] = {in->repo->common_dir, in->repo->worktree};
 	struct init_file *file;
 
-	if (!in->repo->is_git)
+	if (!in->repo->is_git || (in->remove && others_are_set_up(in, tool)))
 		return true;
 	for (size_t i = 0; i < 2; i++) {
 		if (!in->remove && i != (in->gitignore ? 1 : 0))
@@ -365,5 +387,5 @@ init_plan(struct init *in, const struct init_tool *tool, struct dm_err *err)
 {
 	if (!tool->plan(in, err))
 		return dm_wrap(err, in->remove ? "undoing init %s" : "init %s", tool->name);
-	return plan_exclude(in, err);
+	return plan_exclude(in, tool, err);
 }

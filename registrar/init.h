@@ -57,6 +57,9 @@ const struct init_tool *init_tool_find(const char *name);
 /* Whether the tool seems to be used in this worktree. */
 bool init_tool_detected(const struct init_tool *tool, const struct repo *repo);
 
+/* Whether its file has what init would write. */
+bool init_tool_is_set_up(const struct init_tool *tool, const struct repo *repo);
+
 /* Plans the tool, and that .id is not in the way of git status. Release `in` either way. */
 bool init_plan(struct init *in, const struct init_tool *tool, struct dm_err *err) DM_MUST;
 /* Whether the plan changes anything. */
