@@ -63,7 +63,7 @@ register_here(struct hook *h, const char *dir, struct dm_err *err)
 	h->claim = DM_STEAL(&result.claim);
 	register_result_release(&result);
 	dm_debug("%s is registered: %s", h->claim->id.s, h->claim->url);
-	return h->wait_ms < 0 || wait_for_service(h->claim, h->wait_ms, err);
+	return h->wait_ms < 0 || wait_for_service(h->claim, h->wait_ms, NULL, err);
 }
 
 /* Whether the worktree has a claim, whatever its branch was. */
