@@ -106,18 +106,19 @@ print_json(const struct init *in, const struct init_tool *tool, bool dry_run)
 	out_json(o);
 }
 
+/* The answer of --dry-run; else what is said before the question. */
 static void
-print_diffs(const struct init *in)
+print_diffs(const struct init *in, FILE *to)
 {
 	for (size_t i = 0; i < in->count; i++) {
 		DM_AUTO_STR struct dm_str diff = dm_str_make(DIFF_MAX);
 
 		diff_of(&in->files[i], &diff);
-		(void)fputs(diff.data, stdout);
+		(void)fputs(diff.data, to);
 		if (diff.overflow)
-			(void)puts("(the rest is too long to show)");
+			(void)fputs("(the rest is too long to show)\n", to);
 	}
-	(void)fflush(stdout);
+	(void)fflush(to);
 }
 
 /* Asks on the terminal. Whoever cannot be asked has to say --yes. */
@@ -140,13 +141,21 @@ may_write(struct cmd_ctx *ctx, struct dm_err *err)
 }
 
 static void
+print_written(const struct init_file *f)
+{
+	DM_AUTO_FREE char *shown = dm_printable(f->path);
+
+	(void)printf("%s %s\n", f->after == NULL ? "removed" : "wrote", shown);
+}
+
+static void
 report(const struct init *in)
 {
 	for (size_t i = 0; i < in->count; i++) {
 		const struct init_file *f = &in->files[i];
 
 		if (f->written)
-			dm_note("%s %s", f->after == NULL ? "removed" : "wrote", f->path);
+			print_written(f);
 	}
 	for (size_t i = 0; i < in->hint_count; i++) {
 		const char *p = in->hints[i];
@@ -171,7 +180,7 @@ init_tool_run(
 	if (!init_plan(in, tool, err))
 		return false;
 	if (!ctx->line->json && init_changes(in))
-		print_diffs(in);
+		print_diffs(in, dry_run ? stdout : stderr);
 	if (init_changes(in) && !dry_run && (!may_write(ctx, err) || !init_write(in, err)))
 		return false;
 	if (ctx->line->json) {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const char *const verbs[] = {"up", "down", "status", "list", "url", "name", "env", "wait",
-    "gc", "start", "stop", "trust", "config", "completion", "help"};
+    "gc", "init", "hook", "skill", "start", "stop", "trust", "config", "completion", "help"};
 
 #define EACH_VERB(i) \
 	(i) = 0; \
