@@ -16,6 +16,7 @@
 #include "local.h"
 #include "register.h"
 #include "runner_impl.h"
+#include "siblings.h"
 
 /* Marks every process of a run: "<pid of devmesh>.<its start>". */
 #define RUN_VARIABLE "DEVMESH_RUN"
@@ -354,9 +355,12 @@ start_command(struct runner *r, struct dm_err *err)
 	DM_AUTO_FREE char *mark = dm_asprintf("%s=%s", RUN_VARIABLE, token);
 	DM_AUTO_FREE char *socket = NULL;
 	DM_AUTO_FREE char **env = NULL;
+	struct siblings siblings = {.count = 0};
 	struct child_request request = {
 	    .argv = r->plan.argv, .files = &r->files, .stdout_to_stderr = r->options->json};
+	struct dm_err ignored;
 	size_t count = 0;
+	bool ok;
 
 	for (size_t i = 0; r->plan.env != NULL && r->plan.env[i] != NULL; i++) {
 		if (r->private_socket == NULL || !dm_starts_with(r->plan.env[i], "DEVMESH_SOCKET="))
@@ -367,9 +371,15 @@ start_command(struct runner *r, struct dm_err *err)
 		socket = dm_asprintf("DEVMESH_SOCKET=%s", r->private_socket);
 		set_variable(&env, &count, socket);
 	}
+	if (r->claim != NULL && !siblings_find(r->s, r->claim, &siblings, &ignored))
+		dm_debug("%s", ignored.msg);
+	for (size_t i = 0; i < siblings.count; i++)
+		set_variable(&env, &count, siblings.list[i]);
 	request.env = env;
 	(void)dm_proc_adopt_orphans();
-	return child_start(&r->child, &request, err);
+	ok = child_start(&r->child, &request, err);
+	siblings_release(&siblings);
+	return ok;
 }
 
 /* Takes back what is still ours. */
