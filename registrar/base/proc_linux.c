@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* proc(5): everything here is a small text file of the kernel's. */
 #include <dirent.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -40,20 +39,48 @@ struct stat_line {
 	uint64_t start;
 };
 
+/* The number at the beginning of the text; false if there is none. */
+static bool
+leading_number(const char *text, int base, uint64_t *out)
+{
+	char *end;
+
+	*out = strtoull(text, &end, base);
+	return end != text;
+}
+
+/* The n-th word (from 0) of a line, up to its end; NULL if there are fewer. */
+static const char *
+word_of(const char *line, unsigned n)
+{
+	for (line += strspn(line, " "); n > 0 && *line != '\0'; n--) {
+		line += strcspn(line, " ");
+		line += strspn(line, " ");
+	}
+	return *line == '\0' ? NULL : line;
+}
+
+static bool
+word_number(const char *line, unsigned n, int base, uint64_t *out)
+{
+	const char *word = word_of(line, n);
+
+	return word != NULL && leading_number(word, base, out);
+}
+
 static bool
 read_stat(pid_t pid, struct stat_line *out)
 {
 	DM_AUTO_STR struct dm_str text = dm_str_make(STAT_MAX);
+	uint64_t parent, group;
 	const char *rest;
-	long parent, group;
 
 	/* the second field is the name, in brackets, and may hold anything: take the last one */
 	if (!read_proc(pid, "stat", &text) || (rest = strrchr(text.data, ')')) == NULL ||
-	    sscanf(rest + 1,
-		" %c %ld %ld %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		"%" SCNu64,
-		&out->state, &parent, &group, &out->start) != 4)
+	    word_of(++rest, 0) == NULL || !word_number(rest, 1, 10, &parent) ||
+	    !word_number(rest, 2, 10, &group) || !word_number(rest, 19, 10, &out->start))
 		return false;
+	out->state = *word_of(rest, 0);
 	out->parent = (pid_t)parent;
 	out->group = (pid_t)group;
 	return true;
@@ -264,6 +291,7 @@ struct inodes {
 static void
 add_inodes(pid_t pid, struct inodes *out)
 {
+	static const char socket_link[] = "socket:["; /* "socket:[1234]" */
 	char dir[64], target[64];
 	const struct dirent *entry;
 	DIR *d;
@@ -278,7 +306,8 @@ add_inodes(pid_t pid, struct inodes *out)
 		if (n <= 0)
 			continue;
 		target[n] = '\0';
-		if (sscanf(target, "socket:[%" SCNu64 "]", &inode) != 1)
+		if (!dm_starts_with(target, socket_link) ||
+		    !leading_number(target + strlen(socket_link), 10, &inode))
 			continue;
 		if ((out->count & (out->count - 1)) == 0)
 			out->list = dm_reallocarray(
@@ -293,19 +322,23 @@ static bool
 parse_address(const char *text, struct dm_listener *out)
 {
 	size_t digits = strcspn(text, ":"), words = digits / 8;
-	unsigned port;
+	uint64_t number;
 
-	if ((digits != 8 && digits != 32) || sscanf(text + digits, ":%4X", &port) != 1)
+	if ((digits != 8 && digits != 32) || text[digits] != ':' ||
+	    !leading_number(text + digits + 1, 16, &number) || number > UINT16_MAX)
 		return false;
+	out->port = (uint16_t)number;
 	for (size_t i = 0; i < words; i++) {
+		char hex[9] = "";
 		uint32_t word;
 
-		if (sscanf(text + 8 * i, "%8" SCNx32, &word) != 1)
+		memcpy(hex, text + 8 * i, 8);
+		if (!leading_number(hex, 16, &number))
 			return false;
+		word = (uint32_t)number;
 		memcpy(out->address + 4 * i, &word, sizeof(word));
 	}
 	out->ipv6 = words == 4;
-	out->port = (uint16_t)port;
 	return true;
 }
 
@@ -315,18 +348,18 @@ each_listening(const char *table,
     void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
 {
 	FILE *f = fopen(table, "re");
-	char line[512], address[64];
-	unsigned state;
-	uint64_t inode;
+	char line[512];
+	uint64_t state, inode;
 
 	if (f == NULL)
 		return;
 	while (fgets(line, sizeof(line), f) != NULL) {
 		struct dm_listener socket = {.pid = 0};
+		const char *address = word_of(line, 1);
 
-		if (sscanf(line, " %*u: %63s %*s %x %*s %*s %*s %*u %*u %" SCNu64, address, &state,
-			&inode) == 3 &&
-		    state == TCP_LISTEN_STATE && parse_address(address, &socket))
+		if (address != NULL && word_number(line, 3, 16, &state) &&
+		    state == TCP_LISTEN_STATE && word_number(line, 9, 10, &inode) &&
+		    parse_address(address, &socket))
 			fn(&socket, inode, user);
 	}
 	(void)fclose(f);
