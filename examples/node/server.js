@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A Node.js server on the Unix socket of its worktree. In the worktree:
-//   devmesh up && eval "$(devmesh env)" && node server.js
+//   devmesh run -- node server.js
+// or: devmesh up && eval "$(devmesh env)" && node server.js
 'use strict';
 const fs = require('fs');
 const http = require('http');

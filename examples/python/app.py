@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # A Python server (standard library only) on the Unix socket of its worktree. In the worktree:
-#   devmesh up && eval "$(devmesh env)" && python3 app.py
+#   devmesh run -- python3 app.py
+# or: devmesh up && eval "$(devmesh env)" && python3 app.py
 import http.server
 import os
 import signal
