@@ -69,6 +69,18 @@ runner_start_bridge(struct runner *r, struct dm_err *err)
 	return r->bridge != NULL;
 }
 
+/*
+ * A listener somewhere else than the server was told to listen: some tools open ports of their own
+ * first. It is believed when it is still all there is a moment later.
+ */
+static bool
+is_believed(struct runner *r)
+{
+	if (r->stray_since == 0)
+		r->stray_since = dm_now_ms();
+	return dm_now_ms() - r->stray_since >= STRAY_MS;
+}
+
 /* A server that was to listen on the socket itself, but does on a port: bridge it after all. */
 static bool
 bridge_stray(struct runner *r)
@@ -77,9 +89,7 @@ bridge_stray(struct runner *r)
 
 	if (r->claim == NULL || r->bridge != NULL)
 		return true;
-	if (r->stray_since == 0)
-		r->stray_since = dm_now_ms();
-	if (dm_now_ms() - r->stray_since < STRAY_MS)
+	if (!is_believed(r))
 		return false;
 	r->listening = bridge_listen(r->claim->socket, &r->dev, &r->ino, &err);
 	r->has_socket = r->listening >= 0;
@@ -91,7 +101,7 @@ bridge_stray(struct runner *r)
 }
 
 static void
-move_to_port(struct runner *r, const struct dm_listener *found)
+move_to_port(struct runner *r, const struct dm_listener *found, uint16_t wanted)
 {
 	struct bridge_target target;
 
@@ -99,8 +109,11 @@ move_to_port(struct runner *r, const struct dm_listener *found)
 	    r->listener.ipv6 == found->ipv6 &&
 	    memcmp(r->listener.address, found->address, sizeof(found->address)) == 0)
 		return;
+	if (!r->found_once && r->plan.tool != NULL && found->port != wanted && !is_believed(r))
+		return;
 	if (!bridge_stray(r))
 		return;
+	r->stray_since = 0;
 	if (r->found_once)
 		dm_debug("it listens on port %u now", (unsigned)found->port);
 	r->place = PLACE_PORT;
@@ -186,7 +199,7 @@ runner_look(struct runner *r)
 		dm_proc_listeners(&pids, &listeners);
 		found = ports_choose(&listeners, &wish);
 		if (found != NULL)
-			move_to_port(r, found);
+			move_to_port(r, found, wish.forced != 0 ? wish.forced : wish.offered);
 		else
 			move_nowhere(r);
 	}
