@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ enum {
 	WAITING_MAX = 64 * 1024, /* bytes kept of a request whose server is not there yet */
 	BACKLOG = 4096,
 	RETRY_MS = 40,
-	NO_FILES_MS = 100 /* pause when there is no descriptor for another connection */
+	NO_FILES_MS = 100, /* pause when there is no descriptor for another connection */
+	FILES_KEPT = 64	   /* descriptors that are not for connections */
 };
 
 enum end_index {
@@ -39,7 +41,7 @@ struct end {
 	struct bufferevent *bev; /* NULL: not connected */
 	bool at_eof;		 /* it will send nothing more */
 	bool told;		 /* the other end has been told so */
-	bool dead;		 /* nor can it be sent anything */
+	bool dead;		 /* it can be sent nothing more */
 };
 
 struct connection {
@@ -59,7 +61,7 @@ struct bridge {
 	int64_t hold_ms;
 	void (*missed)(void *user);
 	void *user;
-	size_t count;
+	size_t count, most; /* connections: how many there are, and may be */
 	struct connection *connections;
 };
 
@@ -78,7 +80,8 @@ drop(struct connection *c)
 	}
 	if (c->retry != NULL)
 		event_free(c->retry);
-	c->bridge->count--;
+	if (c->bridge->count-- == c->bridge->most && c->bridge->listener != NULL)
+		(void)evconnlistener_enable(c->bridge->listener);
 	*c->back = c->next;
 	if (c->next != NULL)
 		c->next->back = c->back;
@@ -102,6 +105,14 @@ finish_direction(struct end *from, struct end *to)
 	(void)shutdown(bufferevent_getfd(to->bev), SHUT_WR);
 	if (to->told || from->dead)
 		drop(from->connection);
+}
+
+/* It can be sent nothing more, but may have something to say: "413", and closed. Hear it out. */
+static void
+go_deaf(struct end *end)
+{
+	end->dead = true;
+	(void)bufferevent_disable(other(end)->bev, EV_READ);
 }
 
 /* The end is gone in both directions. What it had sent still reaches the other one. */
@@ -233,6 +244,8 @@ on_server_event(struct bufferevent *bev, short what, void *user)
 	} else if ((what & BEV_EVENT_EOF) != 0) {
 		server->at_eof = true;
 		finish_direction(server, &c->ends[CLIENT]);
+	} else if ((what & BEV_EVENT_WRITING) != 0) {
+		go_deaf(server);
 	} else {
 		die(server);
 	}
@@ -283,7 +296,6 @@ on_accept(
 	struct connection *c = dm_calloc(1, sizeof(*c));
 	struct bufferevent *bev = bufferevent_socket_new(b->base, fd, BEV_OPT_CLOSE_ON_FREE);
 
-	(void)listener;
 	(void)a;
 	(void)n;
 	c->bridge = b;
@@ -296,7 +308,8 @@ on_accept(
 	if (c->next != NULL)
 		c->next->back = &c->next;
 	b->connections = c;
-	b->count++;
+	if (++b->count == b->most)
+		(void)evconnlistener_disable(listener);
 	if (bev == NULL || c->retry == NULL) {
 		if (bev == NULL)
 			(void)close(fd);
@@ -329,7 +342,25 @@ on_resume(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
-	(void)evconnlistener_enable(b->listener);
+	if (b->count < b->most)
+		(void)evconnlistener_enable(b->listener);
+}
+
+/*
+ * Each connection takes two descriptors. If clients had them all, no server could be connected, and
+ * no client would ever go: the others wait in the backlog.
+ */
+static size_t
+most_connections(void)
+{
+	struct rlimit files;
+	rlim_t kept = FILES_KEPT;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	if (kept > files.rlim_cur / 4)
+		kept = files.rlim_cur / 4;
+	return files.rlim_cur < 4 ? 1 : (size_t)((files.rlim_cur - kept) / 2);
 }
 
 struct bridge *
@@ -340,6 +371,7 @@ bridge_new(struct event_base *base, int fd, int64_t hold_ms, void (*missed)(void
 
 	b->base = base;
 	b->hold_ms = hold_ms;
+	b->most = most_connections();
 	b->missed = missed;
 	b->user = user;
 	(void)evutil_make_socket_nonblocking(fd);
