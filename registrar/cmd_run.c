@@ -66,8 +66,12 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	}
 	if (!get_options(ctx, &options, err))
 		return false;
-	if (dir != NULL && chdir(dir) != 0)
-		return dm_fail_errno(err, errno, "going to the directory %s", dir);
+	if (dir != NULL && chdir(dir) != 0) {
+		(void)dm_fail_errno(err, errno, "going to the directory %s", dir);
+		if (errno == ENOENT || errno == ENOTDIR)
+			err->code = DM_NOT_FOUND;
+		return false;
+	}
 	if (off != NULL && strcmp(off, "0") == 0)
 		return runner_exec(options.argv, err);
 	session = session_open(ctx->line->config, err);

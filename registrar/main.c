@@ -87,8 +87,11 @@ main(int argc, char **argv)
 	int status = 0;
 
 	/* descriptors 0 to 2 must be taken: a socket that got one of them would be written to */
-	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;)
+	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) {
 		fd = open("/dev/null", O_RDWR);
+		if (fd > STDERR_FILENO)
+			(void)close(fd);
+	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!cmd_parse(argc, argv, &line, &err))
 		return report(&err, wants_json(argc, argv));
