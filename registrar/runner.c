@@ -437,6 +437,25 @@ run(struct runner *r, struct dm_err *err)
 	return open_socket(r, err) && start_command(r, err) && runner_loop(r, err);
 }
 
+/*
+ * Inside another run, of another worktree or app: what that one has chosen for its own server is no
+ * wish of the user's.
+ */
+static void
+forget_outer_run(void)
+{
+	static const char *const chosen[][2] = {
+	    {"PORT", "DEVMESH_PORT"}, {"PORT", "DEVMESH_SOCKET"}, {"PHX_HOST", "DEVMESH_HOST"}};
+
+	for (size_t i = 0; getenv(RUN_VARIABLE) != NULL && i < sizeof(chosen) / sizeof(chosen[0]);
+	     i++) {
+		const char *value = getenv(chosen[i][0]), *outer = getenv(chosen[i][1]);
+
+		if (value != NULL && outer != NULL && strcmp(value, outer) == 0)
+			(void)unsetenv(chosen[i][0]);
+	}
+}
+
 bool
 runner_run(struct session *s, const struct runner_options *options, int *status, struct dm_err *err)
 {
@@ -453,6 +472,7 @@ runner_run(struct session *s, const struct runner_options *options, int *status,
 		free(r.worktree);
 		return runner_exec(options->argv, err);
 	}
+	forget_outer_run();
 	if (!dm_proc_id(getpid(), &r.run.runner)) {
 		free(r.worktree);
 		return dm_fail(err, DM_FAILED, "reading this process's own start time");
