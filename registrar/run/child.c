@@ -156,6 +156,34 @@ stop_with(struct child *child)
 	child_signal(child, SIGCONT);
 }
 
+static void
+note_end(struct child *child, int status)
+{
+	child->ended = true;
+	child->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Those that have left their parents, and the group. One of our own group is ours (git). */
+static void
+reap_adopted(struct child *child)
+{
+	siginfo_t info;
+	int status;
+
+	for (;;) {
+		pid_t group;
+
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+			return;
+		group = getpgid(info.si_pid);
+		if (info.si_pid != child->pid && (group < 0 || group == getpgrp()))
+			return;
+		if (waitpid(info.si_pid, &status, WNOHANG) == child->pid)
+			note_end(child, status);
+	}
+}
+
 void
 child_reap(struct child *child)
 {
@@ -166,14 +194,12 @@ child_reap(struct child *child)
 	while ((pid = waitpid(-child->pid, &status, WNOHANG | WUNTRACED)) > 0) {
 		if (pid != child->pid)
 			continue;
-		if (!WIFSTOPPED(status)) {
-			child->ended = true;
-			child->status =
-			    WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-		} else if (child->tty >= 0 && tcgetpgrp(child->tty) == child->pid) {
+		if (!WIFSTOPPED(status))
+			note_end(child, status);
+		else if (child->tty >= 0 && tcgetpgrp(child->tty) == child->pid)
 			stop_with(child);
-		}
 	}
+	reap_adopted(child);
 }
 
 void

@@ -35,7 +35,7 @@ bool
 child_start(struct child *child, const struct child_request *request, struct dm_err *err) DM_MUST;
 
 /*
- * To be called after SIGCHLD: takes note of its end, and reaps what else ended in its group. When
+ * To be called after SIGCHLD: takes note of its end, and reaps what else has been given to us. When
  * it was stopped from the terminal (Ctrl-Z), we stop as well, and both go on together.
  */
 void child_reap(struct child *child);
