@@ -255,6 +255,10 @@ plan_env(const struct tool_input *in, const struct target *t, const struct decis
 	for (size_t i = 0; i < own.count; i++)
 		env_add(in, own.list[i], env);
 	words_release(&own);
+	/* a server that nothing is known of: many take a path there */
+	if (mode == TOOL_SOCKET && !d->socket &&
+	    (t->tool == NULL || (t->tool->socket_flags == NULL && t->tool->socket_env == NULL)))
+		env_addf(in, env, "PORT", in->socket);
 	if (mode == TOOL_PORT) {
 		env_addf(in, env, "PORT", port);
 		env_addf(in, env, "HOST", LOOPBACK);
