@@ -3,13 +3,13 @@
  * `make bench`: the figures of devmesh beside those of its peers and of a raw baseline, measured in
  * one run, in turn, in a private world that is taken down at the end.
  *
- *	bench [--quick] [--src DIR] DEVMESH BUILD-DIR
+ *	bench [--quick] [--only-run] [--src DIR] DEVMESH BUILD-DIR
  *
  * DEVMESH is the program, BUILD-DIR where npm puts portless (once), DIR this folder. raw_route is
  * looked for beside this program. Exit status 0 also when a target is missed: figures of a shared
  * machine are for reading; tests decide about right and wrong.
  */
-#include "bench.h"
+#include "rows.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -41,6 +41,19 @@ print_setting(const struct world *w)
 }
 
 static void
+measure_run(struct world *w)
+{
+	say("run");
+	rows_run(w);
+	for (int n = 20; n <= 50 && !quitting(); n += 30) {
+		fprintf(stderr, "bench: run, %d at once\n", n);
+		rows_run_parallel(w, n);
+	}
+	say("the bridge of run");
+	rows_bridge(w);
+}
+
+static void
 measure(struct world *w)
 {
 	static const int routes[] = {10, 100, 500};
@@ -57,6 +70,7 @@ measure(struct world *w)
 	rows_websockets(w);
 	say("50 at once");
 	rows_parallel(w);
+	measure_run(w);
 	say("up, list and status at 1,000 services");
 	rows_mesh(w, 1000);
 	say("url, env, name, with 1,000 services there");
@@ -70,17 +84,20 @@ main(int argc, char **argv)
 	const char *slash = strrchr(argv[0], '/');
 	static char devmesh[PATH_MAX];
 	double start = now_ms();
+	bool only_run = false;
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
 		if (strcmp(argv[i], "--quick") == 0)
 			w.quick = true;
+		else if (strcmp(argv[i], "--only-run") == 0)
+			only_run = true;
 		else if (strcmp(argv[i], "--src") == 0 && i + 1 < argc)
 			w.src = argv[++i];
 		else
 			break;
 	if (argc - i != 2 || argv[i][0] == '-') {
-		fprintf(stderr, "usage: bench [--quick] [--src DIR] DEVMESH BUILD-DIR\n");
+		fprintf(stderr, "usage: bench [--quick] [--only-run] [--src DIR] DEVMESH BUILD-DIR\n");
 		return 2;
 	}
 	w.devmesh = realpath(argv[i], devmesh) != NULL ? devmesh : argv[i];
@@ -92,7 +109,10 @@ main(int argc, char **argv)
 	world_init(&w);
 	if (!quitting()) {
 		print_setting(&w);
-		measure(&w);
+		if (only_run)
+			measure_run(&w);
+		else
+			measure(&w);
 	}
 	table_print();
 	printf("The whole run took %.0f s.\n", (now_ms() - start) / 1e3);

@@ -83,10 +83,24 @@ size_t
 proc_run_all(const char *const *const argvs[], size_t n, const struct env *env, struct result *r);
 /* Starts a child that stays; its output goes to the file log. Returns its pid or -1. */
 pid_t proc_start(const char *const argv[], const struct env *env, const char *log);
+/* The same, in a directory; argv and log have absolute paths, or none. */
+pid_t
+proc_start_in(const char *dir, const char *const argv[], const struct env *env, const char *log);
 /* Makes a forked child one of ours, so that proc_stop_all() ends it. */
 void proc_adopt(pid_t pid);
 void proc_stop(pid_t pid);
 void proc_stop_all(void);
+/*
+ * Waits until a child of ours, which has been sent a signal, has ended; its exit status as in
+ * struct result. After timeout_ms it is killed, and the answer is -1.
+ */
+int proc_wait(pid_t pid, long timeout_ms);
+
+/* What a process has used so far, all its threads; false where the kernel does not say (Linux). */
+struct usage {
+	double cpu_ms, rss_mb, peak_mb;
+};
+bool proc_usage(pid_t pid, struct usage *u);
 
 /* http.c */
 /* One request to the admin API on a Unix socket. Returns the HTTP status, or 0. *out may be NULL;
@@ -109,6 +123,13 @@ struct client;
 struct client *client_new(const struct target *t);
 /* One GET / on the kept-alive connection; false unless 200. */
 bool client_get(struct client *c, double *ms);
+/* The start of the last answer's body, as text. Borrowed. */
+const char *client_body(const struct client *c);
+/*
+ * Sends `up` bytes (PUT /), or, where that is 0, fetches /bytes/<down>, on a connection of its own.
+ * How many MB a second; NAN if not all of it came through.
+ */
+double transfer_rate(const struct target *t, long long up, long long down);
 /* Why the last one was not 200. Borrowed. */
 const char *client_error(const struct client *c);
 void client_free(struct client *c);
@@ -157,14 +178,5 @@ char *world_mesh_route(const struct world *w);
 bool world_mesh_server(const struct world *w, char *name, size_t size);
 /* The first label of the URL that `up` printed. */
 bool url_id(const char *url, char *id, size_t size);
-
-/* ---- rows_cli.c, rows_http.c ---- */
-
-void rows_mesh(struct world *w, int services);
-void rows_verbs(struct world *w);
-void rows_route(struct world *w, int routes);
-void rows_parallel(struct world *w);
-void rows_requests(struct world *w);
-void rows_websockets(struct world *w);
 
 #endif

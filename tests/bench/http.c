@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct client {
 	CURL *curl;
 	struct curl_slist *resolve;
 	char error[CURL_ERROR_SIZE];
+	char body[256];
+	size_t body_length;
 };
 
 struct ws {
@@ -42,11 +45,16 @@ collect(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+/* The start of a body; the rest is not wanted. */
 static size_t
-discard(char *data, size_t size, size_t n, void *arg)
+keep_start(char *data, size_t size, size_t n, void *arg)
 {
-	(void)data;
-	(void)arg;
+	struct client *c = arg;
+	size_t room = sizeof c->body - 1 - c->body_length, take = size * n < room ? size * n : room;
+
+	memcpy(c->body + c->body_length, data, take);
+	c->body_length += take;
+	c->body[c->body_length] = '\0';
 	return size * n;
 }
 
@@ -124,7 +132,8 @@ client_new(const struct target *t)
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 10L);
 	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, discard);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, keep_start);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	if (t->ca != NULL)
 		curl_easy_setopt(c->curl, CURLOPT_CAINFO, t->ca);
@@ -137,12 +146,69 @@ client_get(struct client *c, double *ms)
 	double start = now_ms();
 	long status = 0;
 
+	c->body_length = 0;
+	c->body[0] = '\0';
 	if (curl_easy_perform(c->curl) == CURLE_OK)
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	*ms = now_ms() - start;
 	if (status != 0 && status != 200)
 		snprintf(c->error, sizeof c->error, "HTTP status %ld", status);
 	return status == 200;
+}
+
+const char *
+client_body(const struct client *c)
+{
+	return c->body;
+}
+
+struct upload {
+	long long left;
+};
+
+static size_t
+give(char *buffer, size_t size, size_t n, void *arg)
+{
+	struct upload *u = arg;
+	size_t take = size * n < (size_t)u->left ? size * n : (size_t)u->left;
+
+	memset(buffer, 'x', take);
+	u->left -= (long long)take;
+	return take;
+}
+
+double
+transfer_rate(const struct target *t, long long up, long long down)
+{
+	struct client *c = client_new(t);
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+	struct upload u = {.left = up};
+	char url[220], count[32];
+	curl_off_t came = 0;
+	double ms = 0;
+	bool ok;
+
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 60L);
+	curl_easy_setopt(c->curl, CURLOPT_BUFFERSIZE, 512L * 1024);
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+	if (up > 0) {
+		curl_easy_setopt(c->curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c->curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
+		curl_easy_setopt(c->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)up);
+		curl_easy_setopt(c->curl, CURLOPT_READFUNCTION, give);
+		curl_easy_setopt(c->curl, CURLOPT_READDATA, &u);
+	} else {
+		snprintf(url, sizeof url, "%s://%s:%d/bytes/%lld", t->tls ? "https" : "http",
+		    t->host, t->port, down);
+		curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	}
+	ok = client_get(c, &ms);
+	curl_easy_getinfo(c->curl, CURLINFO_SIZE_DOWNLOAD_T, &came);
+	snprintf(count, sizeof count, "%lld\n", up);
+	ok = ok && (up > 0 ? strcmp(c->body, count) == 0 : came == down);
+	client_free(c);
+	curl_slist_free_all(headers);
+	return ok ? (double)(up > 0 ? up : down) / 1e3 / ms : (double)NAN;
 }
 
 const char *

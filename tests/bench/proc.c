@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum {
-	KEPT_MAX = 32
+	KEPT_MAX = 96
 };
 
 static pid_t kept[KEPT_MAX];
@@ -259,6 +259,18 @@ proc_start(const char *const argv[], const struct env *env, const char *log)
 	return pid;
 }
 
+pid_t
+proc_start_in(const char *dir, const char *const argv[], const struct env *env, const char *log)
+{
+	int here = open(".", O_RDONLY | O_CLOEXEC);
+	pid_t pid = here >= 0 && chdir(dir) == 0 ? proc_start(argv, env, log) : -1;
+
+	if (here >= 0 && fchdir(here) != 0)
+		abort();
+	close(here);
+	return pid;
+}
+
 void
 proc_adopt(pid_t pid)
 {
@@ -284,6 +296,51 @@ proc_stop(pid_t pid)
 		}
 		return;
 	}
+}
+
+int
+proc_wait(pid_t pid, long timeout_ms)
+{
+	double deadline = now_ms() + (double)timeout_ms;
+	bool late = false;
+	int st = 0;
+
+	for (size_t i = 0; i < nkept; i++)
+		if (kept[i] == pid)
+			kept[i] = kept[--nkept];
+	while (waitpid(pid, &st, WNOHANG) == 0) {
+		late = late || now_ms() > deadline;
+		if (late)
+			kill(pid, SIGKILL);
+		sleep_ms(1);
+	}
+	return late ? -1 : exit_status(st);
+}
+
+static double
+status_mb(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at != NULL ? strtod(at + strlen(name), NULL) / 1024 : 0;
+}
+
+bool
+proc_usage(pid_t pid, struct usage *u)
+{
+	char path[64], text[4096];
+	struct timespec t;
+	clockid_t clock;
+
+	memset(u, 0, sizeof *u);
+	snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+	slurp(path, text, sizeof text);
+	u->rss_mb = status_mb(text, "VmRSS:");
+	u->peak_mb = status_mb(text, "VmHWM:");
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+		return false;
+	u->cpu_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return u->rss_mb > 0;
 }
 
 void

@@ -3,7 +3,7 @@
  * Rows about whole processes: `up` with the mesh route and with explicit routes, the small verbs,
  * and many `up` at once. Peers take turns with devmesh, and who goes first alternates.
  */
-#include "bench.h"
+#include "rows.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * Rows about what passes through the proxies: latency of one kept-alive client, throughput of
  * sixteen (wrk), and WebSockets that must survive other worktrees' `up` and `down`.
  */
-#include "bench.h"
+#include "rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -51,9 +51,8 @@ hand_into_mesh(struct world *w)
 	return admin_call(w->mesh_admin, "PUT", path, json, NULL) == 200;
 }
 
-/* Sees whether a target answers 200 within five seconds. */
-static void
-probe(struct target *t)
+void
+target_probe(struct target *t)
 {
 	double end = now_ms() + 5000, ms;
 	char why[160] = "";
@@ -71,8 +70,8 @@ probe(struct target *t)
 		table_note("not measured: %s (%s:%d): %s", t->name, t->host, t->port, why);
 }
 
-static void
-set(struct target *t, const char *name, const char *host, int port, const char *ca)
+void
+target_set(struct target *t, const char *name, const char *host, int port, const char *ca)
 {
 	t->name = name;
 	snprintf(t->host, sizeof t->host, "%s", host);
@@ -91,12 +90,14 @@ make_targets(struct world *w, struct target *t)
 	if (extra == NULL)
 		abort();
 	memset(t, 0, TARGETS * sizeof *t);
-	set(&t[MESH], "mesh route", "echo-main.dev.localhost", w->plain_port, NULL);
-	set(&t[HAND], "hand-written route", "hand.dev.localhost", w->plain_port, NULL);
-	set(&t[HAND_KEEP], "hand-written, keep-alive", "keep.dev.localhost", w->plain_port, NULL);
-	set(&t[PORTLESS], "portless", "echo-main.localhost", w->px_port, NULL);
-	set(&t[TLS_MESH], "mesh route, TLS", "echo-main.dev.localhost", w->https_port, w->root_ca);
-	set(&t[TLS_HAND], "hand-written route, TLS", "hand.dev.localhost", w->https_port,
+	target_set(&t[MESH], "mesh route", "echo-main.dev.localhost", w->plain_port, NULL);
+	target_set(&t[HAND], "hand-written route", "hand.dev.localhost", w->plain_port, NULL);
+	target_set(
+	    &t[HAND_KEEP], "hand-written, keep-alive", "keep.dev.localhost", w->plain_port, NULL);
+	target_set(&t[PORTLESS], "portless", "echo-main.localhost", w->px_port, NULL);
+	target_set(
+	    &t[TLS_MESH], "mesh route, TLS", "echo-main.dev.localhost", w->https_port, w->root_ca);
+	target_set(&t[TLS_HAND], "hand-written route, TLS", "hand.dev.localhost", w->https_port,
 	    w->root_ca);
 
 	/* One Caddy, plain HTTP, all three routes: the very mesh route that `devmesh start` wrote.
@@ -105,17 +106,17 @@ make_targets(struct world *w, struct target *t)
 	hand_route(w, b, sizeof b, "keep", "");
 	snprintf(extra, size, "%s,%s%s%s", a, b, mesh != NULL ? "," : "", mesh != NULL ? mesh : "");
 	if (w->have_upstream && w->have_plain && world_routes(w, 0, extra)) {
-		probe(&t[HAND]);
-		probe(&t[HAND_KEEP]);
+		target_probe(&t[HAND]);
+		target_probe(&t[HAND_KEEP]);
 		if (mesh != NULL)
-			probe(&t[MESH]);
+			target_probe(&t[MESH]);
 	}
 	if (w->have_px)
-		probe(&t[PORTLESS]);
+		target_probe(&t[PORTLESS]);
 	if (w->have_upstream && w->have_mesh) {
-		probe(&t[TLS_MESH]);
+		target_probe(&t[TLS_MESH]);
 		if (hand_into_mesh(w))
-			probe(&t[TLS_HAND]);
+			target_probe(&t[TLS_HAND]);
 	}
 	free(extra);
 	free(mesh);
@@ -179,7 +180,7 @@ latency(struct world *w, struct target *t, double *rate)
 		samples_release(&s[i]);
 }
 
-static double
+double
 wrk_rate(struct world *w, const struct target *t)
 {
 	char url[64], host[160];
@@ -307,9 +308,10 @@ rows_websockets(struct world *w)
 	    .unit = "", .tail = NOT, .ours = NOT, .theirs = NOT, .limit = {.none = true}};
 
 	world_worktree(w, 0, wt, sizeof wt);
-	set(&t[TLS_MESH], "mesh route", "echo-main.dev.localhost", w->https_port, w->root_ca);
-	set(&t[HAND], "raw DELETE + POST", "hand.dev.localhost", w->plain_port, NULL);
-	set(&t[PORTLESS], "portless alias", "echo-main.localhost", w->px_port, NULL);
+	target_set(
+	    &t[TLS_MESH], "mesh route", "echo-main.dev.localhost", w->https_port, w->root_ca);
+	target_set(&t[HAND], "raw DELETE + POST", "hand.dev.localhost", w->plain_port, NULL);
+	target_set(&t[PORTLESS], "portless alias", "echo-main.localhost", w->px_port, NULL);
 	hand_route(w, json, sizeof json, "hand", no_keep_alive);
 
 	snprintf(ours, sizeof ours, "WebSockets lost of %d, %d up/down", (int)SOCKETS, rounds);

@@ -12,7 +12,7 @@
 
 enum {
 	COLS = 8,
-	ROWS_MAX = 64,
+	ROWS_MAX = 96,
 	NOTES_MAX = 32,
 	CELL = 72
 };
@@ -74,6 +74,8 @@ number(char *cell, double value, const char *unit)
 		snprintf(cell, CELL, "-");
 	else if (strcmp(unit, "ms") == 0)
 		snprintf(cell, CELL, value < 1 ? "%.3f" : "%.2f", value);
+	else if (strcmp(unit, "MB") == 0)
+		snprintf(cell, CELL, "%.1f", value);
 	else
 		snprintf(cell, CELL, "%.0f", value);
 }

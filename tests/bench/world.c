@@ -219,6 +219,17 @@ install_portless(struct world *w)
 		find_program("node", w->node, sizeof w->node);
 }
 
+/* Programs are also run in other directories. */
+static void
+make_absolute(char *path, size_t size)
+{
+	char *full = realpath(path, NULL);
+
+	if (full != NULL)
+		snprintf(path, size, "%s", full);
+	free(full);
+}
+
 static void
 start_portless(struct world *w)
 {
@@ -312,6 +323,8 @@ world_init(struct world *w)
 	w->have_devmesh = access(w->devmesh, X_OK) == 0;
 
 	install_portless(w);
+	make_absolute(w->node, sizeof w->node);
+	make_absolute(w->portless, sizeof w->portless);
 	if (!make_worktrees(w)) {
 		table_note("git could not make the worktrees: no rows of devmesh itself");
 		w->have_devmesh = false;
