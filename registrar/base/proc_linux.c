@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/diag.h"
 #include "base/fsio.h"
 #include "base/mem.h"
 #include "base/proc.h"
@@ -344,7 +345,7 @@ parse_address(const char *text, struct dm_listener *out)
 
 /* Calls fn for every listening socket of /proc/net/tcp or tcp6. */
 static void
-each_listening(const char *table,
+read_table(const char *table,
     void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
 {
 	FILE *f = fopen(table, "re");
@@ -363,6 +364,22 @@ each_listening(const char *table,
 			fn(&socket, inode, user);
 	}
 	(void)fclose(f);
+}
+
+/* Calls fn for every listening socket of this machine. */
+static void
+each_listening(void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
+{
+	struct dm_sockets sockets = {.count = 0};
+
+	if (dm_diag_listening(&sockets)) {
+		for (size_t i = 0; i < sockets.count; i++)
+			fn(&sockets.list[i].listener, sockets.list[i].inode, user);
+	} else {
+		read_table("/proc/net/tcp", fn, user);
+		read_table("/proc/net/tcp6", fn, user);
+	}
+	dm_sockets_release(&sockets);
 }
 
 struct match {
@@ -394,10 +411,8 @@ dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
 
 	for (size_t i = 0; i < pids->count; i++)
 		add_inodes(pids->list[i], &inodes);
-	if (inodes.count > 0) {
-		each_listening("/proc/net/tcp", match_inode, &match);
-		each_listening("/proc/net/tcp6", match_inode, &match);
-	}
+	if (inodes.count > 0)
+		each_listening(match_inode, &match);
 	free(inodes.list);
 }
 
@@ -457,8 +472,7 @@ dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
 
 	for (size_t i = 0; i < count; i++)
 		w.ports[ports[i] / 8] |= (uint8_t)(1U << ports[i] % 8);
-	each_listening("/proc/net/tcp", want_socket, &w);
-	each_listening("/proc/net/tcp6", want_socket, &w);
+	each_listening(want_socket, &w);
 	if (w.count > 0) {
 		qsort(w.list, w.count, sizeof(*w.list), by_inode);
 		dm_proc_all(&all);
