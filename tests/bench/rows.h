@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What bench.c asks for, one function for each group of rows, and what those groups share. */
-#ifndef DEVMESH_BENCH_ROWS_H
-#define DEVMESH_BENCH_ROWS_H
+#ifndef DEVMESH_ROWS_H
+#define DEVMESH_ROWS_H
 
 #include "bench.h"
 
