@@ -26,7 +26,6 @@ enum {
 	SOON_MS = 10,
 	LATER_MS = 200,
 	SETTLED_MS = 1000,
-	SOON_FOR_MS = 5000,
 
 	CHECK_MS = 2000,   /* of the claim, the worktree and the route */
 	ANSWER_MS = 60000, /* for the first answer, from when it listens */
@@ -426,14 +425,17 @@ check_worktree(struct loop *l)
 	begin_end(l, SIGTERM, GRACE_MS);
 }
 
+/* While it starts: what the look may add to the time it takes, a twentieth, decides. */
 static int64_t
 next_look(const struct loop *l)
 {
+	int64_t pause = (dm_now_ms() - l->began) / 20;
+
 	if (l->by_us || l->r->stray_since != 0)
 		return SOON_MS;
 	if (l->r->place != PLACE_NONE)
 		return SETTLED_MS;
-	return dm_now_ms() - l->began < SOON_FOR_MS ? SOON_MS : LATER_MS;
+	return pause < SOON_MS ? SOON_MS : pause > LATER_MS ? LATER_MS : pause;
 }
 
 static void
