@@ -25,7 +25,9 @@ enum {
 	BACKLOG = 4096,
 	RETRY_MS = 40,
 	NO_FILES_MS = 100, /* pause when there is no descriptor for another connection */
-	FILES_KEPT = 64	   /* descriptors that are not for connections */
+	FILES_KEPT = 64,   /* descriptors that are not for connections */
+	SMALL_READ = 4096, /* what libevent 2.1 reads at once, whatever it is told */
+	READS = 8	   /* that may follow at once: then it is another connection's turn */
 };
 
 enum end_index {
@@ -132,15 +134,58 @@ die(struct end *end)
 	finish_direction(end, to);
 }
 
+/* Sends at once what the kernel takes; the rest, and any error, is left to the event loop. */
+static void
+send_some(struct end *to, const char *data, size_t length)
+{
+	ssize_t n = write(bufferevent_getfd(to->bev), data, length);
+
+	if (n < 0)
+		n = 0;
+	if ((size_t)n < length)
+		(void)bufferevent_write(to->bev, data + n, length - (size_t)n);
+}
+
+/* The kernel takes no more for it now. */
+static bool
+is_full(const struct end *end)
+{
+	return evbuffer_get_length(bufferevent_get_output(end->bev)) > 0;
+}
+
+/*
+ * After a read that has filled its 4 KiB there is mostly more: read in large pieces, past libevent.
+ * The end of it, and errors, are still there for libevent to find.
+ */
+static void
+pass_on_more(struct end *from, struct end *to)
+{
+	static char piece[CHUNK]; /* there is one event loop, on one thread */
+
+	for (int i = 0; i < READS && !is_full(to); i++) {
+		ssize_t n = read(bufferevent_getfd(from->bev), piece, sizeof(piece));
+
+		if (n <= 0)
+			return;
+		send_some(to, piece, (size_t)n);
+	}
+}
+
 static void
 pass_on(struct end *from)
 {
 	struct end *to = other(from);
+	struct evbuffer *input = bufferevent_get_input(from->bev);
+	size_t length = evbuffer_get_length(input);
 
 	if (!from->connection->connected || to->dead)
 		return; /* kept in the input buffer up to its high-water mark */
-	(void)bufferevent_write_buffer(to->bev, bufferevent_get_input(from->bev));
-	if (evbuffer_get_length(bufferevent_get_output(to->bev)) >= CHUNK)
+	if (!is_full(to))
+		(void)evbuffer_write(input, bufferevent_getfd(to->bev));
+	(void)bufferevent_write_buffer(to->bev, input);
+	if (length >= SMALL_READ)
+		pass_on_more(from, to);
+	if (is_full(to))
 		(void)bufferevent_disable(from->bev, EV_READ);
 }
 
