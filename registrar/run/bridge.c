@@ -268,7 +268,7 @@ begin_passing(struct connection *c)
 	bufferevent_setwatermark(client->bev, EV_READ, 0, 0);
 	bufferevent_setwatermark(client->bev, EV_WRITE, CHUNK / 2, 0);
 	bufferevent_setwatermark(server->bev, EV_WRITE, CHUNK / 2, 0);
-	(void)bufferevent_enable(server->bev, EV_READ | EV_WRITE);
+	(void)bufferevent_enable(server->bev, EV_READ);
 	pass_on(client);
 	finish_direction(client, server);
 }
@@ -364,7 +364,8 @@ on_accept(
 	set_limits(bev);
 	bufferevent_setcb(bev, on_read, on_write, on_client_event, &c->ends[CLIENT]);
 	bufferevent_setwatermark(bev, EV_READ, 0, WAITING_MAX);
-	(void)bufferevent_enable(bev, EV_READ | EV_WRITE);
+	/* writing is enabled from the first, and to say so would have it polled for nothing */
+	(void)bufferevent_enable(bev, EV_READ);
 	connect_server(c);
 }
 
