@@ -85,9 +85,9 @@ explain_trust(const char *root, const char *const *argv)
 		     "Node.js:        export NODE_EXTRA_CA_CERTS='%s'\n"
 		     "Python:         export REQUESTS_CA_BUNDLE='%s'\n",
 	    root, root, root);
-	(void)printf(
-	    "Chrome, Linux:  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n devmesh -i '%s'\n"
-	    "Firefox:        Settings, Certificates, View, Authorities, Import\n",
+	(void)printf("Chrome, Linux:  mkdir -p $HOME/.pki/nssdb && certutil -d "
+		     "sql:$HOME/.pki/nssdb -A -t C,, -n devmesh -i '%s'\n"
+		     "Firefox:        Settings, Certificates, View, Authorities, Import\n",
 	    root);
 	if (argv != NULL)
 		(void)puts("The system:     devmesh trust --install (as root, or with sudo)");
