@@ -440,8 +440,10 @@ bridge_free(struct bridge *bridge)
 {
 	if (bridge == NULL)
 		return;
-	while (bridge->connections != NULL)
-		drop(bridge->connections);
+	for (struct connection *c = bridge->connections, *next; c != NULL; c = next) {
+		next = c->next;
+		drop(c);
+	}
 	if (bridge->listener != NULL)
 		evconnlistener_free(bridge->listener);
 	if (bridge->resume != NULL)
