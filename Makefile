@@ -136,15 +136,30 @@ $(NPM_EXAMPLES): build/npm-examples/%/.installed: examples/%/package-lock.json
 	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+# And the tests in a browser; a Node.js that is new enough for the examples is among it.
+NPM_BROWSER := build/npm-browser/.installed
+$(NPM_BROWSER): tests/browser/package-lock.json
+	@mkdir -p $(@D)
+	@cp tests/browser/package.json tests/browser/package-lock.json $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+check-browser: ## install what is missing, run the tests in a real browser alone
+	@sh tests/setup.sh check
+	@$(MAKE) --no-print-directory all $(BUILD)/bin/run $(NPM_EXAMPLES) $(NPM_BROWSER)
+	@mkdir -p $(BUILD)/check
+	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) \
+	$(BUILD)/bin/run -l $(BUILD)/check -t 600 tests/browser/check-browser
+
 check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
-	-@$(SELF) npm-examples
+	-@$(SELF) -k npm-examples $(NPM_BROWSER)
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
 	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $(JOBS) $(UNIT) \
 	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
 	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
 	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
-	--cmocka -t 1200 --serial $(INTEGRATION)
+	--cmocka -t 1200 --serial $(INTEGRATION) -t 600 tests/browser/check-browser
 
 lint: $(BUILD)/bin/lint ## check layers, banned calls, sizes
 	$(BUILD)/bin/lint tests/lint/rules.txt .
@@ -166,7 +181,7 @@ check-manuals:
 	mandoc -Tlint -W warning $(MANUALS)
 
 check-shell:
-	shellcheck tests/setup.sh .ci/run $(wildcard examples/*/*.sh)
+	shellcheck tests/setup.sh tests/browser/check-browser .ci/run $(wildcard examples/*/*.sh)
 
 cppcheck: ## static analysis by cppcheck
 	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
@@ -233,6 +248,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
 always:
-.PHONY: all up down check check-run npm-examples lint check-format format check-headers check-manuals check-shell \
+.PHONY: all up down check check-run check-browser npm-examples lint check-format format check-headers check-manuals check-shell \
 	cppcheck tidy check-compilers fuzz bench install uninstall clean help always
 .SECONDARY:

