@@ -97,7 +97,8 @@ main(int argc, char **argv)
 		else
 			break;
 	if (argc - i != 2 || argv[i][0] == '-') {
-		fprintf(stderr, "usage: bench [--quick] [--only-run] [--src DIR] DEVMESH BUILD-DIR\n");
+		fprintf(
+		    stderr, "usage: bench [--quick] [--only-run] [--src DIR] DEVMESH BUILD-DIR\n");
 		return 2;
 	}
 	w.devmesh = realpath(argv[i], devmesh) != NULL ? devmesh : argv[i];

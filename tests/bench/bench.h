@@ -101,6 +101,7 @@ int proc_wait(pid_t pid, long timeout_ms);
 /* What a process has used so far, all its threads; false where the kernel does not say (Linux). */
 struct usage {
 	double cpu_ms, rss_mb, peak_mb;
+	double own_mb; /* of rss_mb: not of a file, so not shared with other processes */
 };
 bool proc_usage(pid_t pid, struct usage *u);
 

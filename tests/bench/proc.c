@@ -337,6 +337,7 @@ proc_usage(pid_t pid, struct usage *u)
 	slurp(path, text, sizeof text);
 	u->rss_mb = status_mb(text, "VmRSS:");
 	u->peak_mb = status_mb(text, "VmHWM:");
+	u->own_mb = status_mb(text, "RssAnon:");
 	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
 		return false;
 	u->cpu_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
