@@ -73,7 +73,7 @@ take(int fd, struct dm_sockets *out, bool *done)
 	if (n <= 0)
 		return false;
 	left = (size_t)n;
-	for (const struct nlmsghdr *h = &reply.head; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+	for (struct nlmsghdr *h = &reply.head; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 		if (h->nlmsg_type == NLMSG_DONE) {
 			*done = true;
 			return true;
