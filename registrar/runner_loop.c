@@ -33,6 +33,7 @@ enum {
 	HOLD_MS = 30000,     /* how long a connection waits for the server */
 	STRAY_MS = 1000,     /* listening elsewhere than it was told to, until that is believed */
 	GRACE_MS = 10000,    /* from the first signal to SIGKILL */
+	AGAIN_MS = 500,	     /* signals so close together are one: timeout(1) sends two */
 	STRAGGLER_MS = 3000, /* the same for what the command left running */
 	SIGNALS = 8
 };
@@ -61,6 +62,7 @@ struct loop {
 	bool asked, announced, told_timeout, told_silence;
 
 	int64_t began, next_check, kill_at; /* 0: not so */
+	int64_t signalled_at;
 	bool command_ended;
 	bool by_us; /* we are ending it */
 };
@@ -319,11 +321,15 @@ static void
 begin_end(struct loop *l, int sig, int64_t grace_ms)
 {
 	bool again = l->by_us && l->kill_at != 0;
+	int64_t now = dm_now_ms();
 
+	if (again && now < l->signalled_at + AGAIN_MS)
+		return;
 	l->by_us = true;
+	l->signalled_at = now;
 	signal_all(l, again ? SIGKILL : sig);
 	if (!again)
-		l->kill_at = dm_now_ms() + grace_ms;
+		l->kill_at = now + grace_ms;
 	schedule(l, SOON_MS);
 }
 
@@ -337,6 +343,8 @@ on_signal(evutil_socket_t sig, short what, void *user)
 		child_reap(&l->r->child);
 		if (l->r->child.ended)
 			schedule(l, 0);
+	} else if (sig == SIGCONT) {
+		child_continue(&l->r->child);
 	} else if (sig == SIGUSR1 || sig == SIGUSR2) {
 		child_signal(&l->r->child, (int)sig);
 	} else {
@@ -471,13 +479,13 @@ static bool
 set_up(struct loop *l, struct dm_err *err)
 {
 	static const int wanted[SIGNALS] = {
-	    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, 0};
+	    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT};
 
 	l->r->base = event_base_new();
 	if (l->r->base == NULL)
 		return dm_fail(err, DM_FAILED, "setting up the event loop: libevent refuses");
 	l->tick = event_new(l->r->base, -1, 0, on_tick, l);
-	for (size_t i = 0; i < SIGNALS && wanted[i] != 0; i++) {
+	for (size_t i = 0; i < SIGNALS; i++) {
 		struct sigaction now;
 
 		/* nohup(1) */

@@ -46,15 +46,11 @@ merged_environment(char *const *changes)
 	return env;
 }
 
-/* Nobody is asked whether a background process may change the terminal's group: we are one. */
+/* SIGTTOU is ignored: a background process, which we mostly are, may not do this otherwise. */
 static void
 give_terminal(int tty, pid_t group)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
-
-	(void)sigaction(SIGTTOU, &ignore, &before);
 	(void)tcsetpgrp(tty, group);
-	(void)sigaction(SIGTTOU, &before, NULL);
 }
 
 /* In the child, until it becomes the command. Only async-signal-safe calls. */
@@ -105,8 +101,12 @@ child_start(struct child *child, const struct child_request *request, struct dm_
 	ssize_t n;
 
 	*child = (struct child){.tty = our_terminal()};
-	if (child->tty >= 0)
+	if (child->tty >= 0) {
+		child->in_front = true;
 		(void)tcgetattr(child->tty, &child->modes);
+		/* what we say from behind the command is to be seen, also after stty tostop */
+		(void)signal(SIGTTOU, SIG_IGN);
+	}
 	if (pipe(report) != 0)
 		return dm_fail_errno(err, errno, "running %s: making a pipe", request->argv[0]);
 	(void)fcntl(report[0], F_SETFD, FD_CLOEXEC);
@@ -144,16 +144,35 @@ child_start(struct child *child, const struct child_request *request, struct dm_
 	return false;
 }
 
-/* Stops as the command did, and goes on with it. */
+void
+child_continue(struct child *child)
+{
+	pid_t front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
+
+	/* with the terminal after fg, without it after bg */
+	child->in_front = front >= 0 && (front == getpgrp() || front == child->pid);
+	if (child->in_front)
+		give_terminal(child->tty, child->pid);
+	child_signal(child, SIGCONT);
+}
+
+/*
+ * Stops as the command did, and goes on with it. Not alone: what has started us (npm) is part of
+ * the shell's job, too.
+ */
 static void
 stop_with(struct child *child)
 {
-	give_terminal(child->tty, getpgrp());
-	(void)raise(SIGSTOP);
-	/* continued: with the terminal after fg, without it after bg */
-	if (tcgetpgrp(child->tty) == getpgrp())
-		give_terminal(child->tty, child->pid);
-	child_signal(child, SIGCONT);
+	pid_t front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
+
+	if (front == child->pid) {
+		give_terminal(child->tty, getpgrp());
+		(void)kill(0, SIGTSTP);
+		child_continue(child);
+	} else if (front >= 0 && front == getpgrp()) {
+		/* it wants the terminal, which a shell has given to us since */
+		child_continue(child);
+	}
 }
 
 static void
@@ -196,7 +215,7 @@ child_reap(struct child *child)
 			continue;
 		if (!WIFSTOPPED(status))
 			note_end(child, status);
-		else if (child->tty >= 0 && tcgetpgrp(child->tty) == child->pid)
+		else
 			stop_with(child);
 	}
 	reap_adopted(child);
@@ -214,10 +233,12 @@ child_restore_terminal(struct child *child)
 {
 	if (child->tty < 0)
 		return;
-	if (tcgetpgrp(child->tty) != getpgrp())
+	/* in the background it is the shell's */
+	if (child->in_front) {
 		give_terminal(child->tty, getpgrp());
-	/* a server that was killed may have left it without echo */
-	(void)tcsetattr(child->tty, TCSADRAIN, &child->modes);
+		/* a server that was killed may have left it without echo */
+		(void)tcsetattr(child->tty, TCSADRAIN, &child->modes);
+	}
 	(void)close(child->tty);
 	child->tty = -1;
 }

@@ -15,8 +15,9 @@
 #include "base/err.h"
 
 struct child {
-	pid_t pid; /* and process group */
-	int tty;   /* the controlling terminal, if the command has it; -1: not ours to give */
+	pid_t pid;     /* and process group */
+	int tty;       /* the controlling terminal, if the command has it; -1: not ours to give */
+	bool in_front; /* the command has the terminal now */
 	struct termios modes; /* of the terminal, before */
 	bool ended;
 	int status; /* once ended: exit code, or 128 + signal */
@@ -39,6 +40,9 @@ child_start(struct child *child, const struct child_request *request, struct dm_
  * it was stopped from the terminal (Ctrl-Z), we stop as well, and both go on together.
  */
 void child_reap(struct child *child);
+
+/* To be called after SIGCONT: it goes on as well, with the terminal if that is ours now. */
+void child_continue(struct child *child);
 
 /* To its whole process group. */
 void child_signal(const struct child *child, int signal);
