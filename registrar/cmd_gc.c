@@ -17,6 +17,7 @@
 #include "identity.h"
 #include "out.h"
 #include "register.h"
+#include "runner.h"
 #include "survey.h"
 
 /*
@@ -71,6 +72,13 @@ concerns_socket(const struct gc *gc, const char *id)
 	       concerns(gc, claim);
 }
 
+static bool
+was_killed(const struct claim *claim)
+{
+	return !claim->is_alias && claim->uid == geteuid() && claim->run.runner.pid != 0 &&
+	       !dm_proc_alive(&claim->run.runner);
+}
+
 /* Claims of worktrees that are gone, unless something still listens for them. */
 static bool
 collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
@@ -84,7 +92,8 @@ collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
 
 		if (row->state != SERVICE_ORPHAN || !concerns(gc, row->claim))
 			continue;
-		if (row->evidence.listening) {
+		if (row->evidence.listening &&
+		    !(was_killed(row->claim) && runner_end_leftovers(row->claim, true) > 0)) {
 			dm_warn("%s is kept: its worktree %s is gone, but pid %ld still listens",
 			    row->claim->id.s, row->claim->worktree, (long)row->pid);
 			continue;
@@ -98,6 +107,43 @@ collect_claims(struct gc *gc, const struct survey *survey, struct dm_err *err)
 		say(gc, "claim", row->claim->id.s, "its worktree is gone");
 		if (!gc->dry_run && result.removed_socket)
 			say(gc, "socket", row->claim->socket, "nobody listens on it");
+	}
+	return ok;
+}
+
+/*
+ * Claims of a devmesh run that was killed, and what it has left running. Where another server
+ * listens by now, started by other means, the claim is that one's.
+ */
+static bool
+collect_killed_runs(struct gc *gc, const struct survey *survey, struct dm_err *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < survey->claims.count; i++) {
+		const struct claim *claim = survey->claims.list[i];
+		struct unregister_result result;
+		struct dm_sock_info info;
+		struct dm_err own;
+		unsigned left;
+
+		if (!was_killed(claim) || !concerns(gc, claim) || claim_worktree_gone(claim))
+			continue;
+		left = runner_end_leftovers(claim, gc->dry_run);
+		if (left > 0)
+			say(gc, "processes", claim->id.s, "a killed devmesh run had left them");
+		if (claim->socket != NULL)
+			dm_sock_probe(claim->socket, &info);
+		if (claim->socket != NULL && info.state == DM_SOCK_LISTENING &&
+		    (!gc->dry_run || left == 0))
+			continue;
+		if (!gc->dry_run && !unregister_service(gc->s, claim, &result, &own)) {
+			if (ok)
+				*err = own;
+			ok = false;
+			continue;
+		}
+		say(gc, "claim", claim->id.s, "its devmesh run was killed");
 	}
 	return ok;
 }
@@ -317,6 +363,8 @@ collect_all(struct gc *gc, struct dm_err *err)
 	/* each part does what it can, whatever became of the others */
 	if (!collect_claims(gc, &survey, err))
 		first = *err;
+	if (!collect_killed_runs(gc, &survey, err) && first.code == DM_OK)
+		first = *err;
 	if (gc->worktree == NULL && !collect_aliases(gc, &survey, err) && first.code == DM_OK)
 		first = *err;
 	if (!collect_sockets(gc, err) && first.code == DM_OK)
@@ -367,7 +415,8 @@ const struct cmd cmd_gc = {
 	"Removes only what is yours and certainly dead: sockets that refuse connections twice,\n"
 	"claims whose worktree does not exist any more and for which nothing listens, and routes\n"
 	"of devmesh to a socket of this registry that has neither a claim nor a listener, and\n"
-	"identity documents of services that are no more.",
+	"identity documents of services that are no more. What a devmesh run that was killed has\n"
+	"left, processes included, is taken back in its place.",
     .opts = opts,
     .run = run,
 };
