@@ -452,9 +452,9 @@ end_proc(struct world *w, struct proc *p)
 
 /* --- teardown ------------------------------------------------------------------------------ */
 
-/* Children nobody recorded: the private Caddy of `devmesh start`, adopted from its parent. */
+/* Kills the children that there are now. */
 static void
-end_adopted(struct world *w)
+kill_children(struct world *w)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *e;
@@ -475,8 +475,23 @@ end_adopted(struct world *w)
 	}
 	if (d != NULL)
 		closedir(d);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+}
+
+/*
+ * Children nobody recorded: the private Caddy of `devmesh start`, adopted from its parent. When
+ * they end we may get theirs.
+ */
+static void
+end_adopted(struct world *w)
+{
+	pid_t pid;
+
+	do {
+		kill_children(w);
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		nap_us(pid == 0 ? 500 : 0);
+	} while (pid == 0);
 }
 
 static void

@@ -160,14 +160,22 @@ count_processes(struct world *w, const char *text)
 	(void)w;
 	assert_non_null(d);
 	while ((e = readdir(d)) != NULL) {
-		if (strtol(e->d_name, NULL, 10) <= 0 ||
-		    strtol(e->d_name, NULL, 10) == (long)getpid())
+		if (strtol(e->d_name, NULL, 10) <= 0)
 			continue;
 		arguments_of(e->d_name, args, sizeof args);
 		n += strstr(args, text) != NULL;
 	}
 	closedir(d);
 	return n;
+}
+
+/* Each has the server as its first argument, but so has devmesh. */
+int
+count_servers(struct world *w)
+{
+	const char *server = fmt(w, "python3 %s", run_server(w));
+
+	return count_processes(w, server) - count_processes(w, fmt(w, "-- %s", server));
 }
 
 struct counted {
@@ -184,11 +192,26 @@ has_count(struct world *w, const void *arg)
 }
 
 void
-wait_processes(struct world *w, const char *text, int count)
+wait_processes(struct world *w, const char *text, int wanted)
 {
-	if (!wait_until(w, has_count, &(struct counted){text, count}, ANSWER_MS))
+	if (!wait_until(w, has_count, &(struct counted){text, wanted}, ANSWER_MS))
 		fail_msg(
-		    "%d processes \"%s\" instead of %d", count_processes(w, text), text, count);
+		    "%d processes \"%s\" instead of %d", count_processes(w, text), text, wanted);
+}
+
+static bool
+has_servers(struct world *w, const void *arg)
+{
+	const int *wanted = arg;
+
+	return count_servers(w) == *wanted;
+}
+
+void
+wait_servers(struct world *w, int wanted)
+{
+	if (!wait_until(w, has_servers, &wanted, ANSWER_MS))
+		fail_msg("%d servers instead of %d", count_servers(w), wanted);
 }
 
 char *
@@ -208,7 +231,7 @@ assert_nothing_left(struct world *w, const char *id)
 		fail_msg("the identity document of %s is left", id);
 	if (exists(fmt(w, "%s/run/%s.sock", w->state, id)))
 		fail_msg("the private socket of %s is left", id);
-	if (count_processes(w, fmt(w, "%s/server.py", w->dir)) != 0)
+	if (count_servers(w) != 0)
 		fail_msg("a server of %s is left", id);
 	if (w->caddy != NULL && !w->caddy->ended)
 		assert_int_equal(count_routes(w, id), 0);

@@ -40,9 +40,11 @@ void assert_ends(struct world *w, struct proc *p, int code);
 void wait_gone(struct world *w, const char *path);
 void wait_exists(struct world *w, const char *path);
 
-/* The processes of this world's server, or any other program with that text in its arguments. */
+/* Processes of this world's server, and any with that text in their arguments. */
+int count_servers(struct world *w);
+void wait_servers(struct world *w, int wanted);
 int count_processes(struct world *w, const char *text);
-void wait_processes(struct world *w, const char *text, int count);
+void wait_processes(struct world *w, const char *text, int wanted);
 /* No socket, no claim, no document, no server process, no route of that id. */
 void assert_nothing_left(struct world *w, const char *id);
 char *socket_of(struct world *w, const char *id);
