@@ -66,6 +66,9 @@ void runner_look(struct runner *r);
 /* Removes the service's socket, if it is still the one that we have bound. */
 void runner_remove_socket(struct runner *r);
 
+/* The same, also if the command itself listens there: the name belongs to somebody else now. */
+void runner_let_go(struct runner *r);
+
 /* All processes that the command has started and that still run. */
 void runner_processes(const struct runner *r, struct dm_pids *out);
 

@@ -168,6 +168,18 @@ listens_on(const char *path, const struct dm_pids *pids)
 	return info.state == DM_SOCK_LISTENING && (info.pid == 0 || dm_pids_have(pids, info.pid));
 }
 
+void
+runner_let_go(struct runner *r)
+{
+	struct dm_pids pids = {.count = 0};
+
+	runner_remove_socket(r);
+	runner_processes(r, &pids);
+	if (r->place == PLACE_OWN_SOCKET && listens_on(r->claim->socket, &pids))
+		(void)unlink(r->claim->socket);
+	dm_pids_release(&pids);
+}
+
 /* A proxy of another user must be able to write to it: node, Deno and Go make it 0755. */
 static void
 open_mode(const char *path)

@@ -269,11 +269,11 @@ look_after(struct loop *l)
 {
 	if (l->r->claim == NULL || !l->announced || l->by_us)
 		return;
+	see_to_identity(l);
 	/* a route of its own is lost when Caddy is restarted without it; the mesh route is not ours
 	 */
 	if (l->r->claim->registration == CLAIM_ROUTE)
 		send_errand(l, JOB_ROUTE);
-	see_to_identity(l);
 }
 
 /* It should long have listened: what does it do instead? */
@@ -398,7 +398,7 @@ lose_claim(struct loop *l, const struct claim *now)
 	end_errand(l);
 	bridge_free(l->r->bridge);
 	l->r->bridge = NULL;
-	runner_remove_socket(r);
+	runner_let_go(r);
 	claim_free(r->claim);
 	r->claim = NULL;
 	l->announced = true;
