@@ -156,18 +156,6 @@ is_nested(const struct runner *r)
 	return strcmp(token, text) == 0;
 }
 
-/* With --force, an earlier run of this worktree is ended first. */
-static bool
-make_room(struct runner *r, struct dm_err *err)
-{
-	dm_auto(claim) old = NULL;
-	struct dm_err none;
-
-	if (!session_claim(r->s, NULL, &r->options->name, &old, &none))
-		return true;
-	return !r->options->force || runner_stop(old, err);
-}
-
 /*
  * A server that was started by other means keeps the name. A devmesh run of another worktree, from
  * which it was taken, lets go of the socket as soon as it notices.
@@ -188,6 +176,25 @@ check_listener(const struct claim *claim, bool force, struct dm_err *err)
 	(void)dm_fail(
 	    err, DM_CONFLICT, "pid %ld already listens on %s", (long)info.pid, claim->socket);
 	return dm_hint(err, "end it first; or, for a second service of this worktree: --app");
+}
+
+/*
+ * With --force, an earlier run of this worktree is ended first. A server of it that was started by
+ * other means is noticed before its claim is touched.
+ */
+static bool
+make_room(struct runner *r, struct dm_err *err)
+{
+	dm_auto(claim) old = NULL;
+	struct dm_err none;
+
+	if (!session_claim(r->s, NULL, &r->options->name, &old, &none))
+		return true;
+	if (r->options->force && !runner_stop(old, err))
+		return false;
+	return dm_proc_alive(&old->run.runner) || runner_end_leftovers(old, true) > 0 ||
+	       old->socket == NULL || strcmp(old->worktree, r->worktree) != 0 ||
+	       check_listener(old, r->options->force, err);
 }
 
 /* Claims the name. Without Caddy there is none, and the command runs all the same. */
