@@ -207,7 +207,7 @@ variables(void **state)
 	check_env(&in, "node x.js", "DEVMESH_SOCKET", SOCKET);
 	check_env(&in, "deno run -A x.ts", "DENO_SERVE_ADDRESS", "unix:" SOCKET);
 	check_env(&in, "./server", "DEVMESH_SOCKET", SOCKET);
-	check_env(&in, "./server", "PORT", NULL);
+	check_env(&in, "./server", "PORT", SOCKET);
 }
 
 /* The user's stay, except for those that are ours. */
