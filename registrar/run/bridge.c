@@ -214,7 +214,8 @@ on_write(struct bufferevent *bev, void *user)
 static bool
 has_hung_up(const struct end *end)
 {
-	struct pollfd p = {.fd = bufferevent_getfd(end->bev), .events = POLLIN};
+	/* for reading, macOS says POLLHUP as soon as the peer is done sending */
+	struct pollfd p = {.fd = bufferevent_getfd(end->bev), .events = POLLOUT};
 
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
@@ -303,26 +304,49 @@ set_limits(struct bufferevent *bev)
 	(void)bufferevent_set_max_single_write(bev, CHUNK);
 }
 
+/* A socket on its way to the target; -1 if it is refused at once. */
+static int
+begin_connecting(const struct bridge_target *t)
+{
+	int fd = socket(t->address.ss_family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -1;
+	(void)evutil_make_socket_closeonexec(fd);
+	if (evutil_make_socket_nonblocking(fd) == 0 &&
+	    (connect(fd, (const struct sockaddr *)&t->address, t->length) == 0 ||
+		errno == EINPROGRESS || errno == EINTR))
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* It may drop the connection. */
 static void
 connect_server(struct connection *c)
 {
-	const struct bridge_target *t = &c->bridge->target;
+	struct bridge *b = c->bridge;
 	struct end *server = &c->ends[SERVER];
+	int fd;
 
-	if (t->length == 0) {
+	if (b->target.length == 0) {
 		retry_later(c);
 		return;
 	}
-	server->bev = bufferevent_socket_new(c->bridge->base, -1, BEV_OPT_CLOSE_ON_FREE);
+	/* not by libevent: what fails at once, a socket file that is gone, it tells no callback */
+	fd = begin_connecting(&b->target);
+	if (fd >= 0 &&
+	    (server->bev = bufferevent_socket_new(b->base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL)
+		(void)close(fd);
 	if (server->bev == NULL) {
 		retry_later(c);
+		b->missed(b->user);
 		return;
 	}
 	set_limits(server->bev);
 	bufferevent_setcb(server->bev, on_read, on_write, on_server_event, server);
-	/* every failure, also an immediate one, goes to on_server_event(), which may drop c */
-	(void)bufferevent_socket_connect(
-	    server->bev, (const struct sockaddr *)&t->address, (int)t->length);
+	/* without an address: tells when the socket is connected, or refused */
+	(void)bufferevent_socket_connect(server->bev, NULL, 0);
 }
 
 static void
