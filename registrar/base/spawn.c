@@ -32,22 +32,27 @@ cloexec_pipe(int fds[2])
 	return true;
 }
 
-/* In the child: become argv, or report errno through the pipe. Never returns. */
+/*
+ * In the child: become argv, or report errno through the pipe. Never returns. Only
+ * async-signal-safe calls: other threads may have been at malloc's locks.
+ */
 static void
 become(const char *const argv[], char **env, int report)
 {
-	char **args;
-	size_t n = 0;
+	/* execvp(3) changes neither the words nor their array: its prototype is older than const */
+	union {
+		const char *const *in;
+		char *const *out;
+	} words = {.in = argv};
+	sigset_t none;
 	int saved;
 	ssize_t ignored;
 
-	while (argv[n] != NULL)
-		n++;
-	args = dm_calloc(n + 1, sizeof(*args));
-	for (size_t i = 0; i < n; i++)
-		args[i] = dm_strdup(argv[i]);
+	/* a thread that leaves signals to others is not its business */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	environ = env;
-	(void)execvp(args[0], args);
+	(void)execvp(argv[0], words.out);
 	saved = errno;
 	ignored = write(report, &saved, sizeof(saved));
 	(void)ignored;
