@@ -49,7 +49,7 @@ runner_exec(const char *const argv[], struct dm_err *err)
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)execvp(argv[0], words.out);
 	(void)dm_fail_errno(err, errno, "running %s", argv[0]);
-	if (errno == ENOENT)
+	if (err->sys == ENOENT)
 		err->code = DM_NOT_FOUND;
 	return false;
 }
@@ -383,7 +383,7 @@ start_command(struct runner *r, struct dm_err *err)
 	for (size_t i = 0; i < siblings.count; i++)
 		set_variable(&env, &count, siblings.list[i]);
 	request.env = env;
-	(void)dm_proc_adopt_orphans();
+	r->adopts = dm_proc_adopt_orphans();
 	ok = child_start(&r->child, &request, err);
 	siblings_release(&siblings);
 	return ok;

@@ -32,6 +32,7 @@ struct runner {
 	char *private_socket; /* what DEVMESH_SOCKET says where there is a bridge; may be NULL */
 	struct rlimit files;  /* the limit of descriptors that the command gets */
 	struct child child;
+	bool adopts; /* orphans among the command's processes become our children */
 
 	int listening; /* the service's socket, until the bridge has it; -1: none */
 	dev_t dev;     /* its file */

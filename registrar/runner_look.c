@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the server listens: found out, written down, and the bridge led there. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,9 +21,21 @@ enum {
 void
 runner_processes(const struct runner *r, struct dm_pids *out)
 {
+	struct dm_pids group = {.count = 0};
+
 	dm_proc_descendants(getpid(), out);
-	if (out->count == 0)
-		dm_proc_group(r->child.pid, out);
+	if (r->adopts) {
+		/* while it was looked at, a parent may have ended, and left its children to us */
+		if (out->count == 0)
+			dm_proc_descendants(getpid(), out);
+		return;
+	}
+	dm_proc_group(r->child.pid, &group);
+	for (size_t i = 0; i < group.count; i++) {
+		if (!dm_pids_have(out, group.list[i]))
+			dm_pids_add(out, group.list[i]);
+	}
+	dm_pids_release(&group);
 }
 
 static bool
@@ -186,9 +199,11 @@ open_mode(const char *path)
 {
 	struct stat st;
 
+	/* the directory may be another user's, who could put a link there in between */
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
-	    (st.st_mode & 0666) != 0666)
-		(void)chmod(path, (st.st_mode & 07777) | 0666);
+	    (st.st_mode & 0666) != 0666 &&
+	    fchmodat(AT_FDCWD, path, (st.st_mode & 07777) | 0666, AT_SYMLINK_NOFOLLOW) != 0)
+		dm_debug("chmod %s: %s", path, strerror(errno));
 }
 
 void

@@ -30,8 +30,6 @@ enum {
 	CHECK_MS = 2000,   /* of the claim, the worktree and the route */
 	ANSWER_MS = 60000, /* for the first answer, from when it listens */
 	IDENTITY_MS = 60000,
-	HOLD_MS = 30000,     /* how long a connection waits for the server */
-	STRAY_MS = 1000,     /* listening elsewhere than it was told to, until that is believed */
 	GRACE_MS = 10000,    /* from the first signal to SIGKILL */
 	AGAIN_MS = 500,	     /* signals so close together are one: timeout(1) sends two */
 	STRAGGLER_MS = 3000, /* the same for what the command left running */
@@ -269,6 +267,7 @@ look_after(struct loop *l)
 {
 	if (l->r->claim == NULL || !l->announced || l->by_us)
 		return;
+	/* first what is seldom due: there is one errand at a time */
 	see_to_identity(l);
 	/* a route of its own is lost when Caddy is restarted without it; the mesh route is not ours
 	 */
@@ -310,7 +309,7 @@ signal_all(const struct loop *l, int sig)
 	runner_processes(l->r, &pids);
 	for (size_t i = 0; i < pids.count; i++) {
 		/* the group has had it */
-		if (getpgid(pids.list[i]) != l->r->child.pid)
+		if (l->r->child.ended || getpgid(pids.list[i]) != l->r->child.pid)
 			(void)kill(pids.list[i], sig);
 	}
 	dm_pids_release(&pids);
@@ -395,9 +394,11 @@ lose_claim(struct loop *l, const struct claim *now)
 		    r->claim->id.s, now->worktree);
 	else
 		dm_warn("%s was taken down; this server runs on without a URL", r->claim->id.s);
+	/* first the bridge: what the errand waits for then ends at once; that has been explained */
+	bridge_free(r->bridge);
+	r->bridge = NULL;
+	l->told_silence = true;
 	end_errand(l);
-	bridge_free(l->r->bridge);
-	l->r->bridge = NULL;
 	runner_let_go(r);
 	claim_free(r->claim);
 	r->claim = NULL;

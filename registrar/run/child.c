@@ -224,7 +224,7 @@ child_reap(struct child *child)
 void
 child_signal(const struct child *child, int signal)
 {
-	if (child->pid > 0)
+	if (child->pid > 0 && !child->ended)
 		(void)kill(-child->pid, signal);
 }
 

@@ -44,7 +44,10 @@ void child_reap(struct child *child);
 /* To be called after SIGCONT: it goes on as well, with the terminal if that is ours now. */
 void child_continue(struct child *child);
 
-/* To its whole process group. */
+/*
+ * To its whole process group. Nothing once the command has ended: its number may by then be that of
+ * another group.
+ */
 void child_signal(const struct child *child, int signal);
 
 /* Takes the terminal back, as it was. Safe to repeat. */
