@@ -147,9 +147,13 @@ child_start(struct child *child, const struct child_request *request, struct dm_
 void
 child_continue(struct child *child)
 {
-	pid_t front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
+	pid_t front;
 
+	/* started in the background, it has had none until now */
+	if (child->tty < 0 && (child->tty = our_terminal()) >= 0)
+		(void)tcgetattr(child->tty, &child->modes);
 	/* with the terminal after fg, without it after bg */
+	front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
 	child->in_front = front >= 0 && (front == getpgrp() || front == child->pid);
 	if (child->in_front)
 		give_terminal(child->tty, child->pid);

@@ -50,12 +50,60 @@ TEST(document_of_a_route_of_its_own_follows_commits)
 	assert_nothing_left(w, "shop-main");
 }
 
+/* Like any other command of the shell's: stopped, in the background, in the foreground. */
+TEST(job_of_a_shell)
+{
+	char *repo = repo_new(w, "shop"), *words = fmt(w, "%s/empty -", w->dir);
+	struct terminal *t;
+
+	caddy_mesh(w, "");
+	write_text(fmt(w, "%s/empty", w->dir), "");
+	world_env(w, "PS1", "$ ");
+	t = open_terminal(w, repo, ARGV("bash", "--norc", "-i"));
+	/* the wrapper is stopped as well, as npm would have to be */
+	type(t, fmt(w, "sh -c '%s run -- cat %s; true'\n", w->devmesh, words));
+	wait_processes(w, words, 3);
+	type(t, "one\n");
+	wait_shown(w, t, "one\r\none");
+	type(t, "\032");
+	wait_shown(w, t, "Stopped");
+	/* it wants to read, so it cannot go on there */
+	type(t, "bg\n");
+	wait_shown(w, t, "&\r\n");
+	type(t, "fg\n");
+	wait_shown(w, t, "true'\r\n");
+	type(t, "two\n");
+	wait_shown(w, t, "two\r\ntwo");
+	type(t, "\004");
+	wait_processes(w, words, 0);
+	assert_nothing_left(w, "shop-main");
+	type(t, "exit\n");
+}
+
+TEST(terminal_that_stops_background_output)
+{
+	char *repo = repo_new(w, "shop");
+	struct terminal *t;
+
+	caddy_mesh(w, "");
+	world_env(w, "PS1", "$ ");
+	t = open_terminal(w, repo, ARGV("bash", "--norc", "-i"));
+	type(t, fmt(w, "stty tostop; %s run -- python3 %s\n", w->devmesh, run_server(w)));
+	wait_shown(w, t, "http://shop-main.dev.test");
+	type(t, "\003");
+	wait_processes(w, run_server(w), 0);
+	assert_nothing_left(w, "shop-main");
+	type(t, "exit\n");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(registered_server_of_ones_own_stays_registered),
 	    WORLD_TEST(document_of_a_route_of_its_own_follows_commits),
+	    WORLD_TEST(job_of_a_shell),
+	    WORLD_TEST(terminal_that_stops_background_output),
 	};
 
 	return RUN_TESTS(tests);
