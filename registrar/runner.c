@@ -366,6 +366,7 @@ start_command(struct runner *r, struct dm_err *err)
 	struct child_request request = {
 	    .argv = r->plan.argv, .files = &r->files, .stdout_to_stderr = r->options->json};
 	struct dm_err ignored;
+	sigset_t all;
 	size_t count = 0;
 	bool ok;
 
@@ -384,6 +385,9 @@ start_command(struct runner *r, struct dm_err *err)
 		set_variable(&env, &count, siblings.list[i]);
 	request.env = env;
 	r->adopts = dm_proc_adopt_orphans();
+	/* who ends us from now on means the command as well: the loop will see to that */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &r->mask);
 	ok = child_start(&r->child, &request, err);
 	siblings_release(&siblings);
 	return ok;

@@ -3,6 +3,7 @@
 #ifndef DEVMESH_RUNNER_IMPL_H
 #define DEVMESH_RUNNER_IMPL_H
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -32,7 +33,8 @@ struct runner {
 	char *private_socket; /* what DEVMESH_SOCKET says where there is a bridge; may be NULL */
 	struct rlimit files;  /* the limit of descriptors that the command gets */
 	struct child child;
-	bool adopts; /* orphans among the command's processes become our children */
+	sigset_t mask; /* of signals, before they were held back for the loop */
+	bool adopts;   /* orphans among the command's processes become our children */
 
 	int listening; /* the service's socket, until the bridge has it; -1: none */
 	dev_t dev;     /* its file */

@@ -531,6 +531,7 @@ runner_loop(struct runner *r, struct dm_err *err)
 	bool ok = set_up(&l, err);
 
 	if (ok) {
+		(void)sigprocmask(SIG_SETMASK, &r->mask, NULL);
 		/* it may have ended before anybody listened for the signal */
 		child_reap(&r->child);
 		schedule(&l, 0);

@@ -96,6 +96,40 @@ TEST(terminal_that_stops_background_output)
 	type(t, "exit\n");
 }
 
+/* Whether the process has a child that has become tail(1). */
+static bool
+has_become(struct world *w, const void *arg)
+{
+	const struct proc *p = arg;
+	const char *children =
+	    read_text(w, fmt(w, "/proc/%d/task/%d/children", (int)p->pid, (int)p->pid));
+	const char *args =
+	    children == NULL
+		? NULL
+		: read_text(w, fmt(w, "/proc/%ld/cmdline", strtol(children, NULL, 10)));
+
+	return args != NULL && strcmp(args, "tail") == 0;
+}
+
+/* As soon as there is a command, a signal is for both. */
+TEST(signal_while_the_command_starts)
+{
+	char *repo = repo_new(w, "shop"), *file = fmt(w, "%s/empty", w->dir);
+	int i;
+
+	caddy_mesh(w, "");
+	write_text(file, "");
+	for (i = 0; i < 20; i++) {
+		struct proc *p = start(w, repo, ARGV(w->devmesh, "run", "tail", "-f", file));
+
+		assert_true(wait_until(w, has_become, p, ANSWER_MS));
+		signal_proc(p, SIGTERM);
+		assert_ends(w, p, 128 + SIGTERM);
+		assert_int_equal(count_processes(w, file), 0);
+		assert_nothing_left(w, "shop-main");
+	}
+}
+
 int
 main(void)
 {
@@ -104,6 +138,7 @@ main(void)
 	    WORLD_TEST(document_of_a_route_of_its_own_follows_commits),
 	    WORLD_TEST(job_of_a_shell),
 	    WORLD_TEST(terminal_that_stops_background_output),
+	    WORLD_TEST(signal_while_the_command_starts),
 	};
 
 	return RUN_TESTS(tests);
