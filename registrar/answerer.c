@@ -117,8 +117,13 @@ judge_bridged(const struct claim *claim, const char *worktree, struct answerer *
 {
 	struct dm_pids family = {.count = 0};
 	struct dm_listeners found = {.count = 0};
+	struct dm_sock_info info;
 
-	if (claim->run.port != 0) {
+	if (claim->run.socket[0] != '\0') {
+		dm_sock_probe(claim->run.socket, &info);
+		if (info.state == DM_SOCK_LISTENING)
+			judge(info.pid, claim, worktree, out);
+	} else if (claim->run.port != 0) {
 		dm_proc_descendants(claim->run.runner.pid, &family);
 		dm_proc_listeners(&family, &found);
 		judge_port(claim->run.port, &found, claim, worktree, out);

@@ -226,7 +226,7 @@ static bool
 fail_nobody(const struct question *q, const struct answerer *answerer, struct dm_err *err)
 {
 	DM_AUTO_FREE char *where = q->port != 0	      ? dm_asprintf("port %u", (unsigned)q->port)
-				   : answerer->bridge ? dm_strdup("a port behind devmesh run")
+				   : answerer->bridge ? dm_strdup("what devmesh run leads to")
 						      : claim_dial(q->claim);
 
 	(void)dm_fail(

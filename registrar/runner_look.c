@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -56,12 +57,15 @@ unix_target(const char *path, struct bridge_target *out)
 static void
 write_down(struct runner *r, uint16_t port)
 {
+	const char *socket = r->place == PLACE_PRIVATE_SOCKET ? r->private_socket : "";
 	struct dm_err err;
 	bool ours;
 
 	if (r->claim == NULL ||
-	    (r->run.port == port && r->run.child.pid != 0 && r->run.bridged == (r->bridge != NULL)))
+	    (r->run.port == port && r->run.child.pid != 0 &&
+		r->run.bridged == (r->bridge != NULL) && strcmp(r->run.socket, socket) == 0))
 		return;
+	(void)snprintf(r->run.socket, sizeof(r->run.socket), "%s", socket);
 	r->run.port = port;
 	r->run.bridged = r->bridge != NULL;
 	if (r->run.child.pid == 0)

@@ -79,6 +79,7 @@ put_run(cJSON *record, const struct claim_run *run)
 	put_process(o, "child_pid", "child_start", &run->child);
 	(void)cJSON_AddBoolToObject(o, "bridged", run->bridged);
 	(void)cJSON_AddNumberToObject(o, "port", run->port);
+	put_text(o, "socket", run->socket[0] == '\0' ? NULL : run->socket);
 }
 
 char *
@@ -201,6 +202,7 @@ static bool
 get_run(const cJSON *record, struct claim_run *run, struct dm_err *err)
 {
 	const cJSON *o = cJSON_GetObjectItemCaseSensitive(record, "run");
+	DM_AUTO_FREE char *socket = NULL;
 	double port;
 
 	if (o == NULL)
@@ -209,8 +211,10 @@ get_run(const cJSON *record, struct claim_run *run, struct dm_err *err)
 		return dm_fail(err, DM_FAILED, "its \"run\" is not an object");
 	if (!get_process(o, "pid", "start", &run->runner, err) ||
 	    !get_process(o, "child_pid", "child_start", &run->child, err) ||
-	    !get_number(o, "port", UINT16_MAX, &port, err))
+	    !get_number(o, "port", UINT16_MAX, &port, err) || !get_path(o, "socket", &socket, err))
 		return false;
+	if (socket != NULL && !dm_snprintf(run->socket, sizeof(run->socket), "%s", socket))
+		return dm_fail(err, DM_FAILED, "the \"socket\" of its \"run\" is too long");
 	run->bridged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "bridged"));
 	run->port = (uint16_t)port;
 	return true;

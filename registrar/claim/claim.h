@@ -30,7 +30,8 @@ struct claim_run {
 	struct dm_proc_id runner; /* devmesh itself; pid 0: the service was not started by it */
 	struct dm_proc_id child;  /* the command, leader of a process group; pid 0: not started */
 	bool bridged;		  /* the runner listens on the socket, for a server on a port */
-	uint16_t port;		  /* which port; 0: none yet */
+	uint16_t port;		  /* which port; 0: none yet, or a socket of its own: */
+	char socket[108];	  /* its path; empty: none */
 };
 
 /* Strings are owned by the struct; NULL where the record has none. */

@@ -96,6 +96,24 @@ TEST(terminal_that_stops_background_output)
 	type(t, "exit\n");
 }
 
+TEST(assert_finds_a_server_on_a_socket_of_its_own)
+{
+	char *repo = repo_new(w, "shop"), *url;
+	struct proc *p;
+	cJSON *o;
+
+	caddy_mesh(w, "");
+	p = start(w, repo,
+	    ARGV(w->devmesh, "run", "--", "sh", "-c",
+		"exec python3 \"$0\" unix=\"$DEVMESH_SOCKET\"", run_server(w)));
+	url = run_url(w, p);
+	o = json_of(w, run_ok(w, repo, ARGV(w->devmesh, "assert", "--json")).out);
+	assert_int_equal(cJSON_GetObjectItem(o, "pid")->valueint, pid_of_server(w, url));
+	signal_proc(p, SIGTERM);
+	assert_ends(w, p, 128 + SIGTERM);
+	assert_nothing_left(w, "shop-main");
+}
+
 /* Whether the process has a child that has become tail(1). */
 static bool
 has_become(struct world *w, const void *arg)
@@ -138,6 +156,7 @@ main(void)
 	    WORLD_TEST(document_of_a_route_of_its_own_follows_commits),
 	    WORLD_TEST(job_of_a_shell),
 	    WORLD_TEST(terminal_that_stops_background_output),
+	    WORLD_TEST(assert_finds_a_server_on_a_socket_of_its_own),
 	    WORLD_TEST(signal_while_the_command_starts),
 	};
 
