@@ -149,11 +149,13 @@ child_continue(struct child *child)
 {
 	pid_t front;
 
-	/* started in the background, it has had none until now */
-	if (child->tty < 0 && (child->tty = our_terminal()) >= 0)
+	/* started in the background, it has none until it is brought forward */
+	if (child->tty < 0 && (child->tty = our_terminal()) >= 0) {
 		(void)tcgetattr(child->tty, &child->modes);
-	/* with the terminal after fg, without it after bg */
+		(void)signal(SIGTTOU, SIG_IGN);
+	}
 	front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
+	/* with the terminal after fg, without it after bg */
 	child->in_front = front >= 0 && (front == getpgrp() || front == child->pid);
 	if (child->in_front)
 		give_terminal(child->tty, child->pid);
@@ -165,7 +167,7 @@ child_continue(struct child *child)
  * the shell's job, too.
  */
 static void
-stop_with(struct child *child)
+stop_with(struct child *child, int signal)
 {
 	pid_t front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
 
@@ -176,6 +178,9 @@ stop_with(struct child *child)
 	} else if (front >= 0 && front == getpgrp()) {
 		/* it wants the terminal, which a shell has given to us since */
 		child_continue(child);
+	} else if (signal == SIGTTIN || signal == SIGTTOU) {
+		/* in the background it wants the terminal: what continues us, continues it */
+		(void)kill(0, SIGTTIN);
 	}
 }
 
@@ -220,7 +225,7 @@ child_reap(struct child *child)
 		if (!WIFSTOPPED(status))
 			note_end(child, status);
 		else
-			stop_with(child);
+			stop_with(child, WSTOPSIG(status));
 	}
 	reap_adopted(child);
 }

@@ -37,7 +37,7 @@ child_start(struct child *child, const struct child_request *request, struct dm_
 
 /*
  * To be called after SIGCHLD: takes note of its end, and reaps what else has been given to us. When
- * it was stopped from the terminal (Ctrl-Z), our group stops as well, and both go on together.
+ * it was stopped from the terminal (Ctrl-Z), we stop as well, and both go on together.
  */
 void child_reap(struct child *child);
 

@@ -114,6 +114,26 @@ TEST(assert_finds_a_server_on_a_socket_of_its_own)
 	assert_nothing_left(w, "shop-main");
 }
 
+TEST(name_is_taken_from_a_server_on_the_socket_itself)
+{
+	char *repo = repo_new(w, "shop"), *wt = worktree_add(w, repo, "other"), *url;
+	struct proc *p, *q;
+
+	caddy_mesh(w, "");
+	p = run_bg(w, repo, ARGV("--id", "zz", "--socket"), ARGV(NULL));
+	(void)run_url(w, p);
+	q = run_bg(w, wt, ARGV("--id", "zz", "--socket", "--force"), ARGV(NULL));
+	url = run_url(w, q);
+	assert_string_equal(env_of(w, url, "DEVMESH_WORKTREE"), wt);
+	wait_said(w, p, wt);
+	signal_proc(p, SIGTERM);
+	assert_ends(w, p, 128 + SIGTERM);
+	assert_non_null(claim_of(w, "zz"));
+	signal_proc(q, SIGTERM);
+	assert_ends(w, q, 128 + SIGTERM);
+	assert_nothing_left(w, "zz");
+}
+
 /* Whether the process has a child that has become tail(1). */
 static bool
 has_become(struct world *w, const void *arg)
@@ -157,6 +177,7 @@ main(void)
 	    WORLD_TEST(job_of_a_shell),
 	    WORLD_TEST(terminal_that_stops_background_output),
 	    WORLD_TEST(assert_finds_a_server_on_a_socket_of_its_own),
+	    WORLD_TEST(name_is_taken_from_a_server_on_the_socket_itself),
 	    WORLD_TEST(signal_while_the_command_starts),
 	};
 
