@@ -37,6 +37,7 @@ check | mandoc            | mandoc               | mandoc             | mandoc  
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
+check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
 check | go                | golang-go            | golang             | go        | go                 | go                 | go
