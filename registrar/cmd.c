@@ -406,5 +406,6 @@ cmd_print_help(const struct cmd *cmd)
 		(void)printf("  %-12s %s\n", cmds[i]->name, cmds[i]->summary);
 	(void)puts("\noptions of every verb:");
 	print_opts(cmd_global_opts);
-	(void)puts("\nBegin with: devmesh start, then devmesh up in a worktree. See devmesh(1).");
+	(void)puts("\nBegin with: devmesh start, then devmesh run -- COMMAND in a worktree. See "
+		   "devmesh(1).");
 }

@@ -97,7 +97,8 @@ show(struct cmd_ctx *ctx, char **last, struct dm_err *err)
 		if (isatty(STDOUT_FILENO) && *last != NULL)
 			(void)fputs("\033[H\033[J", stdout);
 		if (survey.count == 0)
-			dm_note("no services; run devmesh up in a worktree");
+			dm_note(
+			    "no services; in a worktree: devmesh run -- COMMAND, or devmesh up");
 		else
 			print_table(&survey);
 		if (survey.caddy.code != DM_OK)

@@ -19,6 +19,7 @@
 #include "caddy/http.h"
 #include "caddy/mesh.h"
 #include "identity.h"
+#include "runner.h"
 
 enum {
 	LOCK_MS = 30000,
@@ -263,6 +264,8 @@ launch(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	    !choose_port(s->conf->http_port, 80, 8080, "http_port", &mesh->http_port, err) ||
 	    !write_config(s, mesh, config, err))
 		return false;
+	/* started inside devmesh run, it is to outlive that */
+	(void)setenv(RUNNER_VARIABLE, "", 1);
 	if (!dm_start_background(argv, log, &mesh->pid, err)) {
 		if (err->code == DM_NOT_FOUND)
 			(void)dm_hint(err,

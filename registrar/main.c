@@ -102,7 +102,8 @@ main(int argc, char **argv)
 		cmd_print_help(line.cmd);
 	} else if (line.cmd == NULL) {
 		(void)dm_fail(&err, DM_USAGE, "no verb was given");
-		(void)dm_hint(&err, "devmesh help; or begin with devmesh start, then devmesh up");
+		(void)dm_hint(
+		    &err, "devmesh help; or begin with devmesh start, then devmesh run -- COMMAND");
 		return report(&err, line.json);
 	} else if (!run_verb(&line, &status, &err)) {
 		return report(&err, line.json);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner.h"
 
+#include <cjson/cJSON.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,17 +15,16 @@
 #include "base/log.h"
 #include "base/sock.h"
 #include "base/str.h"
+#include "identity.h"
 #include "local.h"
+#include "out.h"
 #include "register.h"
 #include "runner_impl.h"
 #include "siblings.h"
 
-/* Marks every process of a run: "<pid of devmesh>.<its start>". */
-#define RUN_VARIABLE "DEVMESH_RUN"
-
 enum {
 	FILES_WANTED = 65536,
-	STOP_MS = 20000,
+	STOP_MS = 30000,
 	POLL_MS = 10,
 	GRACE_MS = 3000,
 	LET_GO_MS = 6000
@@ -63,7 +64,7 @@ marked_processes(const char *token, struct dm_pids *out)
 
 	dm_proc_all(&all);
 	for (size_t i = 0; i < all.count; i++) {
-		DM_AUTO_FREE char *found = dm_proc_env(all.list[i], RUN_VARIABLE);
+		DM_AUTO_FREE char *found = dm_proc_env(all.list[i], RUNNER_VARIABLE);
 
 		if (found != NULL && strcmp(found, token) == 0 && all.list[i] != getpid() &&
 		    dm_proc_id(all.list[i], &alive))
@@ -141,7 +142,7 @@ runner_remove_socket(struct runner *r)
 static bool
 is_nested(const struct runner *r)
 {
-	const char *text = getenv(RUN_VARIABLE), *worktree = getenv("DEVMESH_WORKTREE");
+	const char *text = getenv(RUNNER_VARIABLE), *worktree = getenv("DEVMESH_WORKTREE");
 	struct dm_proc_id outer;
 	char pid[24];
 	uint64_t number;
@@ -190,6 +191,7 @@ make_room(struct runner *r, struct dm_err *err)
 
 	if (!session_claim(r->s, NULL, &r->options->name, &old, &none))
 		return true;
+	r->was_up = old->run.runner.pid == 0 && strcmp(old->worktree, r->worktree) == 0;
 	if (r->options->force && !runner_stop(old, err))
 		return false;
 	return dm_proc_alive(&old->run.runner) || runner_end_leftovers(old, true) > 0 ||
@@ -216,10 +218,33 @@ claim_name(struct runner *r, struct dm_err *err)
 		return true;
 	}
 	r->claim = DM_STEAL(&result.claim);
+	r->was_up = r->was_up && !result.claimed;
 	if (result.wrote_route)
 		dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
 	register_result_release(&result);
 	return check_listener(r->claim, r->options->force, err);
+}
+
+/* Removes the sockets of runs that were killed: each is named after the pid of its run. */
+static void
+sweep_private_sockets(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	struct dm_proc_id alive;
+	uint64_t pid;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		char number[16];
+
+		if (dm_ends_with(entry->d_name, ".sock") &&
+		    dm_snprintf(number, sizeof(number), "%.*s", (int)strcspn(entry->d_name, "."),
+			entry->d_name) &&
+		    dm_parse_uint(number, 1, INT32_MAX, &pid) && !dm_proc_id((pid_t)pid, &alive))
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	if (d != NULL)
+		(void)closedir(d);
 }
 
 /* A place for servers that listen on DEVMESH_SOCKET although a port was offered to them. */
@@ -236,7 +261,8 @@ choose_private_socket(struct runner *r)
 		dm_debug("%s", err.msg);
 		return;
 	}
-	r->private_socket = dm_asprintf("%s/%s.sock", dir, r->claim->id.s);
+	sweep_private_sockets(dir);
+	r->private_socket = dm_asprintf("%s/%ld.sock", dir, (long)getpid());
 	if (strlen(r->private_socket) > dm_sock_path_max()) {
 		free(r->private_socket);
 		r->private_socket = NULL;
@@ -257,7 +283,7 @@ choose_port(struct runner *r)
 	else if (text != NULL && dm_parse_uint(text, 1, UINT16_MAX, &number))
 		r->offered = (uint16_t)number;
 	else
-		r->offered = ports_offer(r->worktree);
+		r->offered = ports_offer(r->claim != NULL ? r->claim->host : r->worktree);
 }
 
 /* The private mesh's certificate authority, where that is the Caddy we are registered with. */
@@ -359,7 +385,7 @@ static bool
 start_command(struct runner *r, struct dm_err *err)
 {
 	DM_AUTO_FREE char *token = run_token(&r->run.runner);
-	DM_AUTO_FREE char *mark = dm_asprintf("%s=%s", RUN_VARIABLE, token);
+	DM_AUTO_FREE char *mark = dm_asprintf("%s=%s", RUNNER_VARIABLE, token);
 	DM_AUTO_FREE char *socket = NULL;
 	DM_AUTO_FREE char **env = NULL;
 	struct siblings siblings = {.count = 0};
@@ -413,6 +439,16 @@ take_back(struct runner *r)
 	if (now == NULL || now->uid != geteuid() || now->run.runner.pid != r->run.runner.pid ||
 	    now->run.runner.start != r->run.runner.start)
 		return;
+	if (r->was_up) {
+		const struct claim_run none = {.port = 0};
+		bool ours;
+
+		if (!registry_set_run(r->s->registry, now, &none, &ours, &err))
+			dm_warn("%s", err.msg);
+		now->run = none;
+		(void)identity_publish(r->s->registry, now);
+		return;
+	}
 	/* what Caddy holds may have changed since the beginning */
 	session_drop_view(r->s);
 	if (!unregister_service(r->s, now, &result, &err)) {
@@ -437,8 +473,10 @@ release(struct runner *r)
 static bool
 run(struct runner *r, struct dm_err *err)
 {
+	if (!claim_name(r, err))
+		return false;
 	choose_port(r);
-	if (!claim_name(r, err) || !make_plan(r, err))
+	if (!make_plan(r, err))
 		return false;
 	if (r->plan.trap != NULL)
 		dm_note("%s: %s", r->plan.tool, r->plan.trap);
@@ -458,13 +496,27 @@ forget_outer_run(void)
 	static const char *const chosen[][2] = {
 	    {"PORT", "DEVMESH_PORT"}, {"PORT", "DEVMESH_SOCKET"}, {"PHX_HOST", "DEVMESH_HOST"}};
 
-	for (size_t i = 0; getenv(RUN_VARIABLE) != NULL && i < sizeof(chosen) / sizeof(chosen[0]);
-	     i++) {
+	for (size_t i = 0;
+	     getenv(RUNNER_VARIABLE) != NULL && i < sizeof(chosen) / sizeof(chosen[0]); i++) {
 		const char *value = getenv(chosen[i][0]), *outer = getenv(chosen[i][1]);
 
 		if (value != NULL && outer != NULL && strcmp(value, outer) == 0)
 			(void)unsetenv(chosen[i][0]);
 	}
+}
+
+/* Whoever reads the JSON is to hear why nothing more comes. */
+static void
+print_early_end(int status)
+{
+	DM_AUTO_FREE char *text =
+	    dm_asprintf("the command ended with status %d before it answered", status);
+	cJSON *o = out_object(), *e = cJSON_AddObjectToObject(o, "error");
+
+	(void)cJSON_AddStringToObject(e, "code", dm_code_name(DM_FAILED));
+	(void)cJSON_AddStringToObject(e, "message", text);
+	out_add_text(e, "hint", NULL);
+	out_json(o);
 }
 
 bool
@@ -489,6 +541,8 @@ runner_run(struct session *s, const struct runner_options *options, int *status,
 		return dm_fail(err, DM_FAILED, "reading this process's own start time");
 	}
 	ok = run(&r, err);
+	if (ok && options->json && !r.said_json)
+		print_early_end(r.status);
 	*status = r.status;
 	release(&r);
 	return ok;

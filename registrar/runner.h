@@ -33,6 +33,12 @@ struct runner_options {
 bool runner_run(struct session *s, const struct runner_options *options, int *status,
     struct dm_err *err) DM_MUST;
 
+/*
+ * Marks every process of a run, "<pid of devmesh>.<its start>". Empty in the environment of what is
+ * started to outlive the run (the private mesh): that is none of its processes.
+ */
+#define RUNNER_VARIABLE "DEVMESH_RUN"
+
 /* Becomes the command, as it is. Returns only if that fails. */
 bool runner_exec(const char *const argv[], struct dm_err *err) DM_MUST;
 

@@ -27,6 +27,7 @@ struct runner {
 	const struct runner_options *options;
 	char *worktree;
 	struct claim *claim;  /* NULL: it runs without a URL */
+	bool was_up;	      /* it was registered before, by `up`: that stays */
 	struct claim_run run; /* as it stands in the claim */
 	struct tool_plan plan;
 	uint16_t offered;     /* what PORT says */
@@ -50,8 +51,10 @@ struct runner {
 	struct dm_listener listener; /* PLACE_PORT */
 	bool found_once, told_open;
 	int64_t stray_since; /* 0: it listens where it was told to */
+	int64_t seen_at;     /* when it was last seen to listen; 0: never */
 
-	int status; /* of the command, at the end */
+	int status;	/* of the command, at the end */
+	bool said_json; /* where it answers */
 };
 
 /* Runs until the command and what it left running have ended. */

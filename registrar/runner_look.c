@@ -19,24 +19,37 @@ enum {
 	STRAY_MS = 1000	 /* listening elsewhere than it was told to, until that is believed */
 };
 
+/* Started to outlive the run; one whose environment was cleared is the command's own. */
+static bool
+is_to_stay(pid_t pid)
+{
+	DM_AUTO_FREE char *mark = dm_proc_env(pid, RUNNER_VARIABLE);
+
+	return mark != NULL && mark[0] == '\0';
+}
+
+static void
+add_processes(const struct dm_pids *found, struct dm_pids *out)
+{
+	for (size_t i = 0; i < found->count; i++) {
+		if (!dm_pids_have(out, found->list[i]) && !is_to_stay(found->list[i]))
+			dm_pids_add(out, found->list[i]);
+	}
+}
+
 void
 runner_processes(const struct runner *r, struct dm_pids *out)
 {
-	struct dm_pids group = {.count = 0};
+	struct dm_pids found = {.count = 0};
 
-	dm_proc_descendants(getpid(), out);
-	if (r->adopts) {
-		/* while it was looked at, a parent may have ended, and left its children to us */
-		if (out->count == 0)
-			dm_proc_descendants(getpid(), out);
-		return;
-	}
-	dm_proc_group(r->child.pid, &group);
-	for (size_t i = 0; i < group.count; i++) {
-		if (!dm_pids_have(out, group.list[i]))
-			dm_pids_add(out, group.list[i]);
-	}
-	dm_pids_release(&group);
+	dm_proc_descendants(getpid(), &found);
+	/* while it was looked at, a parent may have ended, and left its children to us */
+	if (r->adopts && found.count == 0)
+		dm_proc_descendants(getpid(), &found);
+	if (!r->adopts)
+		dm_proc_group(r->child.pid, &found);
+	add_processes(&found, out);
+	dm_pids_release(&found);
 }
 
 static bool
@@ -234,6 +247,8 @@ runner_look(struct runner *r)
 		else
 			move_nowhere(r);
 	}
+	if (r->place != PLACE_NONE)
+		r->seen_at = dm_now_ms();
 	dm_listeners_release(&listeners);
 	dm_pids_release(&pids);
 }

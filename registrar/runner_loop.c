@@ -33,6 +33,9 @@ enum {
 	GRACE_MS = 10000,    /* from the first signal to SIGKILL */
 	AGAIN_MS = 500,	     /* signals so close together are one: timeout(1) sends two */
 	STRAGGLER_MS = 3000, /* the same for what the command left running */
+	RESTART_MS = 10000,  /* how long a server in the background may be without a listener */
+	EARLY_MS = 10000,    /* not listening yet: a first word about it */
+	ROUTE_MS = 5000,     /* between two looks at the route in Caddy */
 	SIGNALS = 8
 };
 
@@ -53,11 +56,12 @@ struct loop {
 	bool renewed;
 	bool caddy_lost;
 
-	struct layout git;     /* of the worktree; its paths may be NULL */
-	int64_t git_state;     /* changes with HEAD and the index */
+	struct layout git; /* of the worktree; its paths may be NULL */
+	int64_t git_state; /* changes with HEAD and the index */
+	int64_t next_route;
 	int64_t next_identity; /* when the identity document is renewed in any case */
 
-	bool asked, announced, told_timeout, told_silence;
+	bool asked, announced, told_early, told_timeout, told_silence;
 
 	int64_t began, next_check, kill_at; /* 0: not so */
 	int64_t signalled_at;
@@ -111,6 +115,34 @@ print_json(const struct loop *l, const char *url)
 	(void)cJSON_AddNumberToObject(o, "ready_ms", (double)(dm_now_ms() - l->began));
 	out_json(o);
 	(void)fflush(stdout);
+	l->r->said_json = true;
+}
+
+/* Which of several ports it is was a guess. */
+static void
+mention_others(const struct loop *l)
+{
+	const struct runner *r = l->r;
+	struct dm_pids pids = {.count = 0};
+	struct dm_listeners listeners = {.count = 0};
+	uint16_t told = r->listener.port;
+
+	if (r->place != PLACE_PORT || r->options->port != 0 || r->listener.port == r->offered ||
+	    r->listener.port == r->plan.fixed)
+		return;
+	runner_processes(r, &pids);
+	dm_proc_listeners(&pids, &listeners);
+	for (size_t i = 0; i < listeners.count; i++) {
+		uint16_t port = listeners.list[i].port;
+
+		if (port != r->listener.port && port != told) {
+			dm_note("it also listens on port %u: --port %u leads there instead",
+			    (unsigned)port, (unsigned)port);
+			told = port;
+		}
+	}
+	dm_listeners_release(&listeners);
+	dm_pids_release(&pids);
 }
 
 static void
@@ -130,6 +162,7 @@ announce(struct loop *l)
 		    (double)(dm_now_ms() - l->began) / 1000);
 	else if (l->r->place == PLACE_PORT)
 		dm_note("%s (without Caddy)", url);
+	mention_others(l);
 }
 
 /* The errand itself; it alone uses the session's Caddy meanwhile. */
@@ -139,7 +172,7 @@ do_job(void *arg, const atomic_bool *cancel, struct dm_err *err)
 	struct loop *l = arg;
 	const struct registry *reg = l->r->s->registry;
 
-	if (l->job == JOB_ROUTE) /* bounded by [caddy] timeout */
+	if (l->job == JOB_ROUTE) /* bounded by [caddy] timeout, and by its lock */
 		return register_again(l->r->s, l->job_claim, &l->renewed, err);
 	if (l->job == JOB_ANSWER && !wait_for_service(l->job_claim, ANSWER_MS, cancel, err))
 		return false;
@@ -180,6 +213,7 @@ end_errand(struct loop *l)
 		event_free(l->errand_ended);
 	l->errand_ended = NULL;
 	ok = errand_join(l->errand, &err);
+	child_reap(&l->r->child); /* git, which it may have run, was in the way of others */
 	l->errand = NULL;
 	if (l->job == JOB_ROUTE)
 		report_renewal(l, ok, &err);
@@ -265,14 +299,26 @@ see_to_identity(struct loop *l)
 static void
 look_after(struct loop *l)
 {
+	int64_t now = dm_now_ms();
+
 	if (l->r->claim == NULL || !l->announced || l->by_us)
 		return;
 	/* first what is seldom due: there is one errand at a time */
 	see_to_identity(l);
 	/* a route of its own is lost when Caddy is restarted without it; the mesh route is not ours
 	 */
-	if (l->r->claim->registration == CLAIM_ROUTE)
+	if (l->r->claim->registration == CLAIM_ROUTE && l->errand == NULL && now >= l->next_route) {
+		l->next_route = now + ROUTE_MS;
 		send_errand(l, JOB_ROUTE);
+	}
+}
+
+/* The first word about a server that takes its time. */
+static void
+mention_delay(struct loop *l)
+{
+	l->told_early = true;
+	dm_note("it does not listen yet; it was offered PORT=%u", (unsigned)l->r->offered);
 }
 
 /* It should long have listened: what does it do instead? */
@@ -327,6 +373,7 @@ begin_end(struct loop *l, int sig, int64_t grace_ms)
 	l->by_us = true;
 	l->signalled_at = now;
 	signal_all(l, again ? SIGKILL : sig);
+	signal_all(l, SIGCONT); /* one that was stopped would not hear it */
 	if (!again)
 		l->kill_at = now + grace_ms;
 	schedule(l, SOON_MS);
@@ -359,6 +406,7 @@ static bool
 has_ended(struct loop *l)
 {
 	struct dm_pids pids = {.count = 0};
+	int64_t now = dm_now_ms();
 	bool server, left;
 
 	if (!l->r->child.ended)
@@ -373,8 +421,9 @@ has_ended(struct loop *l)
 	}
 	if (!left)
 		return true;
-	server = l->r->place != PLACE_NONE ||
-		 (!l->r->found_once && dm_now_ms() - l->began < l->r->options->wait_ms);
+	/* it may be about to listen, for the first time or again */
+	server = l->r->found_once ? now - l->r->seen_at < RESTART_MS
+				  : now - l->began < l->r->options->wait_ms;
 	if (!l->by_us && (l->r->status != 0 || !server))
 		begin_end(l, SIGTERM, STRAGGLER_MS);
 	return false;
@@ -471,6 +520,9 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	}
 	runner_look(l->r);
 	see_to_announcement(l);
+	if (!l->r->found_once && !l->told_early && !l->by_us && !l->command_ended &&
+	    now - l->began > EARLY_MS)
+		mention_delay(l);
 	if (!l->r->found_once && !l->told_timeout && now - l->began > l->r->options->wait_ms)
 		complain(l);
 	schedule(l, next_look(l));

@@ -179,7 +179,8 @@ fail_unknown_id(struct session *s, const char *id, struct dm_err *err)
 	(void)dm_fail(err, DM_NOT_FOUND, "there is no service \"%.80s\"", id);
 	if (list.len > 0)
 		return dm_hint(err, "one of: %s", list.data);
-	return dm_hint(err, "nothing is claimed yet; run devmesh up in a worktree");
+	return dm_hint(
+	    err, "nothing is claimed yet; in a worktree: devmesh run -- COMMAND, or devmesh up");
 }
 
 static bool

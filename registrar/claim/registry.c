@@ -318,7 +318,8 @@ registry_set_run(struct registry *reg, const struct claim *claim, const struct c
 		return false;
 	if (now == NULL || now->is_alias || now->uid != geteuid() ||
 	    strcmp(now->worktree, claim->worktree) != 0 ||
-	    (now->run.runner.pid != run->runner.pid && dm_proc_alive(&now->run.runner)))
+	    (now->run.runner.pid != run->runner.pid && now->run.runner.pid != getpid() &&
+		dm_proc_alive(&now->run.runner)))
 		return true;
 	*ours = true;
 	now->run = *run;

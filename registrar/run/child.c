@@ -139,7 +139,9 @@ child_start(struct child *child, const struct child_request *request, struct dm_
 	if (error == ENOENT) {
 		err->code = DM_NOT_FOUND;
 		return dm_hint(
-		    err, "a program of PATH, or a path; scripts of package.json by npm run");
+		    err, strchr(request->argv[0], ' ') != NULL
+			     ? "without the quotes: devmesh run -- npm run dev"
+			     : "a program of PATH, or a path; scripts of package.json by npm run");
 	}
 	return false;
 }

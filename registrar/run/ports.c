@@ -105,11 +105,11 @@ ports_address(const struct dm_listener *listener, struct sockaddr_storage *out)
 }
 
 uint16_t
-ports_offer(const char *worktree)
+ports_offer(const char *name)
 {
 	uint32_t hash = 2166136261U; /* FNV-1a */
 
-	for (const char *p = worktree; *p != '\0'; p++)
+	for (const char *p = name; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
 	for (unsigned i = 0; i < TRIES; i++) {
 		uint16_t port = (uint16_t)(FIRST_PORT + (hash + i) % PORTS);

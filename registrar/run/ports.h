@@ -37,10 +37,10 @@ struct sockaddr_storage;
 size_t ports_address(const struct dm_listener *listener, struct sockaddr_storage *out);
 
 /*
- * A free TCP port to offer, out of a range that differs from worktree to worktree (so that it is
- * mostly the same again next time). It may be taken before the server binds it: hence
- * ports_choose(). 0 if none could be found.
+ * A free TCP port to offer, which depends on the name of what it is for: it is mostly the same
+ * again next time, and another one for another service. It may be taken before the server binds
+ * it: hence ports_choose(). 0 if none could be found.
  */
-uint16_t ports_offer(const char *worktree);
+uint16_t ports_offer(const char *name);
 
 #endif
