@@ -84,9 +84,11 @@ enum toml_kind
 toml_find(const char *text, const char *name, size_t *after)
 {
 	enum toml_kind found = TOML_NONE;
+	/* some editors put a byte order mark in front, and parsers pass over it */
+	const char *first = text + (strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
 	bool top = true;
 
-	for (const char *p = text, *next; *p != '\0' && found == TOML_NONE; p = next) {
+	for (const char *p = first, *next; *p != '\0' && found == TOML_NONE; p = next) {
 		const char *line = skip_blanks(p), *end;
 
 		next = skip_statement(line);

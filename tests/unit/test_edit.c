@@ -161,6 +161,10 @@ toml_tables(void **state)
 	    {"# [a]\n", "a", TOML_NONE, NULL},
 	    {"post-start = 'x'\n", "post-start", TOML_KEY, NULL},
 	    {"[a]\r\nz", "a", TOML_TABLE, "z"},
+	    {"\xef\xbb\xbf[a]\nz", "a", TOML_TABLE, "z"},
+	    {"\xef\xbb\xbf"
+	     "a = 1\n",
+		"a", TOML_KEY, NULL},
 	};
 
 	(void)state;
