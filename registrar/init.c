@@ -237,7 +237,7 @@ bool
 init_refuse(struct dm_err *err, const struct init_file *file, const char *why, const char *snippet)
 {
 	(void)dm_fail(err, DM_CONFLICT, "%s: %s, so it is left alone", file->path, why);
-	return dm_hint(err, "add this by hand:\n%s", snippet);
+	return dm_hint_lines(err, "add this by hand:\n%s", snippet);
 }
 
 bool

@@ -97,7 +97,10 @@ init_refuse(struct dm_err *err, const struct init_file *file, const char *why, c
  * unknown. The caller owns it.
  */
 char *init_run_command(const struct init *in);
-/* Whether a shell would read more than words and quotes out of the command. */
+/*
+ * Whether a shell would read more than a program and its words out of the command, so that nothing
+ * can be put in front of it: "a && b", "FOO=bar a", "exec a", or nothing at all.
+ */
 bool init_is_compound(const char *command);
 
 bool init_worktrunk(struct init *in, struct dm_err *err);

@@ -332,7 +332,8 @@ init_npm(struct init *in, struct dm_err *err)
 		return true;
 	if (strstr(node->text, "devmesh ") != NULL)
 		return true;
-	if (init_is_compound(node->text))
+	/* what assignments() passes over is the same in the file and decoded */
+	if (init_is_compound(node->text + at))
 		return init_refuse(err, file, "the script is more than one program and its words",
 		    RUN "COMMAND, where the server is started");
 	init_set(file, json_splice(doc, node, at, 0, RUN));

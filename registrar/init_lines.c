@@ -12,11 +12,30 @@
 
 #define RUN "devmesh run -- "
 
+/* Whether it begins with what only a shell knows: FOO=bar, or a command that is no program. */
+static bool
+begins_in_shell(const char *command)
+{
+	static const char *const words[] = {
+	    "", "!", ".", "cd", "eval", "exec", "export", "set", "source", "unset"};
+	size_t name =
+	    strspn(command, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+	size_t n = strcspn(command, " \t\r\n");
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strlen(words[i]) == n && strncmp(command, words[i], n) == 0)
+			return true;
+	}
+	return name > 0 && command[name] == '=';
+}
+
 bool
 init_is_compound(const char *command)
 {
 	char quote = '\0';
 
+	if (begins_in_shell(command + strspn(command, " \t")))
+		return true;
 	for (const char *p = command; *p != '\0'; p++) {
 		if (quote != '\0')
 			quote = *p == quote ? '\0' : quote;
@@ -116,7 +135,7 @@ init_procfile(struct init *in, struct dm_err *err)
 		    dm_asprintf("%.*s%s", (int)at, file->before, file->before + at + strlen(RUN)));
 	if (in->remove || ours)
 		return true;
-	if (init_is_compound(command) || len == 0)
+	if (init_is_compound(command))
 		return init_refuse(err, file, "its command is more than one program and its words",
 		    RUN "COMMAND, where the server is started");
 	init_set(file, dm_asprintf("%.*s" RUN "%s", (int)at, file->before, file->before + at));
@@ -127,6 +146,8 @@ init_procfile(struct init *in, struct dm_err *err)
 }
 
 /* ---- compose ----------------------------------------------------------------------------- */
+
+#define SERVICE_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 struct service {
 	char name[64];
@@ -203,7 +224,7 @@ static const char *
 compose_file(const struct init *in)
 {
 	static const char *const names[] = {
-	    "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"};
+	    "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"};
 
 	for (size_t i = 0; i < 4; i++) {
 		DM_AUTO_FREE char *path = dm_asprintf("%s/%s", in->repo->worktree, names[i]);
@@ -230,6 +251,10 @@ choose_service(const struct init *in, struct service *s, struct dm_err *err)
 	if (!dm_read_file(path, &text, err))
 		return false;
 	find_service(text.data, in->script, s);
+	/* it goes into a YAML file and into a command line to be pasted */
+	if (s->name[strspn(s->name, SERVICE_CHARACTERS)] != '\0')
+		return dm_fail(err, DM_USAGE, "%s: \"%s\" is no name of a service that init writes",
+		    path, s->name);
 	if (in->port != NULL && dm_parse_uint(in->port, 1, UINT16_MAX, &port))
 		s->port = (unsigned)port;
 	else if (in->port != NULL)
@@ -242,9 +267,26 @@ choose_service(const struct init *in, struct service *s, struct dm_err *err)
 	return dm_hint(err, "--script SERVICE --port N name it, and the port it listens on");
 }
 
+/* Another file that Compose would read in place of ours, or ours in the place of it; NULL: none. */
+static const char *
+other_override(const struct init *in)
+{
+	static const char *const names[] = {
+	    "compose.override.yml", "docker-compose.override.yml", "docker-compose.override.yaml"};
+
+	for (size_t i = 0; i < 3; i++) {
+		DM_AUTO_FREE char *path = dm_asprintf("%s/%s", in->repo->worktree, names[i]);
+
+		if (access(path, F_OK) == 0)
+			return names[i];
+	}
+	return NULL;
+}
+
 bool
 init_compose(struct init *in, struct dm_err *err)
 {
+	const char *other = other_override(in);
 	struct service s = {.port = 0};
 	DM_AUTO_FREE char *body = NULL;
 	struct init_file *file;
@@ -263,6 +305,11 @@ init_compose(struct init *in, struct dm_err *err)
 			   "    ports: !override\n"
 			   "      - \"127.0.0.1::%u\"\n",
 	    s.name, s.port);
+	if (other != NULL) {
+		(void)dm_fail(err, DM_CONFLICT, "%s has a %s: Compose reads only one such file",
+		    in->repo->worktree, other);
+		return dm_hint_lines(err, "add this to it by hand:\n%s", body);
+	}
 	if (file->before != NULL && !block_has(file->before, "compose", body))
 		return init_refuse(err, file, "it is yours", body);
 	init_block(in, file, "compose", body, SIZE_MAX, "");

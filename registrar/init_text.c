@@ -308,7 +308,7 @@ init_git(struct init *in, struct dm_err *err)
 	if (root == NULL) {
 		(void)dm_fail(err, DM_DENIED,
 		    "git's hooks are in %s, outside this repository (core.hooksPath)", dir);
-		return dm_hint(err, "add this to post-checkout there:\n" GIT_BODY);
+		return dm_hint_lines(err, "add this to post-checkout there:\n" GIT_BODY);
 	}
 	if (!init_read(in, root, name, &file, err))
 		return false;

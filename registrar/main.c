@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "cmd.h"
 #include "out.h"
 #include "version.h"
@@ -18,10 +20,14 @@ report(const struct dm_err *err, bool json)
 {
 	if (json) {
 		cJSON *o = out_object(), *e = cJSON_AddObjectToObject(o, "error");
+		DM_AUTO_FREE char *lines = err->lines ? dm_printable_lines(err->hint) : NULL;
 
 		(void)cJSON_AddStringToObject(e, "code", dm_code_name(err->code));
 		out_add_text(e, "message", err->msg);
-		out_add_text(e, "hint", err->hint);
+		if (lines != NULL)
+			(void)cJSON_AddStringToObject(e, "hint", lines);
+		else
+			out_add_text(e, "hint", err->hint);
 		out_json(o);
 	} else {
 		(void)fflush(stdout);

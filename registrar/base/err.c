@@ -14,6 +14,7 @@ dm_fail(struct dm_err *err, enum dm_code code, const char *fmt, ...)
 	err->code = code;
 	err->sys = 0;
 	err->hint[0] = '\0';
+	err->lines = false;
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
@@ -29,6 +30,7 @@ dm_fail_errno(struct dm_err *err, int errno_value, const char *fmt, ...)
 	err->code = errno_value == EACCES || errno_value == EPERM ? DM_DENIED : DM_FAILED;
 	err->sys = errno_value;
 	err->hint[0] = '\0';
+	err->lines = false;
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
@@ -61,6 +63,19 @@ dm_hint(struct dm_err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 	va_end(ap);
+	err->lines = false;
+	return false;
+}
+
+bool
+dm_hint_lines(struct dm_err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
+	va_end(ap);
+	err->lines = true;
 	return false;
 }
 

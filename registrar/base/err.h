@@ -31,6 +31,7 @@ struct dm_err {
 	int sys;	/* the errno value behind it; 0: none */
 	char msg[768];	/* what was attempted, on what, and why it failed */
 	char hint[384]; /* what to try; may be empty */
+	bool lines;	/* the hint is a text of ours in several lines: dm_hint_lines */
 };
 
 /* Sets code and message, and clears the hint. Always returns false. */
@@ -44,6 +45,12 @@ bool dm_wrap(struct dm_err *err, const char *fmt, ...) DM_PRINTF(2, 3);
 
 /* Sets the hint of a failure already recorded. Always returns false. */
 bool dm_hint(struct dm_err *err, const char *fmt, ...) DM_PRINTF(2, 3);
+
+/*
+ * The same with a text in several lines, to be shown as such. Whatever comes from outside must
+ * have been freed of control characters: in other hints a newline is made visible.
+ */
+bool dm_hint_lines(struct dm_err *err, const char *fmt, ...) DM_PRINTF(2, 3);
 
 /* The code's word in JSON output: "not_found", "conflict", ... Static storage. */
 const char *dm_code_name(enum dm_code code);

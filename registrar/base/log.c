@@ -74,6 +74,11 @@ void
 dm_print_error(const struct dm_err *err)
 {
 	emit("devmesh: error: ", err->msg);
-	if (err->hint[0] != '\0')
+	if (err->hint[0] != '\0' && !err->lines)
 		emit("  try: ", err->hint);
+	if (err->lines) {
+		DM_AUTO_FREE char *text = dm_printable_lines(err->hint);
+
+		(void)fprintf(stderr, "  try: %s%s", text, dm_ends_with(text, "\n") ? "" : "\n");
+	}
 }

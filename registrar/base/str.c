@@ -260,3 +260,42 @@ dm_edit_distance(const char *a, const char *b)
 	}
 	return row[n % 3][m];
 }
+
+char *
+dm_printable_lines(const char *s)
+{
+	DM_AUTO_STR struct dm_str out = dm_str_make(12 * strlen(s) + 1);
+
+	while (*s != '\0') {
+		size_t n = strcspn(s, "\t\n");
+		DM_AUTO_FREE char *part = dm_strndup(s, n), *shown = dm_printable(part);
+
+		(void)dm_str_addf(&out, "%s%s", shown,
+		    s[n] == '\t'   ? "    "
+		    : s[n] == '\n' ? "\n"
+				   : "");
+		s += n + (s[n] != '\0' ? 1 : 0);
+	}
+	return dm_str_take(&out);
+}
+
+char *
+dm_shell_word(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_@%+=:,./-";
+	char *out, *to;
+
+	if (s[0] != '\0' && s[strspn(s, plain)] == '\0')
+		return dm_strdup(s);
+	out = to = dm_calloc(4 * strlen(s) + 3, 1);
+	*to++ = '\'';
+	for (; *s != '\0'; s++) {
+		size_t n = *s == '\'' ? 4 : 1;
+
+		memcpy(to, *s == '\'' ? "'\\''" : s, n);
+		to += n;
+	}
+	*to = '\'';
+	return out;
+}

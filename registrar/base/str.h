@@ -49,6 +49,15 @@ bool dm_has_control(const char *s);
  */
 char *dm_printable(const char *s);
 
+/* The same for a text in lines: its newlines stay, and a tab becomes four blanks. */
+char *dm_printable_lines(const char *s);
+
+/*
+ * The text as one word of a shell's command line, in single quotes unless it is plain. A newline
+ * stays one: make it printable afterwards. The caller owns it.
+ */
+char *dm_shell_word(const char *s);
+
 bool dm_starts_with(const char *s, const char *prefix);
 bool dm_ends_with(const char *s, const char *suffix);
 

@@ -110,6 +110,22 @@ TEST(json_says_what_is_planned_and_done)
 	assert_error(w, DM(w, repo, "init", "nonsense"), 2, "nonsense");
 }
 
+/* What is to be added by hand can be copied: its lines are lines. */
+TEST(a_refusal_shows_the_lines_to_add)
+{
+	char *repo = project(w);
+	struct result r;
+
+	write_text(fmt(w, "%s/mise.toml", repo), "env.A = 1\n");
+	r = DM(w, repo, "init", "mise", "--yes");
+	assert_error(w, r, 4, "left alone");
+	assert_non_null(strstr(r.err, "\n[env]\nDEVMESH_URL = "));
+	r = DM(w, repo, "init", "mise", "--yes", "--json");
+	assert_exit(w, r, 4);
+	assert_non_null(strstr(json_str(cJSON_GetObjectItem(json_of(w, r.out), "error"), "hint"),
+	    "\n[env]\nDEVMESH_URL = "));
+}
+
 TEST(tools_are_listed)
 {
 	char *repo = project(w);
@@ -297,6 +313,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(each_tool_is_shown_written_once_and_taken_back),
 	    WORLD_TEST(json_says_what_is_planned_and_done),
+	    WORLD_TEST(a_refusal_shows_the_lines_to_add),
 	    WORLD_TEST(tools_are_listed),
 	    WORLD_TEST(the_answer_on_the_terminal_counts),
 	    WORLD_TEST(id_is_excluded),

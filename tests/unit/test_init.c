@@ -237,7 +237,11 @@ commands_are_wrapped(void **state)
 	one_result(p, "procfile", "Procfile.dev", "web: x\n", "web: devmesh run -- x\n");
 	assert_true(
 	    init_is_compound("a && b") && init_is_compound("a; b") && init_is_compound("a \"b"));
+	assert_true(init_is_compound("A='b c' d") && init_is_compound(" A=1 d") &&
+		    init_is_compound("exec a") && init_is_compound(". ./a") &&
+		    init_is_compound("cd a") && init_is_compound(" ") && init_is_compound("\r"));
 	assert_false(init_is_compound("a 'b && c' --x=\"y;z\""));
+	assert_false(init_is_compound("cross-env A=1 b") || init_is_compound("./cd a"));
 }
 
 static void
@@ -255,10 +259,14 @@ compose_finds_the_service(void **state)
 	    {"services:\n  a:\n    ports:\n      - 1:1\n  b:\n    ports:\n      - 2:2\n", NULL,
 		NULL},
 	    {"services:\n  a:\n    image: x\n", NULL, NULL},
+	    {"services:\n  $(touch x):\n    ports:\n      - 1\n", NULL, NULL},
 	    {"", NULL, NULL},
 	};
 	struct place *p = *state;
 	DM_AUTO_FREE char *compose = in_dir(p->repo.worktree, "compose.yaml");
+	DM_AUTO_FREE char *other = in_dir(p->repo.worktree, "docker-compose.override.yml");
+	struct dm_err conflict;
+	bool ignored;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct dm_err err;
@@ -280,6 +288,12 @@ compose_finds_the_service(void **state)
 		assert_holds(got, port);
 		assert_ok(init_once(p, "compose", true, &changed, &err), &err);
 	}
+	/* Compose reads one override file: a second one would switch off the user's */
+	put_file(compose, rows[0].text);
+	put_file(other, "services: {}\n");
+	assert_fails(init_once(p, "compose", false, &ignored, &conflict), &conflict, DM_CONFLICT,
+	    "docker-compose.override.yml");
+	assert_holds(conflict.hint, "127.0.0.1::3001");
 }
 
 static void
@@ -296,6 +310,11 @@ refused(void **state)
 		"devmesh hook cursor"},
 	    {"npm", "package.json", "{\"scripts\":{\"dev\":\"a && b\"}}", "more than one program",
 		"devmesh run -- "},
+	    {"npm", "package.json", "{\"scripts\":{\"dev\":\"A=1 B='x y' vite\"}}",
+		"more than one program", "devmesh run -- "},
+	    {"procfile", "Procfile", "web: exec puma\n", "more than one program",
+		"devmesh run -- "},
+	    {"procfile", "Procfile", "web:\r\n", "more than one program", "devmesh run -- "},
 	    {"worktrunk", ".config/wt.toml", "post-start = \"x\"\n", "post-start",
 		"[[post-start]]"},
 	    {"worktrunk", ".config/wt.toml", "[pre-remove]\ndevmesh = 1\n", "pre-remove",

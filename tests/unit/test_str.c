@@ -354,6 +354,39 @@ controls(void **state)
 	}
 }
 
+static void
+shell_words(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+	    {"/home/ann/shop-2", "/home/ann/shop-2"},
+	    {"", "''"},
+	    {"a b", "'a b'"},
+	    {"$(x)`y`;\"", "'$(x)`y`;\"'"},
+	    {"it's", "'it'\\''s'"},
+	    {"~ann", "'~ann'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		DM_AUTO_FREE char *got = dm_shell_word(rows[i].text);
+
+		assert_string_equal(got, rows[i].want);
+	}
+}
+
+static void
+printable_lines(void **state)
+{
+	DM_AUTO_FREE char *got = dm_printable_lines("a:\n\tb\033[1m\n\nc\n");
+	DM_AUTO_FREE char *none = dm_printable_lines("");
+
+	(void)state;
+	assert_string_equal(got, "a:\n    b\xef\xbf\xbd[1m\n\nc\n");
+	assert_string_equal(none, "");
+}
+
 int
 main(void)
 {
@@ -371,6 +404,8 @@ main(void)
 	    cmocka_unit_test(controls),
 	    cmocka_unit_test(errors),
 	    cmocka_unit_test(code_names),
+	    cmocka_unit_test(shell_words),
+	    cmocka_unit_test(printable_lines),
 	};
 
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
