@@ -484,11 +484,13 @@ check_path(struct doctor *d, const struct user *user, const char *dir)
 			continue;
 		*p = '\0';
 		if (stat(path, &st) == 0 && !may(user, &st, 1)) {
+			DM_AUTO_FREE char *word = dm_shell_word(path);
+
 			doctor_say(d, DOCTOR_FAILURE,
 			    "Caddy runs as uid %u, which may not enter %s", (unsigned)user->uid,
 			    path);
 			doctor_why(d, "every service answers 502");
-			doctor_fix(d, "chmod o+x %s", path);
+			doctor_fix(d, "chmod o+x %s", word);
 		}
 		if ((*p = kept) == '\0')
 			return;

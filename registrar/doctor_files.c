@@ -37,19 +37,20 @@ enum {
 static void
 check_config_file(struct doctor *d, const char *path)
 {
+	DM_AUTO_FREE char *word = path == NULL ? NULL : dm_shell_word(path);
 	struct stat st;
 
 	if (path == NULL || stat(path, &st) != 0)
 		return;
 	if (st.st_uid != geteuid() && st.st_uid != 0) {
 		doctor_say(d, DOCTOR_FAILURE, "%s belongs to uid %u", path, (unsigned)st.st_uid);
-		doctor_fix(d, "sudo chown \"$(id -un)\" %s", path);
+		doctor_fix(d, "sudo chown \"$(id -un)\" %s", word);
 	} else if ((st.st_mode & S_IWOTH) != 0) {
 		doctor_say(d, DOCTOR_FAILURE, "everybody may write to %s", path);
-		doctor_fix(d, "chmod go-w %s", path);
+		doctor_fix(d, "chmod go-w %s", word);
 	} else if ((st.st_mode & S_IWGRP) != 0) {
 		doctor_say(d, DOCTOR_WARNING, "the group of %s may write to it", path);
-		doctor_fix(d, "chmod go-w %s", path);
+		doctor_fix(d, "chmod go-w %s", word);
 	} else {
 		return;
 	}
@@ -127,6 +128,7 @@ doctor_check_environment(struct doctor *d)
 static void
 check_secret(struct doctor *d, const char *path)
 {
+	DM_AUTO_FREE char *word = dm_shell_word(path);
 	struct stat st;
 
 	if (lstat(path, &st) != 0)
@@ -135,7 +137,7 @@ check_secret(struct doctor *d, const char *path)
 		doctor_say(d, DOCTOR_FAILURE, "%s may be read by others (mode %04o)", path,
 		    (unsigned)st.st_mode & 07777);
 		doctor_why(d, "it holds the token of your DNS provider");
-		doctor_fix(d, "%schmod 600 %s", st.st_uid == geteuid() ? "" : "sudo ", path);
+		doctor_fix(d, "%schmod 600 %s", st.st_uid == geteuid() ? "" : "sudo ", word);
 	}
 }
 
@@ -157,6 +159,7 @@ doctor_check_secrets(struct doctor *d)
 static bool
 check_directory(struct doctor *d, const char *dir)
 {
+	DM_AUTO_FREE char *word = dm_shell_word(dir);
 	struct stat st;
 
 	if (lstat(dir, &st) != 0) {
@@ -171,14 +174,14 @@ check_directory(struct doctor *d, const char *dir)
 		doctor_say(d, DOCTOR_FAILURE, "%s is %s", dir,
 		    S_ISLNK(st.st_mode) ? "a symbolic link" : "no directory");
 		doctor_why(d, "whoever made it decides where your sockets go; devmesh refuses it");
-		doctor_fix(d, "rm %s", dir);
+		doctor_fix(d, "rm %s", word);
 		return false;
 	}
 	if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0) {
 		doctor_say(
 		    d, DOCTOR_FAILURE, "everybody may write to %s, and it is not sticky", dir);
 		doctor_why(d, "other users could put their sockets in the place of yours");
-		doctor_fix(d, "%schmod 1777 %s", st.st_uid == geteuid() ? "" : "sudo ", dir);
+		doctor_fix(d, "%schmod 1777 %s", st.st_uid == geteuid() ? "" : "sudo ", word);
 		return false;
 	}
 	if (st.st_uid != geteuid() && st.st_uid != 0) {
@@ -187,14 +190,14 @@ check_directory(struct doctor *d, const char *dir)
 		doctor_say(d, sticky ? DOCTOR_WARNING : DOCTOR_FAILURE,
 		    "%s belongs to uid %u, neither to you nor to root", dir, (unsigned)st.st_uid);
 		doctor_why(d, "its owner may delete and replace every socket in it");
-		doctor_fix(d, "sudo chown root %s", dir);
+		doctor_fix(d, "sudo chown root %s", word);
 		if (!sticky)
 			return false;
 	}
 	if (access(dir, R_OK | W_OK | X_OK) != 0) {
 		doctor_say(d, DOCTOR_FAILURE, "you may not write to %s: %s", dir, strerror(errno));
 		doctor_why(d, "no service can be registered and no server can make its socket");
-		doctor_fix(d, "sudo chmod 1777 %s", dir);
+		doctor_fix(d, "sudo chmod 1777 %s", word);
 		return false;
 	}
 	return true;
@@ -301,8 +304,15 @@ check_service(struct doctor *d, const struct survey_row *row)
 {
 	const struct claim *claim = row->claim;
 	int64_t days = (dm_wall_seconds() - claim->created) / DAY;
+	DM_AUTO_FREE char *worktree = dm_shell_word(claim->worktree);
 
-	if (row->state == SERVICE_ORPHAN && row->evidence.listening) {
+	if (row->state == SERVICE_ORPHAN && row->evidence.listening && row->pid == 0) {
+		/* "kill 0" would end the shell that it is typed into */
+		doctor_say(d, DOCTOR_WARNING,
+		    "the worktree of %s is gone, but a server still listens for it", claim->id.s);
+		doctor_why(d, "it serves code that no longer exists");
+		doctor_fix(d, "end that server, then: devmesh gc");
+	} else if (row->state == SERVICE_ORPHAN && row->evidence.listening) {
 		doctor_say(d, DOCTOR_WARNING,
 		    "the worktree of %s is gone, but its server (pid %ld) still runs", claim->id.s,
 		    (long)row->pid);
@@ -328,7 +338,7 @@ check_service(struct doctor *d, const struct survey_row *row)
 		doctor_say(d, DOCTOR_WARNING, "%s runs, but Caddy does not lead its URL to it",
 		    claim->id.s);
 		doctor_why(d, "a route that devmesh made is gone after a restart of Caddy");
-		doctor_fix(d, "devmesh up -C %s", claim->worktree);
+		doctor_fix(d, "devmesh up -C %s", worktree);
 	} else if (row->state == SERVICE_STARTING && days > OLD_DAYS) {
 		doctor_say(d, DOCTOR_NOTE,
 		    "%s was registered %lld days ago, and nothing runs there", claim->id.s,

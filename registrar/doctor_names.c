@@ -100,13 +100,15 @@ static void
 hint_node(struct doctor *d, const char *root)
 {
 	const char *set = getenv("NODE_EXTRA_CA_CERTS");
+	DM_AUTO_FREE char *word = NULL;
 
 	if (root == NULL || (set != NULL && access(set, R_OK) == 0))
 		return;
 	doctor_say(d, DOCTOR_NOTE, "Node.js does not trust the local CA");
 	doctor_why(
 	    d, "it does not look into the system's trust store: fetch() of a service's URL fails");
-	doctor_fix(d, "export NODE_EXTRA_CA_CERTS=%s", root);
+	word = dm_shell_word(root);
+	doctor_fix(d, "export NODE_EXTRA_CA_CERTS=%s", word);
 }
 
 static void

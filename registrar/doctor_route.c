@@ -73,7 +73,7 @@ static bool
 say_elsewhere(struct doctor *d, const cJSON *route)
 {
 	const char *dial = route_dial(route), *dir = d->session->conf->sockets_dir;
-	DM_AUTO_FREE char *there = NULL;
+	DM_AUTO_FREE char *there = NULL, *word = NULL;
 	const char *slash;
 
 	if (!route_is_shared(route) || dial == NULL || !dm_starts_with(dial, "unix/"))
@@ -85,15 +85,16 @@ say_elsewhere(struct doctor *d, const cJSON *route)
 		    "Caddy's mesh route for %s looks for sockets in %s, devmesh in %s",
 		    first_host(route), there, dir);
 		doctor_why(d, "every service is said not to run");
-		doctor_fix(d, "export DEVMESH_SOCKETS_DIR=%s    (or correct the route)", there);
+		word = dm_shell_word(there);
+		doctor_fix(d, "export DEVMESH_SOCKETS_DIR=%s    (or correct the route)", word);
 	} else {
 		doctor_say(d, DOCTOR_FAILURE,
 		    "Caddy's mesh route is for %s, devmesh's domain is %s", first_host(route),
 		    d->domain);
 		doctor_why(d, "requests for *.%s do not reach it", d->domain);
-		doctor_fix(d, "export DEVMESH_MESH_DOMAIN=%s    (or correct the route)",
-		    dm_starts_with(first_host(route), "*.") ? first_host(route) + 2
-							    : first_host(route));
+		word = dm_shell_word(dm_starts_with(first_host(route), "*.") ? first_host(route) + 2
+									     : first_host(route));
+		doctor_fix(d, "export DEVMESH_MESH_DOMAIN=%s    (or correct the route)", word);
 	}
 	return true;
 }
@@ -212,13 +213,14 @@ check_id(struct doctor *d, const struct claim *claim)
 	unsigned count = caddy_view_count(d->session->view, claim->id.s);
 	DM_AUTO_FREE char *dial = claim_dial(claim);
 	const char *there = object == NULL ? NULL : route_dial(object);
+	DM_AUTO_FREE char *worktree = dm_shell_word(claim->worktree);
 
 	if (count > 1) {
 		doctor_say(
 		    d, DOCTOR_WARNING, "%u objects in Caddy have the @id %s", count, claim->id.s);
 		doctor_why(
 		    d, "the first one answers; when it is removed, an older one comes to light");
-		doctor_fix(d, "devmesh up -C %s", claim->worktree);
+		doctor_fix(d, "devmesh up -C %s", worktree);
 	}
 	if (object == NULL || route_is_ours(object, claim->id.s))
 		return;
@@ -228,8 +230,7 @@ check_id(struct doctor *d, const struct claim *claim)
 		    there == NULL ? "no upstream" : there);
 		doctor_why(d, "what answers at %s is not the worktree's server",
 		    claim->url == NULL ? "its URL" : claim->url);
-		doctor_fix(
-		    d, "devmesh up -C %s    (or give that route another @id)", claim->worktree);
+		doctor_fix(d, "devmesh up -C %s    (or give that route another @id)", worktree);
 	}
 }
 
@@ -277,6 +278,7 @@ doctor_check_own_routes(struct doctor *d)
 {
 	struct registry_claims claims;
 	const struct claim *needless = NULL;
+	DM_AUTO_FREE char *worktree = NULL;
 	struct dm_err ignored;
 	unsigned count = 0;
 
@@ -298,7 +300,8 @@ doctor_check_own_routes(struct doctor *d)
 		    "%s has a route of its own, which the mesh route makes needless",
 		    needless->id.s);
 		doctor_why(d, "it has to be written again after each restart of Caddy");
-		doctor_fix(d, "devmesh up -C %s", needless->worktree);
+		worktree = dm_shell_word(needless->worktree);
+		doctor_fix(d, "devmesh up -C %s", worktree);
 	}
 	if (count > 0 && !is_resumed(d)) {
 		doctor_say(d, DOCTOR_NOTE,
