@@ -99,9 +99,12 @@ hook_input_read(int fd, int64_t wait_ms, struct hook_input *out, struct dm_err *
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int64_t left = deadline - dm_now_ms();
 		char buf[8192];
+		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
 		ssize_t n;
 
-		if (left <= 0 || (poll(&p, 1, (int)left) <= 0 && errno != EINTR))
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
 			break;
 		n = read(fd, buf, sizeof(buf));
 		if (n < 0 && errno == EINTR)
