@@ -341,8 +341,8 @@ check_owner(struct doctor *d, const struct dm_listener *l, bool configured)
 		    "a Caddy (pid %ld) has %s, but its admin API is not at %s", (long)l->pid,
 		    address, caddy_admin_address(d->session->admin));
 		doctor_why(d, "devmesh registers services with the Caddy whose admin API it asks");
-		doctor_fix(d, "export DEVMESH_CADDY_ADMIN=http://localhost:2019    (or where its "
-			      "configuration says)");
+		doctor_fix(d, "set [caddy] admin to the address of its admin API, which its "
+			      "configuration says: \"admin\" (usually localhost:2019)");
 		return;
 	}
 	doctor_say(

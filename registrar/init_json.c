@@ -48,8 +48,8 @@ json_quote(const char *text)
 /* The tabs are the depth in the file: see json_insert(). */
 #define CLAUDE_ENTRY(t) \
 	"{\n" t "\t\"hooks\": [\n" t "\t\t{\n" t "\t\t\t\"type\": \"command\",\n" t \
-	"\t\t\t\"command\": \"" CLAUDE_COMMAND "\",\n" t "\t\t\t\"timeout\": 10\n" t "\t\t}\n" t \
-	"\t]\n" t "}"
+	"\t\t\t\"command\": \"" CLAUDE_COMMAND " || true\",\n" t "\t\t\t\"timeout\": 10\n" t \
+	"\t\t}\n" t "\t]\n" t "}"
 #define CLAUDE_HOOKS(t) \
 	"{\n" t "\t\"SessionStart\": [\n" t "\t\t" CLAUDE_ENTRY(t "\t\t") "\n" t "\t]\n" t "}"
 #define CLAUDE_FILE "{\n\t\"hooks\": " CLAUDE_HOOKS("\t") "\n}"
@@ -189,8 +189,10 @@ plan_script(struct init *in, struct init_file *file, const char *key, const char
 	return true;
 }
 
+/* The file is shared: for those without devmesh the step must not fail. */
 #define CONDUCTOR_SETUP	  "devmesh hook conductor setup"
 #define CONDUCTOR_ARCHIVE "devmesh hook conductor archive"
+#define OR_NOT		  " || true"
 
 bool
 init_conductor(struct init *in, struct dm_err *err)
@@ -206,23 +208,24 @@ init_conductor(struct init *in, struct dm_err *err)
 	if (!init_read_here(in, "conductor.json", &file, err))
 		return false;
 	if (file->before == NULL) {
-		DM_AUTO_FREE char *text =
-		    dm_asprintf("{\n\t\"scripts\": {\n\t\t\"setup\": \"" CONDUCTOR_SETUP "\",\n"
-				"%s%s%s\t\t\"archive\": \"" CONDUCTOR_ARCHIVE "\"\n\t}\n}",
-			run == NULL ? "" : "\t\t\"run\": ", run == NULL ? "" : quoted,
-			run == NULL ? "" : ",\n");
+		DM_AUTO_FREE char *text = dm_asprintf(
+		    "{\n\t\"scripts\": {\n\t\t\"setup\": \"" CONDUCTOR_SETUP OR_NOT "\",\n"
+		    "%s%s%s\t\t\"archive\": \"" CONDUCTOR_ARCHIVE OR_NOT "\"\n\t}\n}",
+		    run == NULL ? "" : "\t\t\"run\": ", run == NULL ? "" : quoted,
+		    run == NULL ? "" : ",\n");
 
 		init_set(file, in->remove ? NULL : json_layout(text));
 		return true;
 	}
-	return plan_script(in, file, "setup", CONDUCTOR_SETUP "; ", CONDUCTOR_SETUP, err) &&
+	return plan_script(in, file, "setup", CONDUCTOR_SETUP "; ", CONDUCTOR_SETUP OR_NOT, err) &&
 	       plan_script(in, file, "run", RUN, run, err) &&
-	       plan_script(in, file, "archive", CONDUCTOR_ARCHIVE "; ", CONDUCTOR_ARCHIVE, err);
+	       plan_script(
+		   in, file, "archive", CONDUCTOR_ARCHIVE "; ", CONDUCTOR_ARCHIVE OR_NOT, err);
 }
 
 /* ---- cursor ------------------------------------------------------------------------------ */
 
-#define CURSOR_COMMAND "devmesh hook cursor"
+#define CURSOR_COMMAND "devmesh hook cursor || true"
 #define CURSOR_KEY     "setup-worktree-unix"
 
 static const struct json_node *

@@ -195,7 +195,8 @@ init_worktrunk(struct init *in, struct dm_err *err)
 	if (!init_read_here(in, ".config/wt.toml", &file, err))
 		return false;
 	list[0].lines = post_start(in);
-	list[1].lines = dm_strdup("devmesh = \"devmesh hook worktrunk\"\n");
+	/* the file is shared: wt remove must not fail for those without devmesh */
+	list[1].lines = dm_strdup("devmesh = \"devmesh hook worktrunk || true\"\n");
 	list[2].lines = dm_strdup(list[1].lines);
 	list[3].lines = dm_strdup("url = \"devmesh url\"\n");
 	ok = put_sections(in, file, "worktrunk", list, "", err);

@@ -79,6 +79,28 @@ names_domain(const char *list, const char *domain)
 	return false;
 }
 
+/*
+ * Whether a list of Next.js' lets in all names right below the domain. There "*" is one label, and
+ * never the whole name; "**" is one or more (next/server/app-render/csrf-protection).
+ */
+static bool
+next_allows(const char *list, const char *domain)
+{
+	DM_AUTO_FREE char *star = dm_asprintf("*.%s", domain);
+
+	/* "*.dev.localhost", or "**.dev.localhost"; the host of this worktree by its variable */
+	if (strstr(list, star) != NULL || strstr(list, "DEVMESH_HOST") != NULL)
+		return true;
+	for (const char *suffix = strchr(domain, '.'); suffix != NULL;
+	     suffix = strchr(suffix + 1, '.')) {
+		DM_AUTO_FREE char *stars = dm_asprintf("**%s", suffix);
+
+		if (strstr(list, stars) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static bool
 next_origins(const char *code, const char *domain)
 {
@@ -87,7 +109,7 @@ next_origins(const char *code, const char *domain)
 	/* another expression than a list cannot be judged */
 	if (list == NULL)
 		return find_word(code, "allowedDevOrigins") == NULL;
-	return !names_domain(list, domain);
+	return !next_allows(list, domain);
 }
 
 static bool

@@ -194,7 +194,11 @@ javascript_traps(void **state)
 	assert_true(seems("next", next, "export default {}\n// allowedDevOrigins: ['*']", LOCAL));
 	assert_true(seems("next", next, "x = {allowedDevOrigins: ['localhost']}", LOCAL));
 	assert_false(seems("next", next, "x = {allowedDevOrigins: ['*.dev.localhost']}", LOCAL));
-	assert_false(seems("next", next, "x = {allowedDevOrigins: ['*.localhost']}", LOCAL));
+	assert_true(seems("next", next, "x = {allowedDevOrigins: ['*.localhost', '*']}", LOCAL));
+	assert_true(seems("next", next, "x = {allowedDevOrigins: ['.dev.localhost']}", LOCAL));
+	assert_true(seems("next", next, "x = {allowedDevOrigins: ['dev.localhost']}", LOCAL));
+	assert_false(seems("next", next, "x = {allowedDevOrigins: ['**.localhost']}", LOCAL));
+	assert_false(seems("next", next, "x = {allowedDevOrigins: [env.DEVMESH_HOST]}", LOCAL));
 	assert_false(seems("next", next, "x = {u: 'http://x', allowedDevOrigins: hosts()}", LOCAL));
 	assert_true(seems("webpack", pack, "module.exports={devServer: {port: 3}}", OWN));
 	assert_true(seems("webpack", pack, "devServer: {/* allowedHosts: 'all' */}", OWN));
