@@ -390,6 +390,7 @@ setup_free(struct setup *u)
 		free(u->owned[i]);
 	for (size_t i = 0; i < u->step_count; i++) {
 		free(u->steps[i].path);
+		free(u->steps[i].before);
 		free(u->steps[i].text);
 		free(u->steps[i].shown);
 	}

@@ -38,8 +38,9 @@ struct setup_step {
 	char *path; /* below --out, if that is given */
 	enum setup_action action;
 	mode_t mode;
-	char *text;  /* the new content */
-	char *shown; /* without its secret; NULL: as text */
+	char *before; /* what was there when it was shown; NULL: nothing */
+	char *text;   /* the new content */
+	char *shown;  /* without its secret; NULL: as text */
 	bool unit;
 	bool is_dir;
 	uid_t owner;	      /* of the directory */

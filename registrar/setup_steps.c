@@ -76,6 +76,7 @@ look_at_file(struct setup *u, const struct setup_file *file)
 		setup_problem(u, &err);
 		return;
 	}
+	step->before = dm_strdup(old.data);
 	if (file->shown != NULL && (st.st_mode & 077) != 0) {
 		(void)dm_fail(&err, DM_DENIED,
 		    "%s can be read by others (mode %04o): its token may be known to them",
@@ -116,6 +117,7 @@ look_at_config(struct setup *u, struct dm_err *err)
 	}
 	step->action = SETUP_CREATE;
 	if (read_old(step->path, &old, &st, err)) {
+		step->before = dm_strdup(old.data);
 		step->mode = st.st_mode & 07777;
 		step->action = SETUP_UPDATE;
 	} else if (err->sys != ENOENT) {
@@ -209,6 +211,7 @@ look_at_old_file(struct setup *u, const struct setup_file *file)
 		setup_problem(u, &err);
 		return;
 	}
+	step->before = dm_strdup(old.data);
 	owner = setup_owner_of(old.data, old.len);
 	step->action = owner == SETUP_OURS ? SETUP_REMOVE : SETUP_KEEP;
 	step->why_kept = owner == SETUP_CHANGED ? "it was changed since setup wrote it"
@@ -277,6 +280,24 @@ write_dir(const struct setup_step *step, struct dm_err *err)
 	return true;
 }
 
+/* Whether the file is still what was shown: the question may have stood there for a while. */
+static bool
+check_unchanged(const struct setup_step *step, struct dm_err *err)
+{
+	DM_AUTO_STR struct dm_str now = dm_str_make(FILE_MAX);
+	struct stat st;
+	bool there;
+
+	if (step->is_dir || step->action == SETUP_UNCHANGED || step->action == SETUP_KEEP)
+		return true;
+	there = read_old(step->path, &now, &st, err);
+	if (step->before == NULL ? !there && (err->sys == ENOENT || err->sys == ENOTDIR)
+				 : there && strcmp(now.data, step->before) == 0)
+		return true;
+	(void)dm_fail(err, DM_CONFLICT, "%s has changed since it was shown", step->path);
+	return dm_hint(err, "run it again, and look again");
+}
+
 static bool
 write_step(const struct setup_step *step, struct dm_err *err)
 {
@@ -310,6 +331,10 @@ write_step(const struct setup_step *step, struct dm_err *err)
 bool
 setup_write(struct setup *u, struct dm_err *err)
 {
+	for (size_t i = 0; i < u->step_count; i++) {
+		if (!check_unchanged(&u->steps[i], err))
+			return false;
+	}
 	for (size_t i = 0; i < u->step_count; i++) {
 		if (!write_step(&u->steps[i], err))
 			return false;

@@ -394,6 +394,28 @@ caddy_with_modules(struct world *w, const char *validate)
 	world_env(w, "DEVMESH_LOCAL_CADDY", path);
 }
 
+/* Between what is shown and what is written there may be a question, and an editor. */
+TEST(a_file_that_changes_meanwhile_stays)
+{
+	struct ports p = choose_ports(w);
+	char *ini = conf(w, "config.ini");
+	struct result r;
+
+	run_ok(w, NULL, ARGV("mkdir", "-p", fmt(w, "%s/.config/devmesh", w->home)));
+	write_text(ini, "; mine\n");
+	caddy_with_modules(w, fmt(w, "echo '; later' >>%s", ini));
+	r = SETUP(w, p, DOMAIN, "--yes");
+	assert_exit(w, r, 4);
+	assert_non_null(strstr(r.err, "has changed since it was shown"));
+	assert_string_equal(read_text(w, ini), "; mine\n; later\n");
+	assert_false(exists(conf(w, "caddy.json")));
+	/* one that was made meanwhile is not overwritten either */
+	unlink(ini);
+	r = SETUP(w, p, DOMAIN, "--yes");
+	assert_exit(w, r, 4);
+	assert_string_equal(read_text(w, ini), "; later\n");
+}
+
 static void
 assert_no_token(struct result r)
 {
@@ -556,6 +578,7 @@ main(void)
 	    WORLD_TEST(a_running_caddy_takes_it),
 	    WORLD_TEST(remove_takes_back_its_own),
 	    WORLD_TEST(files_of_others_stay),
+	    WORLD_TEST(a_file_that_changes_meanwhile_stays),
 	    WORLD_TEST(the_token_goes_into_one_file),
 	    WORLD_TEST(a_running_caddy_without_the_token),
 	    WORLD_TEST(what_caddy_says_is_shown_without_the_token),
