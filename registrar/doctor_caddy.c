@@ -327,8 +327,9 @@ doctor_check_twice(struct doctor *d)
 	}
 }
 
-/* One listener on a port that Caddy has, or would have. */
-static void
+/* One listener on a port that Caddy has, or would have; whether it is a Caddy that was not asked.
+ */
+static bool
 check_owner(struct doctor *d, const struct dm_listener *l, bool configured)
 {
 	DM_AUTO_FREE char *owner = owner_of(l);
@@ -343,7 +344,7 @@ check_owner(struct doctor *d, const struct dm_listener *l, bool configured)
 		doctor_why(d, "devmesh registers services with the Caddy whose admin API it asks");
 		doctor_fix(d, "set [caddy] admin to the address of its admin API, which its "
 			      "configuration says: \"admin\" (usually localhost:2019)");
-		return;
+		return true;
 	}
 	doctor_say(
 	    d, configured ? DOCTOR_FAILURE : DOCTOR_WARNING, "%s is taken by %s", address, owner);
@@ -355,6 +356,7 @@ check_owner(struct doctor *d, const struct dm_listener *l, bool configured)
 		doctor_fix(d, "kill %ld    (or stop its service)", (long)l->pid);
 	else
 		doctor_fix(d, "sudo ss -ltnp 'sport = :%u'", (unsigned)l->port);
+	return false;
 }
 
 void
@@ -364,6 +366,7 @@ doctor_check_ports(struct doctor *d)
 	const struct dm_listeners *l = &d->listeners;
 	uint16_t ports[PORTS_MAX];
 	size_t count = ports_of(d, ports);
+	pid_t told = 0;
 
 	for (size_t i = 0; i < l->count; i++) {
 		bool wanted = false, shared = false;
@@ -376,8 +379,12 @@ doctor_check_ports(struct doctor *d)
 		if (!wanted || shared ||
 		    (d->caddy_answers && (l->list[i].pid == d->caddy_pid || l->list[i].pid == 0)))
 			continue;
-		check_owner(d, &l->list[i],
-		    l->list[i].port == conf->https_port || l->list[i].port == conf->http_port);
+		/* it is said once of a Caddy, and not for each of its addresses */
+		if (told != 0 && l->list[i].pid == told)
+			continue;
+		if (check_owner(d, &l->list[i],
+			l->list[i].port == conf->https_port || l->list[i].port == conf->http_port))
+			told = l->list[i].pid;
 	}
 }
 
@@ -415,7 +422,8 @@ sees_another(struct doctor *d, const char *dir, char **unit)
 		    "systemctl", "show", "-p", "PrivateTmp", "--value", *unit, NULL};
 
 		answer = doctor_output(d, argv);
-		return answer != NULL && strcmp(answer, "yes") == 0;
+		/* "yes", or "disconnected" */
+		return answer != NULL && answer[0] != '\0' && strcmp(answer, "no") != 0;
 	}
 	doctor_skip(d, "Caddy's process may not be looked at");
 	return false;
@@ -425,7 +433,7 @@ void
 doctor_check_private_tmp(struct doctor *d)
 {
 	const char *dir = d->session->conf->sockets_dir;
-	DM_AUTO_FREE char *unit = NULL;
+	DM_AUTO_FREE char *unit = NULL, *word = NULL;
 
 	if (d->caddy_pid == 0) {
 		doctor_skip(d, "Caddy's process is unknown");
@@ -437,13 +445,13 @@ doctor_check_private_tmp(struct doctor *d)
 	    "Caddy (pid %ld%s%s) does not see %s: it has a /tmp of its own", (long)d->caddy_pid,
 	    unit == NULL ? "" : ", ", unit == NULL ? "" : unit, dir);
 	doctor_why(d, "every service answers 502, or is said not to run");
+	/* systemd escapes what is in a name by backslashes */
+	word = dm_shell_word(unit == NULL ? "caddy.service" : unit);
 	doctor_fix(d,
 	    "sudo mkdir -p /etc/systemd/system/%s.d && printf '[Service]\\nPrivateTmp=false\\n' | "
 	    "sudo tee /etc/systemd/system/%s.d/devmesh.conf && sudo systemctl daemon-reload && "
-	    "sudo "
-	    "systemctl restart %s",
-	    unit == NULL ? "caddy.service" : unit, unit == NULL ? "caddy.service" : unit,
-	    unit == NULL ? "caddy.service" : unit);
+	    "sudo systemctl restart %s",
+	    word, word, word);
 }
 
 /* The user that Caddy runs as. */
@@ -517,6 +525,7 @@ doctor_check_access(struct doctor *d)
 		return;
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *claim = claims.list[i];
+		DM_AUTO_FREE char *word = NULL;
 		struct stat st;
 
 		if (claim->is_alias || claim->socket == NULL || stat(claim->socket, &st) != 0 ||
@@ -526,8 +535,8 @@ doctor_check_access(struct doctor *d)
 		    "Caddy runs as uid %u, which may not connect to %s (mode %04o)",
 		    (unsigned)user.uid, claim->socket, (unsigned)st.st_mode & 07777);
 		doctor_why(d, "the service answers 502; connecting takes the right to write");
-		doctor_fix(
-		    d, "chmod 666 %s    (and let the server do it, or set umask 0)", claim->socket);
+		word = dm_shell_word(claim->socket);
+		doctor_fix(d, "chmod 666 %s    (and let the server do it, or set umask 0)", word);
 	}
 	registry_claims_free(&claims);
 }

@@ -304,7 +304,7 @@ check_service(struct doctor *d, const struct survey_row *row)
 {
 	const struct claim *claim = row->claim;
 	int64_t days = (dm_wall_seconds() - claim->created) / DAY;
-	DM_AUTO_FREE char *worktree = dm_shell_word(claim->worktree);
+	DM_AUTO_FREE char *worktree = dm_shell_word(claim->worktree), *socket = NULL;
 
 	if (row->state == SERVICE_ORPHAN && row->evidence.listening && row->pid == 0) {
 		/* "kill 0" would end the shell that it is typed into */
@@ -333,7 +333,8 @@ check_service(struct doctor *d, const struct survey_row *row)
 		doctor_say(
 		    d, DOCTOR_WARNING, "the socket of %s belongs to another user", claim->id.s);
 		doctor_why(d, "what answers at its URL is not your server");
-		doctor_fix(d, "ls -l %s", claim->socket);
+		socket = dm_shell_word(claim->socket);
+		doctor_fix(d, "ls -l %s", socket);
 	} else if (row->state == SERVICE_DEGRADED && d->caddy_answers) {
 		doctor_say(d, DOCTOR_WARNING, "%s runs, but Caddy does not lead its URL to it",
 		    claim->id.s);

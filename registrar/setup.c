@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ look_at_places(struct setup *u, struct dm_err *err)
 	struct setup_facts *f = &u->facts;
 	DM_AUTO_FREE char *user_file = dm_user_config_file();
 	const char *home = getenv("HOME");
+	struct stat st;
 	char *slash;
 
 	f->manager = dm_os_has_launchd() ? SETUP_LAUNCHD : SETUP_SYSTEMD;
@@ -93,6 +95,13 @@ look_at_places(struct setup *u, struct dm_err *err)
 	}
 	if (home == NULL || home[0] != '/' || user_file == NULL)
 		return dm_fail(err, DM_USAGE, "setting up for one user: HOME is not set");
+	if (stat(home, &st) == 0 && st.st_uid != geteuid()) {
+		/* sudo may keep HOME: then all would belong to root, and to the wrong user's units
+		 */
+		(void)dm_fail(err, DM_DENIED, "%s is not your home: it belongs to uid %lu", home,
+		    (unsigned long)st.st_uid);
+		return dm_hint(err, "--user without sudo");
+	}
 	if (!session_need_state_dir(u->session, err))
 		return false;
 	slash = strrchr(user_file, '/');
@@ -260,10 +269,19 @@ token_from_file(const char *path, struct dm_err *err)
 	return dm_strdup(text.data);
 }
 
+static void
+do_nothing(int sig)
+{
+	(void)sig;
+}
+
 /* Asks for it on the terminal, without showing it. */
 static char *
 token_from_terminal(struct dm_err *err)
 {
+	/* without SA_RESTART: a Ctrl-C ends the reading, and the terminal shows what is typed again
+	 */
+	struct sigaction end_reading = {.sa_handler = do_nothing}, before;
 	struct termios was, quiet;
 	char line[512];
 	bool ok;
@@ -275,9 +293,11 @@ token_from_terminal(struct dm_err *err)
 	quiet = was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	(void)fprintf(stderr, "API token for the zone (it is not shown): ");
+	(void)sigaction(SIGINT, &end_reading, &before);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	ok = fgets(line, sizeof(line), stdin) != NULL;
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+	(void)sigaction(SIGINT, &before, NULL);
 	(void)fprintf(stderr, "\n");
 	if (!ok) {
 		(void)dm_fail(err, DM_USAGE, "no token was given");

@@ -394,6 +394,22 @@ caddy_with_modules(struct world *w, const char *validate)
 	world_env(w, "DEVMESH_LOCAL_CADDY", path);
 }
 
+/* sudo may keep HOME: what root writes there is of no use to the user. */
+TEST(the_home_of_somebody_else)
+{
+	struct ports p = choose_ports(w);
+	struct result r;
+
+	if (geteuid() != 0)
+		world_skip(w, "only root can give a home away");
+	assert_int_equal(chown(w->home, 12345, (gid_t)-1), 0);
+	r = SETUP(w, p, DOMAIN, "--yes");
+	assert_exit(w, r, 6);
+	assert_non_null(strstr(r.err, "belongs to uid 12345"));
+	assert_int_equal(chown(w->home, 0, (gid_t)-1), 0);
+	assert_false(exists(conf(w, "caddy.json")));
+}
+
 /* Between what is shown and what is written there may be a question, and an editor. */
 TEST(a_file_that_changes_meanwhile_stays)
 {
@@ -578,6 +594,7 @@ main(void)
 	    WORLD_TEST(a_running_caddy_takes_it),
 	    WORLD_TEST(remove_takes_back_its_own),
 	    WORLD_TEST(files_of_others_stay),
+	    WORLD_TEST(the_home_of_somebody_else),
 	    WORLD_TEST(a_file_that_changes_meanwhile_stays),
 	    WORLD_TEST(the_token_goes_into_one_file),
 	    WORLD_TEST(a_running_caddy_without_the_token),
