@@ -329,6 +329,11 @@ check_service(struct doctor *d, const struct survey_row *row)
 			: "");
 		doctor_why(d, "the next server fails with EADDRINUSE unless it removes the file");
 		doctor_fix(d, "devmesh gc");
+	} else if (row->state == SERVICE_FOREIGN && row->other_worktree != NULL) {
+		doctor_say(d, DOCTOR_WARNING, "the server of %s (pid %ld) runs in %s, not in %s",
+		    claim->id.s, (long)row->pid, row->other_worktree, claim->worktree);
+		doctor_why(d, "what answers at its URL is another checkout");
+		doctor_fix(d, "end it, and start the server in %s", worktree);
 	} else if (row->state == SERVICE_FOREIGN) {
 		doctor_say(
 		    d, DOCTOR_WARNING, "the socket of %s belongs to another user", claim->id.s);

@@ -106,7 +106,10 @@ plan_settings(struct init *in, struct init_file *file, struct dm_err *err)
 		       init_refuse(err, file, "its hooks have an unknown form", CLAUDE_FILE);
 	ours = find_claude(entries);
 	if (in->remove && ours != NULL)
-		init_set(file, json_remove(doc, ours));
+		/* an entry without hooks is none, whatever else it has */
+		init_set(file,
+		    json_remove(doc,
+			ours->parent->first == ours->parent->last ? ours->parent->parent : ours));
 	else if (!in->remove && ours == NULL)
 		init_set(file,
 		    hooks == NULL ? json_insert(doc, doc->root, "hooks", CLAUDE_HOOKS(""))
@@ -297,6 +300,42 @@ assignments(const char *command)
 	}
 }
 
+/* Takes devmesh out of one script; false if it is not in there. */
+static bool
+unwrap_script(struct init_file *file, const struct json_doc *doc, const struct json_node *node)
+{
+	const char *raw = doc->text + node->start + 1;
+	size_t at = node->kind == JSON_STRING ? assignments(raw) : 0;
+
+	if (node->kind != JSON_STRING || !dm_starts_with(raw + at, RUN))
+		return false;
+	init_set(file, json_splice(doc, node, at, strlen(RUN), ""));
+	return true;
+}
+
+/* Takes it out of --script, else out of all of them: nobody remembers which it was. */
+static bool
+unwrap_scripts(struct init *in, struct init_file *file, struct dm_err *err)
+{
+	bool again = true;
+
+	while (again) {
+		dm_auto(json_doc) doc = json_parse(file->after, err);
+		const struct json_node *scripts =
+		    doc == NULL ? NULL : json_member(doc->root, "scripts");
+
+		if (doc == NULL)
+			return false;
+		again = false;
+		for (const struct json_node *n = scripts == NULL ? NULL : scripts->first;
+		     n != NULL && !again; n = n->next)
+			again = n->key != NULL &&
+				(in->script == NULL || strcmp(n->key, in->script) == 0) &&
+				unwrap_script(file, doc, n);
+	}
+	return true;
+}
+
 bool
 init_npm(struct init *in, struct dm_err *err)
 {
@@ -305,7 +344,6 @@ init_npm(struct init *in, struct dm_err *err)
 	struct init_file *file;
 	const char *raw;
 	size_t at;
-	bool ours;
 
 	if (!init_read_here(in, "package.json", &file, err))
 		return false;
@@ -315,25 +353,20 @@ init_npm(struct init *in, struct dm_err *err)
 		return dm_fail(err, DM_NOT_FOUND, "%s has no package.json", in->repo->worktree);
 	if ((doc = open_doc(file, "\"dev\": \"" RUN "COMMAND\"", err)) == NULL)
 		return false;
+	if (in->remove)
+		return unwrap_scripts(in, file, err);
 	scripts = json_member(doc->root, "scripts");
 	node = json_member(scripts, in->script != NULL ? in->script : "dev");
 	if (node == NULL && in->script == NULL)
 		node = json_member(scripts, "start");
 	if (node == NULL || node->kind != JSON_STRING) {
-		if (in->remove)
-			return true;
 		(void)dm_fail(err, DM_NOT_FOUND, "%s has no script %s", file->path,
 		    in->script != NULL ? in->script : "dev, and no script start");
 		return dm_hint(err, "--script NAME names another one");
 	}
 	raw = doc->text + node->start + 1;
 	at = assignments(raw);
-	ours = dm_starts_with(raw + at, RUN);
-	if (in->remove && ours)
-		init_set(file, json_splice(doc, node, at, strlen(RUN), ""));
-	if (in->remove || ours)
-		return true;
-	if (strstr(node->text, "devmesh ") != NULL)
+	if (dm_starts_with(raw + at, RUN) || strstr(node->text, "devmesh ") != NULL)
 		return true;
 	/* what assignments() passes over is the same in the file and decoded */
 	if (init_is_compound(node->text + at))

@@ -245,6 +245,31 @@ commands_are_wrapped(void **state)
 }
 
 static void
+taken_out_wherever_it_is(void **state)
+{
+	struct place *p = *state;
+	DM_AUTO_FREE char *path = in_dir(p->repo.worktree, "package.json");
+	DM_AUTO_FREE char *dir = in_dir(p->repo.worktree, ".claude");
+	DM_AUTO_FREE char *settings = in_dir(dir, "settings.json"), *got = NULL, *rest = NULL;
+	struct dm_err err;
+	bool changed;
+
+	put_file(path, "{\"scripts\":{\"dev\":\"a\",\"web\":\"A=1 devmesh run -- b\","
+		       "\"n\":1,\"start\":\"devmesh run -- c\"}}");
+	assert_ok(init_once(p, "npm", true, &changed, &err), &err);
+	got = text_at(p, "package.json");
+	assert_string_equal(
+	    got, "{\"scripts\":{\"dev\":\"a\",\"web\":\"A=1 b\",\"n\":1,\"start\":\"c\"}}");
+	/* of an entry that was ours alone nothing is left */
+	assert_ok(dm_make_dirs(dir, 0755, &err), &err);
+	put_file(settings, "{\"a\": 1, \"hooks\": {\"SessionStart\": [{\"matcher\": \"startup\", "
+			   "\"hooks\": [{\"command\": \"devmesh hook claude\"}]}]}}");
+	assert_ok(init_once(p, "claude", true, &changed, &err), &err);
+	rest = text_at(p, ".claude/settings.json");
+	assert_string_equal(rest, "{\"a\": 1}");
+}
+
+static void
 compose_finds_the_service(void **state)
 {
 	static const struct {
@@ -430,6 +455,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(any_text, setup, teardown),
 	    cmocka_unit_test_setup_teardown(any_json, setup, teardown),
 	    cmocka_unit_test_setup_teardown(commands_are_wrapped, setup, teardown),
+	    cmocka_unit_test_setup_teardown(taken_out_wherever_it_is, setup, teardown),
 	    cmocka_unit_test_setup_teardown(compose_finds_the_service, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(links_are_followed_inside_only, setup, teardown),
