@@ -327,8 +327,7 @@ doctor_check_twice(struct doctor *d)
 	}
 }
 
-/* One listener on a port that Caddy has, or would have; whether it is a Caddy that was not asked.
- */
+/* One listener on a port that Caddy has, or would have; whether it is another Caddy (said once). */
 static bool
 check_owner(struct doctor *d, const struct dm_listener *l, bool configured)
 {
@@ -376,11 +375,8 @@ doctor_check_ports(struct doctor *d)
 		for (size_t k = 0; k < l->count; k++)
 			shared |= k != i && same_address(&l->list[i], &l->list[k]);
 		/* without rights Caddy's own listener shows no process: it is no stranger then */
-		if (!wanted || shared ||
+		if (!wanted || shared || (told != 0 && l->list[i].pid == told) ||
 		    (d->caddy_answers && (l->list[i].pid == d->caddy_pid || l->list[i].pid == 0)))
-			continue;
-		/* it is said once of a Caddy, and not for each of its addresses */
-		if (told != 0 && l->list[i].pid == told)
 			continue;
 		if (check_owner(d, &l->list[i],
 			l->list[i].port == conf->https_port || l->list[i].port == conf->http_port))
@@ -525,7 +521,7 @@ doctor_check_access(struct doctor *d)
 		return;
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *claim = claims.list[i];
-		DM_AUTO_FREE char *word = NULL;
+		DM_AUTO_FREE char *word = claim->socket ? dm_shell_word(claim->socket) : NULL;
 		struct stat st;
 
 		if (claim->is_alias || claim->socket == NULL || stat(claim->socket, &st) != 0 ||
@@ -535,7 +531,6 @@ doctor_check_access(struct doctor *d)
 		    "Caddy runs as uid %u, which may not connect to %s (mode %04o)",
 		    (unsigned)user.uid, claim->socket, (unsigned)st.st_mode & 07777);
 		doctor_why(d, "the service answers 502; connecting takes the right to write");
-		word = dm_shell_word(claim->socket);
 		doctor_fix(d, "chmod 666 %s    (and let the server do it, or set umask 0)", word);
 	}
 	registry_claims_free(&claims);

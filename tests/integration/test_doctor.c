@@ -402,6 +402,19 @@ TEST(running_without_a_route)
 	assert_found(report(w, repo, 0), "stale", "warning", "does not lead", "devmesh up -C ");
 }
 
+/* What is to be typed can be typed, whatever the worktree is called. */
+TEST(a_server_of_another_checkout)
+{
+	char *repo = repo_new(w, "a'b $(c)"), *wt = worktree_add(w, repo, "other"), *id;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	id = fmt(w, "%s", json_str(json_of(w, DM(w, repo, "url", "--json").out), "id"));
+	serve_in(w, wt, fmt(w, "%s/%s.sock", w->sockets, id), "other");
+	assert_found(report(w, repo, 0), "stale", "warning", wt,
+	    fmt(w, "'%.*s'\\''b $(c)'", (int)(strlen(repo) - strlen("'b $(c)")), repo));
+}
+
 /* Without root's rights less can be seen, and none of it is taken for trouble. */
 TEST(another_users_caddy)
 {
@@ -471,6 +484,7 @@ main(void)
 	    WORLD_TEST(module_that_is_missing),
 	    WORLD_TEST(caddy_with_a_tmp_of_its_own),
 	    WORLD_TEST(running_without_a_route),
+	    WORLD_TEST(a_server_of_another_checkout),
 	    WORLD_TEST(another_users_caddy),
 	    WORLD_TEST(run_that_was_killed),
 	};
