@@ -50,7 +50,6 @@ word_of(const cJSON *o, const char *key)
 bool
 hook_input_parse(const char *text, size_t len, struct hook_input *out, struct dm_err *err)
 {
-	const char *branch;
 	cJSON *o;
 	size_t blank = 0;
 
@@ -69,9 +68,6 @@ hook_input_parse(const char *text, size_t len, struct hook_input *out, struct dm
 		out->event = word_of(o, "hook_event_name");
 	out->worktree = path_of(o, "worktree_path");
 	out->cwd = path_of(o, "cwd");
-	branch = text_of(o, "branch", PATH_MAX_LEN);
-	if (branch != NULL && !dm_has_control(branch))
-		out->branch = dm_strdup(branch);
 	cJSON_Delete(o);
 	return true;
 }
@@ -82,7 +78,6 @@ hook_input_release(struct hook_input *in)
 	free(in->event);
 	free(in->worktree);
 	free(in->cwd);
-	free(in->branch);
 	memset(in, 0, sizeof(*in));
 }
 

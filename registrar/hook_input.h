@@ -18,7 +18,6 @@ struct hook_input {
 	char *event;	/* hook_type or hook_event_name: [A-Za-z-], at most 64 */
 	char *worktree; /* worktree_path, absolute */
 	char *cwd;	/* absolute */
-	char *branch;	/* printable */
 };
 
 /* Nothing at all is no error, and leaves everything NULL; text that is no JSON object is. */

@@ -20,7 +20,6 @@ members_are_taken(void **state)
 	assert_ok(hook_input_parse(text, strlen(text), &in, &err), &err);
 	assert_string_equal(in.event, "post-start");
 	assert_string_equal(in.worktree, "/w t/it's");
-	assert_string_equal(in.branch, "a/b");
 	assert_string_equal(in.cwd, "/c");
 	hook_input_release(&in);
 }
@@ -40,8 +39,7 @@ what_is_unusable_is_none(void **state)
 		struct dm_err err;
 
 		assert_ok(hook_input_parse(texts[i], strlen(texts[i]), &in, &err), &err);
-		assert_true(
-		    in.event == NULL && in.worktree == NULL && in.branch == NULL && in.cwd == NULL);
+		assert_true(in.event == NULL && in.worktree == NULL && in.cwd == NULL);
 		hook_input_release(&in);
 	}
 }
