@@ -124,24 +124,27 @@ $(REPLAYS): $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuz
 JOBS ?= 2
 SELF := $(MAKE) --no-print-directory -s
 
-# What the examples in JavaScript need, once for every build folder. Where npm cannot have it, the
-# tests of these examples fail, and say so.
-NPM_EXAMPLES := $(patsubst examples/%/package-lock.json,build/npm-examples/%/.installed, \
-	$(wildcard examples/*/package-lock.json))
-npm-examples: $(NPM_EXAMPLES) ## install what the examples in JavaScript need
-
-$(NPM_EXAMPLES): build/npm-examples/%/.installed: examples/%/package-lock.json
-	@mkdir -p $(@D)
-	@cp examples/$*/package.json examples/$*/package-lock.json $(@D)
-	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
-	@touch $@
-
-# And the tests in a browser; a Node.js that is new enough for the examples is among it.
+# What the tests in a browser need; among it a Node.js, as Vite 8 and Next.js 16 do not run with
+# Debian 12's.
 NPM_BROWSER := build/npm-browser/.installed
 $(NPM_BROWSER): tests/browser/package-lock.json
 	@mkdir -p $(@D)
 	@cp tests/browser/package.json tests/browser/package-lock.json $(@D)
 	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# What the examples in JavaScript need, once for every build folder. Where npm cannot have it, the
+# tests of these examples fail, and say so. npm leaves out what does not suit the Node.js that it runs
+# on, hence the one above; Debian's npm then has to be told where its own parts are.
+NPM_EXAMPLES := $(patsubst examples/%/package-lock.json,build/npm-examples/%/.installed, \
+	$(wildcard examples/*/package-lock.json))
+npm-examples: $(NPM_EXAMPLES) ## install what the examples in JavaScript need
+
+$(NPM_EXAMPLES): build/npm-examples/%/.installed: examples/%/package-lock.json | $(NPM_BROWSER)
+	@mkdir -p $(@D)
+	@cp examples/$*/package.json examples/$*/package-lock.json $(@D)
+	PATH="$(CURDIR)/build/npm-browser/node_modules/.bin:$$PATH" NODE_PATH=/usr/share/nodejs \
+		npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 check-browser: ## install what is missing, run the tests in a real browser alone

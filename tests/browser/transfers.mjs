@@ -89,7 +89,8 @@ function assertSmall(t, service) {
 	assert.ok(peakMemory(service.pid) < 50 * MB, 'devmesh run keeps little of it in memory');
 }
 
-// The rest of the body is only made when the server says that it has the beginning.
+// The rest of the body is only made when the server says that it has the beginning. (Half of what
+// was sent: a proxy may keep the last few kilobytes until more comes.)
 async function uploads(t) {
 	const { service, page } = await opened(t, 'upload');
 	const seen = await page.evaluate(async ([size, MB]) => {
@@ -99,7 +100,7 @@ async function uploads(t) {
 		for (let i = 0; i < size; i += 65536) crypto.getRandomValues(body.subarray(i, i + 65536));
 		const stream = new ReadableStream({
 			async pull(controller) {
-				while (at === MB && (await (await fetch('/uploaded?name=x')).json()) < MB);
+				while (at === MB && (await (await fetch('/uploaded?name=x')).json()) < MB / 2);
 				controller.enqueue(body.slice(at, at + MB));
 				at += MB;
 				if (at >= size) controller.close();
@@ -132,7 +133,7 @@ async function downloads(t) {
 			if (done) break;
 			body.set(value, at);
 			at += value.length;
-			if (at >= MB && !told) {
+			if (at >= MB / 2 && !told) {
 				told = true;
 				await fetch('/ack?name=x&part=0');
 			}
