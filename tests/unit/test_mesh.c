@@ -275,6 +275,7 @@ traps(void **state)
 	assert_true(cJSON_IsFalse(at(proxy, "enabled")));
 	assert_string_equal(route_dial(o), "unix//tmp/caddy-dev/{http.regexp.w.1}.sock");
 	assert_holds(text, "\"try_duration\"");
+	assert_holds(text, "\"flush_interval\":20000000");
 	assert_holds(text, "\"status_code\":404");
 	assert_holds(text, "\"status_code\":503");
 	assert_holds(text, MESH_STATE_HEADER);

@@ -65,6 +65,14 @@ async function download(response, name, bytes) {
 	acks.set(`${name} sha256`, hash.digest('hex'));
 }
 
+// Halves of an answer whose length is known from the start.
+async function slow(response, name) {
+	response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 2000 });
+	response.write('1'.repeat(1000));
+	await acknowledged(name, 0);
+	response.end('2'.repeat(1000));
+}
+
 async function answer(request, response) {
 	const url = new URL(request.url, 'http://x');
 	const name = url.searchParams.get('name');
@@ -85,6 +93,8 @@ async function answer(request, response) {
 		return json(uploads.get(name) ?? 0);
 	case '/download':
 		return download(response, name, Number(url.searchParams.get('bytes')));
+	case '/slow':
+		return slow(response, name);
 	case '/sha256':
 		return json(acks.get(`${name} sha256`) ?? null);
 	case '/closes':
