@@ -23,7 +23,7 @@ export async function launch(env, home) {
 	return type.launch({
 		executablePath: chromium(),
 		env: { ...env, HOME: home },
-		args: process.getuid() === 0 ? ['--no-sandbox'] : [], // which root cannot have
+		chromiumSandbox: false, // neither root nor a container can have it
 		handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
 	});
 }

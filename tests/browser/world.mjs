@@ -84,8 +84,10 @@ export class World {
 			NEXT_TELEMETRY_DISABLED: '1',
 			npm_config_update_notifier: 'false',
 		};
-		for (const name of Object.keys(process.env))
-			if (/^([AU]B?SAN|LSAN)_OPTIONS$/.test(name)) this.env[name] = process.env[name];
+		for (const name of ['UBSAN_OPTIONS', 'LSAN_OPTIONS'])
+			if (process.env[name]) this.env[name] = process.env[name];
+		// memory that was freed is not to count for long
+		this.env.ASAN_OPTIONS = ['quarantine_size_mb=8', process.env.ASAN_OPTIONS].filter(Boolean).join(':');
 		this.mesh = JSON.parse((await this.devmesh(this.dir, 'start', '--json')).stdout);
 	}
 
