@@ -51,7 +51,7 @@ static const struct {
 	"Each answer of a service has the header `X-Devmesh-Id`; compare it in tests:\n\n"
 	"```sh\ncurl -skD - -o /dev/null \"$(devmesh url)\" | grep -i '^x-devmesh-id'\n```\n\n"},
     {"status", "Several worktrees at once: each has its URL, none disturbs another.\n\n"
-	       "```sh\ngit worktree add ../shop-auth feature/auth\ndevmesh up -C ../shop-auth\n"
+	       "```sh\ngit worktree add -b feature/auth ../shop-auth\ndevmesh up -C ../shop-auth\n"
 	       "devmesh status\n```\n\n"},
     {"env",
 	"A front end finds the back end of its own branch (apps `web` and `api`, both on the same "

@@ -9,10 +9,6 @@
 #include "base/str.h"
 #include "caddy/route.h"
 
-enum {
-	FLUSH_NS = 20 * 1000 * 1000 /* the longest that Caddy keeps a part of an answer */
-};
-
 /* What Caddy calls the label that the gate has captured. */
 #define LABEL "{http.regexp.w.1}"
 
@@ -221,11 +217,7 @@ proxy(const char *dir, bool stream_close_delay)
 	/* over a full backlog, and the moment in which a server is restarted */
 	(void)cJSON_AddStringToObject(part, "try_duration", "2s");
 	(void)cJSON_AddStringToObject(part, "try_interval", "50ms");
-	/*
-	 * Else an answer with a Content-Length is held back, head and all, while its server pauses.
-	 * Not -1: that would let requests go on whose client has gone.
-	 */
-	(void)cJSON_AddNumberToObject(o, "flush_interval", FLUSH_NS);
+	(void)cJSON_AddNumberToObject(o, "flush_interval", ROUTE_FLUSH_NS);
 	part = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "headers"), "response");
 	part = cJSON_AddObjectToObject(part, "set");
 	(void)cJSON_AddItemToObject(part, ROUTE_ID_HEADER, array_of_text(LABEL));

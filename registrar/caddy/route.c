@@ -108,6 +108,7 @@ build_proxy(const struct route_spec *spec, bool stream_close_delay)
 
 	(void)cJSON_AddStringToObject(upstream, "dial", spec->dial);
 	(void)cJSON_AddItemToObject(proxy, "upstreams", array_of(upstream));
+	(void)cJSON_AddNumberToObject(proxy, "flush_interval", ROUTE_FLUSH_NS);
 	headers = cJSON_AddObjectToObject(proxy, "headers");
 	response = cJSON_AddObjectToObject(headers, "response");
 	(void)cJSON_AddItemToObject(

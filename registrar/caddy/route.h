@@ -13,6 +13,11 @@ struct cJSON;
 
 /* Where a service says which checkout it is (RFC 8615). */
 #define ROUTE_IDENTITY_PATH "/.well-known/devmesh"
+/*
+ * flush_interval of our proxies: else an answer with a Content-Length is held back, head and all,
+ * while its server pauses. Not -1: that would let requests go on whose client has gone.
+ */
+#define ROUTE_FLUSH_NS (20 * 1000 * 1000)
 
 /* Everything is borrowed. */
 struct route_spec {

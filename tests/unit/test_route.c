@@ -17,13 +17,15 @@ static const struct route_spec tcp_spec = {
 static const char unix_text[] =
     "{\"@id\":\"shop-main\",\"match\":[{\"host\":[\"shop-main.dev.localhost\","
     "\"shop.dev.localhost\"]}],\"handle\":[{\"handler\":\"reverse_proxy\",\"upstreams\":[{"
-    "\"dial\":\"unix//tmp/caddy-dev/shop-main.sock\"}],\"headers\":{\"response\":{\"set\":{"
+    "\"dial\":\"unix//tmp/caddy-dev/shop-main.sock\"}],\"flush_interval\":20000000,"
+    "\"headers\":{\"response\":{\"set\":{"
     "\"X-Devmesh-Id\":[\"shop-main\"]}}},\"transport\":{\"protocol\":\"http\",\"keep_alive\":{"
     "\"enabled\":false}}}],\"terminal\":true}";
 
 static const char tcp_text[] =
     "{\"@id\":\"shop-x\",\"match\":[{\"host\":[\"shop-x.a.b\"]}],\"handle\":[{\"handler\":"
-    "\"reverse_proxy\",\"upstreams\":[{\"dial\":\"localhost:3000\"}],\"headers\":{\"response\":{"
+    "\"reverse_proxy\",\"upstreams\":[{\"dial\":\"localhost:3000\"}],"
+    "\"flush_interval\":20000000,\"headers\":{\"response\":{"
     "\"set\":{\"X-Devmesh-Id\":[\"shop-x\"]}}}%s}],\"terminal\":true}";
 
 /* The parsed text, with ' for "; the caller deletes it. */
@@ -177,7 +179,8 @@ equal_routes(void **state)
 	assert_true(
 	    equals("{'terminal':true,'handle':[{'stream_close_delay':'24h','headers':{'response':{"
 		   "'set':{'X-Devmesh-Id':['shop-x']}}},'upstreams':[{'dial':'localhost:3000'}],"
-		   "'handler':'reverse_proxy'}],'match':[{'host':['shop-x.a.b']}],'@id':'shop-x'}",
+		   "'flush_interval':20000000,'handler':'reverse_proxy'}],'match':[{'host':['shop-"
+		   "x.a.b']}],'@id':'shop-x'}",
 		&tcp_spec));
 }
 
@@ -186,7 +189,7 @@ different_routes(void **state)
 {
 #define HANDLE \
 	"'handle':[{'handler':'reverse_proxy','upstreams':[{'dial':'localhost:3000'}]," \
-	"'headers':{'response':{'set':{'X-Devmesh-Id':['shop-x']}}}}]"
+	"'flush_interval':20000000,'headers':{'response':{'set':{'X-Devmesh-Id':['shop-x']}}}}]"
 	static const char *const texts[] = {
 	    "{}",
 	    "null",
