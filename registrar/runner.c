@@ -187,11 +187,15 @@ static bool
 make_room(struct runner *r, struct dm_err *err)
 {
 	dm_auto(claim) old = NULL;
+	DM_AUTO_FREE char *usual = NULL;
 	struct dm_err none;
 
 	if (!session_claim(r->s, NULL, &r->options->name, &old, &none))
 		return true;
-	r->was_up = old->run.runner.pid == 0 && strcmp(old->worktree, r->worktree) == 0;
+	/* one with a port, or another socket, will have become another one */
+	usual = registry_socket(r->s->registry, old->id.s);
+	r->was_up = old->run.runner.pid == 0 && strcmp(old->worktree, r->worktree) == 0 &&
+		    old->socket != NULL && strcmp(old->socket, usual) == 0;
 	if (r->options->force && !runner_stop(old, err))
 		return false;
 	return dm_proc_alive(&old->run.runner) || runner_end_leftovers(old, true) > 0 ||
