@@ -9,6 +9,9 @@
 #include "base/sock.h"
 #include "base/str.h"
 
+/* Caddy's own default (caddyserver.com/docs/api). */
+#define USUAL_ADMIN "http://localhost:2019"
+
 struct session *
 session_open(const char *config_file, struct dm_err *err)
 {
@@ -85,7 +88,7 @@ session_need_admin(struct session *s, struct dm_err *err)
 	if (s->conf->admin != NULL)
 		address = dm_strdup(s->conf->admin);
 	else if ((address = private_address(s)) == NULL)
-		address = dm_strdup("http://localhost:2019");
+		address = dm_strdup(USUAL_ADMIN);
 	s->admin = caddy_admin_new(address, s->conf->timeout_ms, err);
 	return s->admin != NULL;
 }
@@ -95,6 +98,15 @@ session_need_view(struct session *s, struct dm_err *err)
 {
 	if (s->view == NULL && session_need_admin(s, err))
 		s->view = caddy_view_read(s->admin, err);
+	if (s->view == NULL && s->conf->admin == NULL && err->code == DM_UNREACHABLE &&
+	    strcmp(caddy_admin_address(s->admin), USUAL_ADMIN) == 0) {
+		/* nobody has asked for that address: it is the last place to look */
+		(void)dm_fail(err, DM_UNREACHABLE,
+		    "no Caddy answers: the private mesh does not run, and there is none at "
+		    "%s either",
+		    USUAL_ADMIN);
+		return dm_hint(err, "devmesh start");
+	}
 	return s->view != NULL;
 }
 
