@@ -291,6 +291,10 @@ write_file(struct init_file *file, struct dm_err *err)
 		(void)dm_fail(err, DM_CONFLICT, "%s has changed since it was shown", file->path);
 		return dm_hint(err, "run it again, and look again");
 	}
+	if (file->before != NULL && access(file->path, W_OK) != 0) {
+		(void)dm_fail_errno(err, errno, "changing %s", file->path);
+		return dm_hint(err, "chmod u+w '%s', if it is meant to be changed", file->path);
+	}
 	if (file->after == NULL) {
 		if (unlink(file->path) != 0)
 			return dm_fail_errno(err, errno, "removing %s", file->path);

@@ -279,6 +279,8 @@ choose_private_socket(struct runner *r)
 static void
 choose_port(struct runner *r)
 {
+	DM_AUTO_FREE char *name =
+	    dm_asprintf("%s %s", r->worktree, r->claim != NULL ? r->claim->id.s : "");
 	const char *text = getenv("PORT");
 	uint64_t number;
 
@@ -287,7 +289,7 @@ choose_port(struct runner *r)
 	else if (text != NULL && dm_parse_uint(text, 1, UINT16_MAX, &number))
 		r->offered = (uint16_t)number;
 	else
-		r->offered = ports_offer(r->claim != NULL ? r->claim->host : r->worktree);
+		r->offered = ports_offer(name);
 }
 
 /* The private mesh's certificate authority, where that is the Caddy we are registered with. */

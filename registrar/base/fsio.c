@@ -66,6 +66,16 @@ dm_write_all(int fd, const void *data, size_t len)
 	return true;
 }
 
+/* Written by root, in a container or with sudo, a user's file stays that user's. */
+static bool
+keep_owner(const char *path, int fd)
+{
+	struct stat st;
+
+	return geteuid() != 0 || lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid == 0 ||
+	       fchown(fd, st.st_uid, st.st_gid) == 0;
+}
+
 bool
 dm_write_file(const char *path, const void *data, size_t len, mode_t mode, struct dm_err *err)
 {
@@ -75,8 +85,8 @@ dm_write_file(const char *path, const void *data, size_t len, mode_t mode, struc
 
 	if (fd < 0)
 		return dm_fail_errno(err, errno, "creating a file beside %s", path);
-	if (fchmod(fd, mode) == 0 && dm_write_all(fd, data, len) && fsync(fd) == 0 &&
-	    rename(tmp, path) == 0)
+	if (keep_owner(path, fd) && fchmod(fd, mode) == 0 && dm_write_all(fd, data, len) &&
+	    fsync(fd) == 0 && rename(tmp, path) == 0)
 		return true;
 	saved = errno;
 	(void)unlink(tmp);

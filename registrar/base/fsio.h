@@ -23,7 +23,7 @@ bool dm_write_all(int fd, const void *data, size_t len) DM_MUST;
 
 /*
  * Replaces the file: temporary file in the same directory, fsync, rename(2). Nothing is changed
- * on failure.
+ * on failure. Root leaves another user's file to that user.
  */
 bool dm_write_file(
     const char *path, const void *data, size_t len, mode_t mode, struct dm_err *err) DM_MUST;

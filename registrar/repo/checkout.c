@@ -98,8 +98,9 @@ checkout_commit(const char *worktree)
 enum checkout_changes
 checkout_changes(const char *worktree, int64_t timeout_ms)
 {
-	const char *const args[] = {
-	    "--no-optional-locks", "status", "--porcelain", "-uno", "--no-renames", NULL};
+	const char *const args[] = {/* no daemon of git's is to be started for a look in passing */
+	    "--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain", "-uno",
+	    "--no-renames", NULL};
 	DM_AUTO_FREE char *top = checkout_top(worktree);
 	DM_AUTO_FREE char *out = NULL;
 	struct dm_err ignored;
