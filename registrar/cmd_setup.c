@@ -107,7 +107,7 @@ show(FILE *out, const struct setup *u)
 		(void)fprintf(out,
 		    "replace: what the Caddy at %s serves now:\n    %s\n"
 		    "    it is kept in %s\n",
-		    u->facts.admin, u->running_hosts, u->backup);
+		    u->running_admin, u->running_hosts, u->backup);
 	if (u->autosave != NULL)
 		(void)fprintf(out, "rename: %s to %s.before-setup (--resume would prefer it)\n",
 		    u->autosave, u->autosave);
@@ -218,6 +218,10 @@ explain_start(const struct setup *u)
 	dm_note("no service manager runs here, and no Caddy at %s; to start one:", u->facts.admin);
 	if (u->facts.user_scope)
 		dm_note("  mkdir -p -m 0700 '%s'", u->facts.state_dir);
+	else if (u->facts.admin_dir != NULL)
+		/* root's socket, in a directory that only the person and root can enter */
+		dm_note("  install -d -m 0700 -o %lu %s; umask 0", (unsigned long)u->person,
+		    u->facts.admin_dir);
 	dm_note("  %s%s%s%s run --config '%s'", u->facts.dns_provider != NULL ? "set -a; . '" : "",
 	    u->facts.dns_provider != NULL ? env : "", u->facts.dns_provider != NULL ? "'; " : "",
 	    u->facts.caddy, json);
@@ -260,7 +264,7 @@ warn_of_private_mesh(struct setup *u)
 	struct session *s = u->session;
 	struct dm_err ignored;
 
-	if (!u->facts.own_admin || u->want.out != NULL)
+	if (!u->facts.own_admin || u->facts.admin_dir != NULL || u->want.out != NULL)
 		return;
 	/* what every other verb will ask from now on */
 	session_drop_view(s);
@@ -286,7 +290,7 @@ install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 		    !setup_activate(u, err))
 			return false;
 	}
-	if (!setup_verify(u, &answer, err))
+	if (!setup_verify(u, &answer, err) || !setup_check_socket(u, err))
 		return false;
 	if (answer == SETUP_PENDING)
 		state = "pending";
@@ -324,7 +328,7 @@ uninstall(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 	}
 	(void)puts(same ? "there is nothing that setup wrote" : "removed");
 	if (!same && !u->managed && u->running != SETUP_NOT_RUNNING)
-		dm_note("the Caddy at %s (pid %ld) still runs as it was", u->facts.admin,
+		dm_note("the Caddy at %s (pid %ld) still runs as it was", u->running_admin,
 		    (long)u->caddy_pid);
 	if (!same && !u->facts.debian_caddy)
 		dm_note("certificates and keys stay in %s", u->facts.state_dir);

@@ -24,8 +24,6 @@
 #define DEVMESH_SYSCONFDIR "/etc"
 #endif
 
-#define SYSTEM_ADMIN "http://localhost:2019"
-
 const char *
 setup_own(struct setup *u, char *text)
 {
@@ -150,34 +148,6 @@ look_at_identity(struct setup *u)
 	u->facts.identity_dir = "/var/lib/devmesh/identity";
 	if (u->person == 0 && sudo != NULL && dm_parse_uint(sudo, 0, UINT32_MAX - 1, &uid))
 		u->person = (uid_t)uid;
-}
-
-static bool
-look_at_admin(struct setup *u, struct dm_err *err)
-{
-	struct setup_facts *f = &u->facts;
-	const char *host;
-
-	if ((f->admin = u->session->conf->admin) == NULL) {
-		f->own_admin = true;
-		f->admin = SYSTEM_ADMIN;
-		/* the admin API of a user's own Caddy is that user's only; the system's is Caddy's
-		 * usual one, which all users of the machine may register routes with */
-		if (f->user_scope)
-			f->admin = setup_own(u, dm_asprintf("unix://%s/admin.sock", f->state_dir));
-	}
-	if (dm_starts_with(f->admin, "unix://")) {
-		if (strlen(f->admin) - strlen("unix://") <= dm_sock_path_max())
-			return true;
-		(void)dm_fail(err, DM_USAGE, "%s is too long for a Unix socket", f->admin);
-		return dm_hint(err, "set [caddy] admin, or [local] state_dir to a shorter path");
-	}
-	host = f->admin + strlen("http://");
-	if (dm_starts_with(host, "localhost") || dm_starts_with(host, "127.0.0.1") ||
-	    dm_starts_with(host, "[::1]"))
-		return true;
-	(void)dm_fail(err, DM_USAGE, "the admin API at %s is not this machine's own", f->admin);
-	return dm_hint(err, "setup is run where Caddy runs; see devmesh config");
 }
 
 /* Domain, zone, interface and ports: all that is put into Caddy's configuration. */
@@ -358,7 +328,7 @@ look(struct setup *u, struct dm_err *err)
 	const char *caddy = u->session->conf->caddy;
 	char *found;
 
-	if (!look_at_places(u, err) || !look_at_admin(u, err))
+	if (!look_at_places(u, err) || !setup_choose_admin(u, err))
 		return false;
 	if (u->want.remove) {
 		/* all that could have been written, whatever the wishes were */
@@ -375,6 +345,7 @@ look(struct setup *u, struct dm_err *err)
 	f->sockets_dir = u->session->conf->sockets_dir;
 	look_at_identity(u);
 	f->run_as = service_user(u);
+	setup_look_at_group(u);
 	if ((found = find_program(caddy)) != NULL) {
 		f->caddy = setup_own(u, found);
 		return true;

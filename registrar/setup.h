@@ -81,12 +81,13 @@ struct setup {
 	size_t command_count;
 	char *missing_modules; /* "a, b"; NULL: none */
 	enum setup_running running;
-	char *running_config; /* as Caddy gave it; NULL: it does not run */
-	char *running_hosts;  /* what it serves, for people */
-	char *backup;	      /* where the running configuration goes; NULL: nowhere */
-	char *autosave;	      /* what --resume would prefer to the new configuration; NULL: none */
-	bool managed;	      /* a service manager runs here and will start Caddy */
-	pid_t caddy_pid;      /* of the running Caddy, if it can be told */
+	char *running_config;	   /* as Caddy gave it; NULL: it does not run */
+	const char *running_admin; /* where it answered; borrowed */
+	char *running_hosts;	   /* what it serves, for people */
+	char *backup;		   /* where the running configuration goes; NULL: nowhere */
+	char *autosave;	 /* what --resume would prefer to the new configuration; NULL: none */
+	bool managed;	 /* a service manager runs here and will start Caddy */
+	pid_t caddy_pid; /* of the running Caddy, if it can be told */
 	char *owned[SETUP_OWNED_MAX];
 	size_t owned_count;
 };
@@ -99,6 +100,15 @@ DM_DEFINE_FREEP(setup)
 /* Hands a string to the setup, which frees it; returns it. */
 const char *setup_own(struct setup *setup, char *text);
 void setup_problem(struct setup *setup, const struct dm_err *err);
+
+/* Where Caddy has its admin API unless it is told otherwise. */
+#define SETUP_USUAL_ADMIN "http://localhost:2019"
+/* setup_admin.c: the address of the admin API, by scope, --dns and configuration. */
+bool setup_choose_admin(struct setup *setup, struct dm_err *err) DM_MUST;
+/* By which group the person reaches it; a problem if that group is not the person's alone. */
+void setup_look_at_group(struct setup *setup);
+/* Once Caddy runs: whether the person can connect to it, and nobody else. */
+bool setup_check_socket(const struct setup *setup, struct dm_err *err) DM_MUST;
 
 /* setup_steps.c: what is to be written or removed, and doing it. */
 bool setup_look(struct setup *setup, struct dm_err *err) DM_MUST;

@@ -141,26 +141,41 @@ pid_at(const char *address)
 	return dm_proc_of_port((uint16_t)port);
 }
 
+/* Asks the Caddy at `address`; false, with nothing said, if nobody listens there. */
+static bool
+ask_at(struct setup *u, const char *address, int *status, struct dm_str *body)
+{
+	struct dm_err err;
+	dm_auto(caddy_admin) admin = caddy_admin_new(address, u->session->conf->timeout_ms, &err);
+
+	if (admin == NULL)
+		return false;
+	u->running_admin = address;
+	if (caddy_admin_get(admin, "/config/", status, body, &err))
+		return true;
+	if (err.code != DM_UNREACHABLE)
+		setup_problem(u, &err);
+	return false;
+}
+
 void
 setup_look_at_caddy(struct setup *u)
 {
-	struct dm_err err;
-	dm_auto(caddy_admin) admin =
-	    caddy_admin_new(u->facts.admin, u->session->conf->timeout_ms, &err);
 	DM_AUTO_STR struct dm_str body = dm_str_make(CONFIG_MAX);
+	struct dm_err err;
 	cJSON *config;
 	int status = 0;
 
 	if (u->want.out != NULL)
 		return;
-	if (admin == NULL || !caddy_admin_get(admin, "/config/", &status, &body, &err)) {
-		if (err.code != DM_UNREACHABLE)
-			setup_problem(u, &err);
+	/* one from before its admin API was moved to a socket is where it usually is */
+	if (!ask_at(u, u->facts.admin, &status, &body) &&
+	    (u->facts.admin_dir == NULL || u->problem_count > 0 ||
+		!ask_at(u, SETUP_USUAL_ADMIN, &status, &body)))
 		return;
-	}
 	if (status != 200 || body.overflow) {
 		(void)dm_fail(&err, DM_FAILED, "what answers at %s is not a Caddy (status %d)",
-		    u->facts.admin, status);
+		    u->running_admin, status);
 		setup_problem(u, &err);
 		return;
 	}
@@ -168,7 +183,7 @@ setup_look_at_caddy(struct setup *u)
 	u->running = classify(u, config);
 	u->running_hosts = describe(config);
 	u->running_config = dm_str_take(&body);
-	u->caddy_pid = pid_at(u->facts.admin);
+	u->caddy_pid = pid_at(u->running_admin);
 	cJSON_Delete(config);
 	if (u->running == SETUP_OTHERS && !u->want.remove)
 		u->backup = dm_asprintf("%s/caddy.before-setup-%lld.json", u->facts.conf_dir,

@@ -245,6 +245,12 @@ check_running(const struct setup *u, struct dm_err *err)
 
 	if (u->managed || u->running == SETUP_NOT_RUNNING || u->facts.dns_provider == NULL)
 		return true;
+	if (strcmp(u->running_admin, u->facts.admin) != 0) {
+		(void)dm_fail(err, DM_CONFLICT,
+		    "a Caddy runs with its admin API at %s, where every user could read the token",
+		    u->running_admin);
+		return dm_hint(err, "end it (pid %ld), and run setup again", (long)u->caddy_pid);
+	}
 	token = u->caddy_pid != 0 ? dm_proc_env(u->caddy_pid, SYSTEM_TOKEN_VAR) : NULL;
 	if (token != NULL && u->facts.token != NULL && strcmp(token, u->facts.token) == 0)
 		return true;

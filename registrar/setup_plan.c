@@ -79,7 +79,10 @@ value_of(const struct setup_facts *f, const char *name, size_t n)
 	    {"STATE", f->state_dir}, {"HOME", f->home}, {"LOG", f->log_dir},
 	    {"SOCKETS", f->sockets_dir}, {"USER", f->run_as}, {"DEVMESHD", f->devmeshd},
 	    {"?TOKEN", f->dns_provider != NULL ? "" : NULL}, {"?SYSTEM", f->user_scope ? NULL : ""},
-	    {"?USERSCOPE", f->user_scope ? "" : NULL}};
+	    {"?USERSCOPE", f->user_scope ? "" : NULL}, {"GROUP", f->admin_group},
+	    {"?ADMINDIR", f->admin_dir != NULL ? "" : NULL},
+	    {"?ADMINGROUP", f->admin_dir != NULL && f->admin_group != NULL ? "" : NULL},
+	    {"?ADMINALONE", f->admin_dir != NULL && f->admin_group == NULL ? "" : NULL}};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		if (strlen(values[i].name) == n && strncmp(values[i].name, name, n) == 0)
@@ -143,6 +146,17 @@ add_unit(struct setup_plan *plan, const struct setup_facts *f, const char *dir, 
 	add(plan, dm_asprintf("%s/%s", dir, name), 0644, render(f, template))->unit = true;
 }
 
+/* Caddy since 2.7 makes its sockets 0200 unless told otherwise; before, as its umask says. */
+static const char *
+admin_mode(const struct setup_facts *f)
+{
+	if (f->admin_dir == NULL || !f->stream_close_delay)
+		return NULL;
+	if (f->manager == SETUP_LAUNCHD)
+		return "0222";
+	return f->admin_group != NULL ? "0220" : NULL;
+}
+
 static char *
 config_text(const struct setup_facts *f)
 {
@@ -156,6 +170,7 @@ config_text(const struct setup_facts *f)
 					.stream_close_delay = f->stream_close_delay},
 	    .id = MARK MARK_DIGITS,
 	    .admin = f->admin,
+	    .admin_mode = admin_mode(f),
 	    .dns_provider = f->dns_provider,
 	    .zone = f->zone,
 	    .email = f->email,

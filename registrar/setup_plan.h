@@ -31,7 +31,9 @@ struct setup_facts {
 	const char *zone, *email, *interface;
 	const char *token; /* NULL: a placeholder is shown */
 	const char *admin;
-	bool own_admin; /* `admin` is the scope's own choice, not from the configuration */
+	const char *admin_dir;	 /* that `admin` is in, for one person; NULL: none */
+	const char *admin_group; /* by which that person gets there; NULL: as its owner */
+	bool own_admin;		 /* `admin` is the scope's own choice, not from the configuration */
 	bool lan, ipv6, stream_close_delay;
 	uint16_t https_port, http_port;
 

@@ -132,7 +132,8 @@ look_at_config(struct setup *u, struct dm_err *err)
 		return true;
 	}
 	first = setup_ini_set(old.data, "mesh", "domain", u->facts.domain, err);
-	if (first != NULL && u->facts.own_admin && u->facts.user_scope)
+	if (first != NULL && u->facts.own_admin &&
+	    (u->facts.user_scope || u->facts.admin_dir != NULL))
 		step->text = setup_ini_set(first, "caddy", "admin", u->facts.admin, err);
 	else
 		step->text = DM_STEAL(&first);
@@ -147,12 +148,11 @@ look_at_config(struct setup *u, struct dm_err *err)
 	return true;
 }
 
-/* The directory of the identity documents: whoever can write there can pose as another service. */
+/* A directory of the person's own, which may have none of the bits `closed`. */
 static void
-look_at_identity(struct setup *u)
+look_at_dir(struct setup *u, const char *path, mode_t mode, mode_t closed)
 {
-	struct setup_step *step =
-	    add_step(u, u->facts.identity_dir, u->facts.user_scope ? 0700 : 0755);
+	struct setup_step *step = add_step(u, path, mode);
 	struct stat st;
 	struct dm_err err;
 
@@ -166,13 +166,14 @@ look_at_identity(struct setup *u)
 		return;
 	}
 	step->action = SETUP_UNCHANGED;
-	if (S_ISDIR(st.st_mode) && st.st_uid == u->person && (st.st_mode & 022) == 0)
+	if (S_ISDIR(st.st_mode) && st.st_uid == u->person && (st.st_mode & closed) == 0)
 		return;
 	step->action = SETUP_KEEP;
-	step->why_kept = "it is not a directory that only its owner may write to";
+	step->why_kept = closed == 077 ? "it is not a directory that only its owner may enter"
+				       : "it is not a directory that only its owner may write to";
 	(void)dm_fail(&err, DM_CONFLICT, "%s is in the way: %s", step->path, step->why_kept);
-	(void)dm_hint(&err, "remove it, or: chown %lu %s; chmod go-w %s", (unsigned long)u->person,
-	    step->path, step->path);
+	(void)dm_hint(&err, "remove it, or: chown %lu %s; chmod %04o %s", (unsigned long)u->person,
+	    step->path, (unsigned)mode, step->path);
 	setup_problem(u, &err);
 }
 
@@ -240,8 +241,12 @@ setup_look(struct setup *u, struct dm_err *err)
 	bool ok;
 
 	/* what the private mesh uses as well is not setup's to remove */
+	/* (whoever can write to the identity documents can pose as another service) */
 	if (!u->want.remove || !u->facts.user_scope)
-		look_at_identity(u);
+		look_at_dir(u, u->facts.identity_dir, u->facts.user_scope ? 0700 : 0755, 022);
+	/* systemd makes its own, at each start */
+	if (u->facts.admin_dir != NULL && u->facts.manager == SETUP_LAUNCHD)
+		look_at_dir(u, u->facts.admin_dir, 0700, 077);
 	if (u->want.remove)
 		return look_at_old_files(u, false, err) && look_at_old_files(u, true, err) &&
 		       look_at_config(u, err);

@@ -115,9 +115,11 @@ char *
 system_config(const struct system_settings *s)
 {
 	cJSON *config = cJSON_CreateObject(), *o, *apps, *http;
-	DM_AUTO_FREE char *admin = dm_starts_with(s->admin, "unix://")
-				       ? dm_asprintf("unix/%s", s->admin + strlen("unix://"))
-				       : dm_strdup(s->admin + strlen("http://"));
+	DM_AUTO_FREE char *admin =
+	    dm_starts_with(s->admin, "unix://")
+		? dm_asprintf("unix/%s%s%s", s->admin + strlen("unix://"),
+		      s->admin_mode != NULL ? "|" : "", s->admin_mode != NULL ? s->admin_mode : "")
+		: dm_strdup(s->admin + strlen("http://"));
 	char *text;
 
 	(void)cJSON_AddStringToObject(config, "@id", s->id);

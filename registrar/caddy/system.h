@@ -13,6 +13,7 @@ struct system_settings {
 	struct mesh_settings mesh; /* without admin_socket and data_dir */
 	const char *id;		   /* "@id" of the whole configuration: says who wrote it */
 	const char *admin;	   /* "http://host:port" or "unix:///path" */
+	const char *admin_mode; /* of that socket, in octal; needs Caddy 2.7; NULL: its default */
 
 	/*
 	 * A certificate by ACME and the DNS challenge, and a record for the wildcard; without a
