@@ -218,8 +218,10 @@ explain_start(const struct setup *u)
 	dm_note("no service manager runs here, and no Caddy at %s; to start one:", u->facts.admin);
 	if (u->facts.user_scope)
 		dm_note("  mkdir -p -m 0700 '%s'", u->facts.state_dir);
+	else if (u->facts.admin_group != NULL) /* the socket gets the directory's group */
+		dm_note("  install -d -m 2750 -g %s %s; umask 0007", u->facts.admin_group,
+		    u->facts.admin_dir);
 	else if (u->facts.admin_dir != NULL)
-		/* root's socket, in a directory that only the person and root can enter */
 		dm_note("  install -d -m 0700 -o %lu %s; umask 0", (unsigned long)u->person,
 		    u->facts.admin_dir);
 	dm_note("  %s%s%s%s run --config '%s'", u->facts.dns_provider != NULL ? "set -a; . '" : "",

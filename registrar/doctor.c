@@ -32,6 +32,8 @@ const struct doctor_check doctor_checks[] = {
     {"caddy-admin", CADDY, "Caddy's admin API answers", NEEDS_CONF, doctor_check_admin},
     {"admin-open", CADDY, "only this machine reaches the admin API", NEEDS_CADDY,
 	doctor_check_admin_open},
+    {"admin-token", CADDY, "nobody else can read a token from Caddy", NEEDS_CADDY,
+	doctor_check_token},
     {"listeners", CADDY, "no two programs share a port of Caddy's", NEEDS_CONF, doctor_check_twice},
     {"ports", CADDY, "no other program has Caddy's ports", NEEDS_CONF, doctor_check_ports},
     {"private-tmp", CADDY, "Caddy sees the same /tmp", NEEDS_CADDY | NEEDS_SOCKETS | NEEDS_TIME,

@@ -125,6 +125,8 @@ void doctor_check_ports(struct doctor *d);
 void doctor_check_private_tmp(struct doctor *d);
 void doctor_check_access(struct doctor *d);
 void doctor_check_modules(struct doctor *d);
+/* doctor_token.c */
+void doctor_check_token(struct doctor *d);
 /* doctor_route.c */
 void doctor_check_mesh(struct doctor *d);
 void doctor_check_ids(struct doctor *d);

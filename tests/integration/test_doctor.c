@@ -39,8 +39,8 @@ private_mesh(struct world *w)
 TEST(healthy_mesh_has_no_failure)
 {
 	static const char *const fine[] = {"config", "environment", "secrets", "sockets-dir",
-	    "clock", "caddy-program", "caddy-admin", "admin-open", "listeners", "ports",
-	    "private-tmp", "socket-access", "caddy-modules", "mesh-route", "route-ids",
+	    "clock", "caddy-program", "caddy-admin", "admin-open", "admin-token", "listeners",
+	    "ports", "private-tmp", "socket-access", "caddy-modules", "mesh-route", "route-ids",
 	    "own-routes", "reload", "stale", "hosts-file", "next", "vite", "env-files",
 	    "git-hooks"};
 	char *repo = repo_new(w, "shop");
@@ -304,6 +304,30 @@ TEST(admin_api_for_everybody)
 	assert_found(report(w, NULL, 1), "admin-open", "failure", "0.0.0.0", "localhost:2019");
 }
 
+/* A token in Caddy's environment is known to whoever reaches the admin API. */
+TEST(a_token_for_everybody)
+{
+	static const char config[] =
+	    "{\"admin\":{\"listen\":\"%s\",\"config\":{\"persist\":false}},\"apps\":{"
+	    "\"tls\":{\"automation\":{\"policies\":[{\"subjects\":[\"*.dev.test\"],\"issuers\":["
+	    "{\"module\":\"acme\",\"email\":\"{env.SECRET}\"}]}]}},"
+	    "\"http\":{\"servers\":{\"srv0\":{\"listen\":[\"127.0.0.1:%d\"],"
+	    "\"automatic_https\":{\"disable\":true},\"routes\":[]}}}}}";
+	int port = free_port(w), http = free_port(w);
+
+	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.test");
+	snprintf(w->admin, sizeof w->admin, "http://127.0.0.1:%d", port);
+	world_env(w, "DEVMESH_CADDY_ADMIN", w->admin);
+	caddy_start(w, fmt(w, config, fmt(w, "127.0.0.1:%d", port), http));
+	assert_found(report(w, NULL, 1), "admin-token", "failure", "every user of this machine",
+	    "sudo devmesh setup --domain dev.test --dns cloudflare");
+	end_proc(w, w->caddy);
+	snprintf(w->admin, sizeof w->admin, "unix://%.80s/token.sock", w->dir);
+	world_env(w, "DEVMESH_CADDY_ADMIN", w->admin);
+	caddy_start(w, fmt(w, config, fmt(w, "unix/%s", w->admin + strlen("unix://")), http));
+	assert_fine(report(w, NULL, 0), "admin-token");
+}
+
 /* A Caddy that speaks TLS on its only port; `tls` is its configuration of certificates. */
 static void
 caddy_tls(struct world *w, const char *server, const char *tls)
@@ -479,6 +503,7 @@ main(void)
 	    WORLD_TEST(what_answers_is_not_caddy),
 	    WORLD_TEST(port_of_the_mesh_is_taken),
 	    WORLD_TEST(admin_api_for_everybody),
+	    WORLD_TEST(a_token_for_everybody),
 	    WORLD_TEST(no_certificate_for_the_domain),
 	    WORLD_TEST(certificate_for_single_names),
 	    WORLD_TEST(module_that_is_missing),

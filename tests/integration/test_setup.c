@@ -429,6 +429,78 @@ assert_no_token(struct result r)
 	assert_null(strstr(r.err, TOKEN));
 }
 
+/*
+ * With the token in Caddy's environment: root sets it up for the user "dev", Caddy runs as the
+ * unit says, dev reaches its admin API, and nobody else does. This Caddy has no modules for the
+ * rest of the configuration; the modes, the group and the address are the written ones.
+ */
+TEST(one_person_reaches_the_machines_caddy)
+{
+	static const char script_text[] =
+	    "set -eu\n"
+	    "mkdir etc var\n"
+	    "cp -a /etc/passwd /etc/group /etc/hosts /etc/ssl etc/\n"
+	    "echo 'dev:x:4242:4242::/:/bin/sh' >>etc/passwd\necho 'dev:x:4242:' >>etc/group\n"
+	    "echo 'both:x:4243:4243::/:/bin/sh' >>etc/passwd\n"
+	    "echo 'both:x:4243:nobody' >>etc/group\n"
+	    "echo 'svc:x:4244:4244::/:/bin/sh' >>etc/passwd\necho 'svc:x:4244:' >>etc/group\n"
+	    "mount --bind etc /etc\nmount --bind var /var/lib\n"
+	    "mount -t tmpfs -o mode=755 none /run\n"
+	    "unset DEVMESH_CADDY_ADMIN DEVMESH_CONFIG\n"
+	    "setup='%s setup --domain dev.example.test --dns cloudflare --https-port %s "
+	    "--http-port %s --yes'\n"
+	    "SUDO_UID=4243 $setup 2>&1 || echo status $?\n"
+	    "test ! -e /etc/devmesh\n"
+	    "SUDO_UID=4242 $setup --dry-run >plan\n"
+	    "grep -q 'RuntimeDirectoryMode=0750' plan\ntest ! -e /etc/devmesh\n"
+	    "SUDO_UID=4242 $setup 2>&1\n"
+	    "SUDO_UID=4242 $setup --json 2>&1 | grep -o '\"action\": *\"[a-z]*\"' | sort -u\n"
+	    "grep '^admin' /etc/devmesh/config.ini\n"
+	    "unit=$(grep -rl RuntimeDirectory= /etc/systemd)\n"
+	    "value() { sed -n \"s/^$1=//p\" $unit; }\n"
+	    "install -d -o svc -g $(value Group) -m $(value RuntimeDirectoryMode) "
+	    "/run/$(value RuntimeDirectory)\n"
+	    "listen=$(sed -n 's/.*\"listen\":[[:space:]]*\"\\(unix.*\\)\".*/\\1/p' "
+	    "/etc/devmesh/caddy.json)\n"
+	    "echo \"{\\\"admin\\\":{\\\"listen\\\":\\\"$listen\\\",\\\"config\\\":{"
+	    "\\\"persist\\\":false}}}\" >/run/caddy.json\n"
+	    "umask $(value UMask)\n"
+	    "HOME=/run/devmesh setpriv --reuid svc --regid $(value Group) --clear-groups "
+	    "caddy run --config /run/caddy.json >caddy.log 2>&1 &\n"
+	    "trap \"kill $!\" EXIT\n"
+	    "ask() { setpriv --reuid $1 --regid $1 --clear-groups curl -s -o /dev/null -w "
+	    "\"$1 %%{http_code}\\n\" --max-time 5 --unix-socket /run/devmesh/admin.sock "
+	    "http://localhost/config/; }\n"
+	    "n=0; until ask 4242 >/dev/null || [ $((n += 1)) = 200 ]; do sleep 0.05; done\n"
+	    "ask 4242\nask 65534 || echo refused\n"
+	    "setpriv --reuid 4242 --regid 4242 --clear-groups %s list >/dev/null && echo listed\n"
+	    "%s setup --remove --yes\n"
+	    "grep -r admin /etc/devmesh || echo gone\n";
+	struct ports p = choose_ports(w);
+	char *script = fmt(w, "%s/machine.sh", w->dir);
+	struct result r;
+
+	if (geteuid() != 0)
+		world_skip(w, "only root has a machine to set up");
+	caddy_with_modules(w, "exit 0");
+	world_env(w, "CLOUDFLARE_API_TOKEN", TOKEN);
+	write_text(
+	    script, fmt(w, script_text, w->devmesh, p.https, p.http, w->devmesh, w->devmesh));
+	r = run(w, w->dir, ARGV("unshare", "-m", "sh", script));
+	if (r.code != 0)
+		fail_msg("status %d: %s%s", r.code, r.out, r.err);
+	assert_no_token(r);
+	assert_non_null(strstr(r.out, "not yours alone: nobody is in it"));
+	assert_non_null(strstr(r.out, "status 6\n"));
+	assert_non_null(strstr(r.out, "\nadmin = unix:///run/devmesh/admin.sock\n"));
+	/* the second run had nothing left to do */
+	assert_non_null(strstr(r.out, "\"action\":\"unchanged\"\nadmin = "));
+	assert_null(strstr(r.out, "\"action\":\"update\""));
+	assert_non_null(strstr(r.out, "\n4242 200\n65534 000\nrefused\n"));
+	assert_non_null(strstr(r.out, "listed\n"));
+	assert_non_null(strstr(r.out, "gone\n"));
+}
+
 TEST(the_token_goes_into_one_file)
 {
 	struct ports p = choose_ports(w);
@@ -587,6 +659,7 @@ main(void)
 	    WORLD_TEST(the_home_of_somebody_else),
 	    WORLD_TEST(a_file_that_changes_meanwhile_stays),
 	    WORLD_TEST(the_token_goes_into_one_file),
+	    WORLD_TEST(one_person_reaches_the_machines_caddy),
 	    WORLD_TEST(a_running_caddy_without_the_token),
 	    WORLD_TEST(what_caddy_says_is_shown_without_the_token),
 	    WORLD_TEST(modules_that_are_missing),

@@ -323,6 +323,75 @@ systemd_accepts_the_drop_in(void **state)
 	remove_tree(dir);
 }
 
+/* The admin API of a Caddy that has the token: in a directory of one person's. */
+static void
+one_person_reaches_the_token(void **state)
+{
+	char *dir = temp_dir();
+	DM_AUTO_FREE char *unit = in_dir(dir, "caddy.service");
+	DM_AUTO_FREE char *sub = in_dir(dir, "caddy.service.d");
+
+	(void)state;
+	assert_int_equal(mkdir(sub, 0755), 0);
+	put_file(unit, "[Service]\nType=notify\nUser=daemon\nGroup=daemon\n"
+		       "ExecStart=/usr/bin/caddy run --config /etc/caddy/Caddyfile\n");
+	for (unsigned i = 0; i < 8; i++) {
+		struct setup_facts f = facts_with_dns();
+		const bool group = (i & 1) != 0;
+		struct setup_plan plan;
+		DM_AUTO_FREE char *path = NULL;
+		const char *text;
+		cJSON *o;
+
+		f.admin_dir = "/run/devmesh";
+		f.admin = "unix:///run/devmesh/admin.sock";
+		f.admin_group = group ? "root" : NULL;
+		f.debian_caddy = (i & 2) != 0;
+		f.stream_close_delay = (i & 4) != 0;
+		plan = plan_of(&f);
+		path = f.debian_caddy ? place(sub, &plan, "/caddy.service.d/devmesh.conf")
+				      : place(dir, &plan, "/devmesh-caddy.service");
+		ACCEPTS("systemd-analyze", "verify", "--man=no", "--recursive-errors=no",
+		    f.debian_caddy ? unit : path);
+		text = file_of(&plan, f.debian_caddy ? "/devmesh.conf" : ".service")->text;
+		if (f.debian_caddy)
+			text = file_of(&plan, "/caddy.service.d/devmesh.conf")->text;
+		assert_holds(text, "\nRuntimeDirectory=devmesh\n");
+		assert_holds(text,
+		    group ? "\nRuntimeDirectoryMode=0750\n" : "\nRuntimeDirectoryMode=0700\n");
+		assert_holds(text, group ? "\nUMask=0007\n" : "\nUMask=0077\n");
+		assert_int_equal(strstr(text, "\nGroup=root\n") != NULL, group);
+		o = config_of(&f);
+		/* only a Caddy that knows modes is told one: for others it would be in the name */
+		assert_text(o, "admin/listen",
+		    group && f.stream_close_delay ? "unix//run/devmesh/admin.sock|0220"
+						  : "unix//run/devmesh/admin.sock");
+		cJSON_Delete(o);
+		setup_plan_release(&plan);
+	}
+	remove_tree(dir);
+}
+
+/* Without the token there is nothing to hide, and nothing changes. */
+static void
+everybody_reaches_an_api_without_a_secret(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct setup_facts f = linux_facts;
+		struct setup_plan plan;
+
+		f.debian_caddy = i != 0;
+		plan = plan_of(&f);
+		for (size_t k = 0; k < plan.count; k++) {
+			assert_null(strstr(plan.files[k].text, "RuntimeDirectory"));
+			assert_null(strstr(plan.files[k].text, "UMask"));
+			assert_null(strstr(plan.files[k].text, "\nGroup"));
+		}
+		setup_plan_release(&plan);
+	}
+}
+
 /* systemd-tmpfiles understands its file, and makes the directory. */
 static void
 tmpfiles_make_the_directory(void **state)
@@ -397,7 +466,7 @@ launchd_script_runs(void **state)
 	struct dm_err err;
 
 	(void)state;
-	body = dm_asprintf("#!/bin/sh\necho \"$CLOUDFLARE_API_TOKEN $*\" >%s\n", said);
+	body = dm_asprintf("#!/bin/sh\n{ echo \"$CLOUDFLARE_API_TOKEN $*\"; umask; } >%s\n", said);
 	put_file(caddy, body);
 	assert_int_equal(chmod(caddy, 0755), 0);
 	f.caddy = caddy;
@@ -416,6 +485,18 @@ launchd_script_runs(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_ok(dm_read_file(said, &text, &err), &err);
 	assert_true(dm_starts_with(text.data, TOKEN " run --resume --config "));
+	assert_true(dm_ends_with(text.data, "022\n"));
+	setup_plan_release(&plan);
+	/* root's socket, in the user's directory */
+	f.admin_dir = "/var/lib/devmesh/admin";
+	f.admin = "unix:///var/lib/devmesh/admin/admin.sock";
+	plan = plan_of(&f);
+	free(script);
+	script = place(dir, &plan, "/caddy.sh");
+	ACCEPTS("sh", script);
+	text.len = 0;
+	assert_ok(dm_read_file(said, &text, &err), &err);
+	assert_true(dm_ends_with(text.data, "\n0000\n") || dm_ends_with(text.data, "\n0\n"));
 	setup_plan_release(&plan);
 	remove_tree(dir);
 }
@@ -522,6 +603,8 @@ main(void)
 	    cmocka_unit_test(the_token_is_in_one_file),
 	    cmocka_unit_test(systemd_accepts_its_units),
 	    cmocka_unit_test(systemd_accepts_the_drop_in),
+	    cmocka_unit_test(one_person_reaches_the_token),
+	    cmocka_unit_test(everybody_reaches_an_api_without_a_secret),
 	    cmocka_unit_test(tmpfiles_make_the_directory),
 	    cmocka_unit_test(plists_parse),
 	    cmocka_unit_test(launchd_script_runs),
