@@ -310,7 +310,7 @@ TEST(a_token_for_everybody)
 	static const char config[] =
 	    "{\"admin\":{\"listen\":\"%s\",\"config\":{\"persist\":false}},\"apps\":{"
 	    "\"tls\":{\"automation\":{\"policies\":[{\"subjects\":[\"*.dev.test\"],\"issuers\":["
-	    "{\"module\":\"acme\",\"email\":\"{env.SECRET}\"}]}]}},"
+	    "{\"module\":\"acme\",\"email\":\"{env.HOME}\"}]}]}},"
 	    "\"http\":{\"servers\":{\"srv0\":{\"listen\":[\"127.0.0.1:%d\"],"
 	    "\"automatic_https\":{\"disable\":true},\"routes\":[]}}}}}";
 	int port = free_port(w), http = free_port(w);
