@@ -44,8 +44,9 @@ setup_choose_admin(struct setup *u, struct dm_err *err)
 	const char *own = setup_own(u, dm_asprintf("unix://%s" SOCKET, dir));
 	bool dns = u->want.dns != NULL && !u->want.remove;
 
-	f->own_admin = u->session->conf->admin == NULL;
 	f->admin = u->session->conf->admin;
+	/* the machine's configuration may name the machine's Caddy, which is not the user's own */
+	f->own_admin = f->admin == NULL || (f->user_scope && strcmp(f->admin, own) == 0);
 	if (f->own_admin && f->user_scope)
 		/* the admin API of a user's own Caddy is that user's only */
 		f->admin = setup_own(u, dm_asprintf("unix://%s" SOCKET, f->state_dir));
