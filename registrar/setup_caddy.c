@@ -184,6 +184,10 @@ setup_look_at_caddy(struct setup *u)
 	u->running_hosts = describe(config);
 	u->running_config = dm_str_take(&body);
 	u->caddy_pid = pid_at(u->running_admin);
+	if (u->running_admin != u->facts.admin && strstr(u->running_config, "{env.") != NULL)
+		dm_warn("every user of this machine could read the token of the Caddy at %s: "
+			"better make a new one",
+		    u->running_admin);
 	cJSON_Delete(config);
 	if (u->running == SETUP_OTHERS && !u->want.remove)
 		u->backup = dm_asprintf("%s/caddy.before-setup-%lld.json", u->facts.conf_dir,
