@@ -113,7 +113,11 @@ static const char wt_script[] =
     "	sed -n \"/^\\[*$1\\]/,/^\\$/p\" \"$3/.config/wt.toml\" | sed -n 's/^[a-z-]* = "
     "\"\\(.*\\)\"$/\\1/p' |\n"
     "	while read -r line; do\n"
-    "		case $line in *tether*) continue ;; esac\n"
+    "		case $line in *tether*)\n"
+    "			[ -z \"$WT_TETHER\" ] || setsid sh -c \"$line\" </dev/null >/dev/null 2>&1 "
+    "&\n"
+    "			continue ;;\n"
+    "		esac\n"
     "		printf '%s' \"$json\" | sh -c \"$line\"\n"
     "	done\n"
     "}\n"
@@ -121,6 +125,7 @@ static const char wt_script[] =
     "switch) git worktree add -q -b \"$2\" \"$dir\"; cd \"$dir\"; hooks post-start \"$2\" . ;;\n"
     "remove) here=$PWD; cd \"$dir\"; hooks pre-remove \"$2\" \"$here\"; cd \"$here\"\n"
     "	git worktree remove --force \"$dir\"; hooks post-remove \"$2\" . ;;\n"
+    "step) [ \"$2 $3\" = 'tether --' ]; shift 3; exec \"$@\" ;;\n"
     "config) [ \"$2 $3 $4\" = 'state vars set' ]; echo \"$PWD $5\" >>\"$WT_VARS\" ;;\n"
     "esac\n";
 
@@ -147,6 +152,31 @@ TEST(worktrunk_from_beginning_to_end)
 	assert_null(claim_of(w, "shop-x"));
 	assert_false(exists(sock));
 	assert_int_equal(count_claims(w), 0);
+}
+
+/* The example as it stands, its server included. */
+TEST(worktrunk_example)
+{
+	static const char server[] = "require('http').createServer((q, r) => r.end('example'))"
+				     ".listen(process.env.PORT, '127.0.0.1');\n";
+	char *repo = repo_new(w, "shop"), *vars = fmt(w, "%s/vars", w->dir);
+	char *example = fmt(w, "%s/examples/worktrunk/.config", getenv("DEVMESH_SRC"));
+
+	put_script(w, fmt(w, "%s/wt", bin_dir(w)), wt_script);
+	world_env(w, "WT_VARS", vars);
+	world_env(w, "WT_TETHER", "1");
+	caddy_mesh(w, "");
+	run_ok(w, repo, ARGV("cp", "-R", example, "."));
+	write_text(fmt(w, "%s/server.js", repo), server);
+	write_text(fmt(w, "%s/package.json", repo), "{\"scripts\":{\"dev\":\"node server.js\"}}\n");
+	GIT(w, repo, "add", ".");
+	GIT(w, repo, "commit", "-q", "-m", "wt");
+	run_ok(w, repo, ARGV("wt", "switch", "x"));
+	assert_answers(w, "shop-x.dev.test", "example");
+	assert_non_null(strstr(read_text(w, vars), json_str(claim_of(w, "shop-x"), "url")));
+	run_ok(w, repo, ARGV("wt", "remove", "x"));
+	assert_int_equal(count_claims(w), 0);
+	assert_false(exists(fmt(w, "%s/shop-x.sock", w->sockets)));
 }
 
 /* Before the removal the server may live: then its service is left to post-remove. */
@@ -365,6 +395,7 @@ main(void)
 	    WORLD_TEST(git_variables_do_not_mislead),
 	    WORLD_TEST(git_goes_on_whatever_happens),
 	    WORLD_TEST(worktrunk_from_beginning_to_end),
+	    WORLD_TEST(worktrunk_example),
 	    WORLD_TEST(worktrunk_leaves_a_live_server_until_the_worktree_is_gone),
 	    WORLD_TEST(what_cannot_be_understood_does_nothing),
 	    WORLD_TEST(claude_is_told_its_url),
