@@ -37,6 +37,8 @@ check | mandoc            | mandoc               | mandoc             | mandoc  
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
+check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
+check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
@@ -74,6 +76,7 @@ has() {
 	case $1 in
 	is:flask) python_has flask ;;
 	is:django) python_has django ;;
+	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
