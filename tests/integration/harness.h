@@ -117,6 +117,9 @@ char *worktree_add(struct world *w, const char *repo, const char *branch);
 cJSON *json_of(struct world *w, const char *text); /* fails unless it is one JSON object */
 cJSON *json_any(struct world *w, const char *text);
 const char *json_str(const cJSON *object, const char *key); /* "" when missing */
+bool json_null(const cJSON *object, const char *key);	    /* there, and null */
+double json_number(const cJSON *object, const char *key);   /* fails unless it is one */
+char *head_of(struct world *w, const char *dir);	    /* full hash of the commit */
 cJSON *claim_of(struct world *w, const char *id);	    /* NULL when there is none */
 int count_claims(struct world *w);			    /* without aliases */
 char *id_of_url(struct world *w, const char *url);	    /* first label of its host */

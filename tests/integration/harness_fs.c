@@ -280,3 +280,25 @@ up_ok(struct world *w, const char *dir)
 	assert_exit(w, r, 0);
 	return id_of_url(w, line_of(w, r));
 }
+
+bool
+json_null(const cJSON *o, const char *key)
+{
+	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+
+double
+json_number(const cJSON *o, const char *key)
+{
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
+
+	if (!cJSON_IsNumber(n))
+		fail_msg("\"%s\" is no number", key);
+	return n->valuedouble;
+}
+
+char *
+head_of(struct world *w, const char *dir)
+{
+	return line_of(w, GIT(w, dir, "rev-parse", "HEAD"));
+}

@@ -13,28 +13,6 @@ socket_of(struct world *w, const char *id)
 	return fmt(w, "%s/%s.sock", w->sockets, id);
 }
 
-static bool
-is_null(const cJSON *o, const char *key)
-{
-	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, key));
-}
-
-static double
-number(const cJSON *o, const char *key)
-{
-	const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
-
-	if (!cJSON_IsNumber(n))
-		fail_msg("\"%s\" is no number", key);
-	return n->valuedouble;
-}
-
-static char *
-head_of(struct world *w, const char *dir)
-{
-	return line_of(w, GIT(w, dir, "rev-parse", "HEAD"));
-}
-
 static char *
 state_of(struct world *w, const char *id)
 {
@@ -80,7 +58,7 @@ TEST(assert_own_server)
 	assert_string_equal(json_str(o, "branch"), "main");
 	assert_string_equal(json_str(o, "commit"), head_of(w, repo));
 	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(o, "dirty")));
-	assert_true(number(o, "pid") == (double)p->pid);
+	assert_true(json_number(o, "pid") == (double)p->pid);
 	assert_exit(w, DM(w, w->dir, "assert", "shop-main"), 0);
 	assert_exit(w, DM(w, w->dir, "assert", "shop"), 0);
 	assert_exit(w, DM(w, w->dir, "assert", "-C", repo), 0);
@@ -179,12 +157,12 @@ TEST(assert_tcp_service)
 	p = serve_tcp_in(w, repo, "tcp", &port);
 	assert_exit(w, DM(w, repo, "up", "--port", fmt(w, "%d", port)), 0);
 	assert_exit(w, DM(w, repo, "assert"), 0);
-	assert_true(number(identity_of(w, "shop-main"), "pid") == (double)p->pid);
+	assert_true(json_number(identity_of(w, "shop-main"), "pid") == (double)p->pid);
 	s = json_of(w, DM(w, w->dir, "status", "--json").out);
 	s = cJSON_GetObjectItem(s, "services")->child;
 	assert_string_equal(json_str(s, "state"), "up");
-	assert_true(number(s, "pid") == (double)p->pid);
-	assert_true(is_null(s, "other_worktree"));
+	assert_true(json_number(s, "pid") == (double)p->pid);
+	assert_true(json_null(s, "other_worktree"));
 	/* the port itself, as a test that was written for one checkout would ask it */
 	assert_exit(w, DM(w, repo, "assert", fmt(w, "http://localhost:%d/", port)), 0);
 	plain = fmt(w, "http://127.0.0.1:%d", port);
@@ -311,10 +289,10 @@ TEST(server_behind_a_bridge_is_the_one_that_counts)
 	s = cJSON_GetObjectItem(json_of(w, DM(w, w->dir, "status", "--json").out), "services")
 		->child;
 	assert_string_equal(json_str(s, "state"), "up");
-	assert_true(number(s, "pid") == (double)own->pid);
+	assert_true(json_number(s, "pid") == (double)own->pid);
 	assert_exit(w, DM(w, repo, "assert"), 0);
 	assert_exit(w, DM(w, repo, "up"), 0);
-	assert_true(number(identity_of(w, "shop-main"), "pid") == (double)own->pid);
+	assert_true(json_number(identity_of(w, "shop-main"), "pid") == (double)own->pid);
 	other = serve_tcp_in(w, wt, "other", &second);
 	record_run(w, "shop-main", bridge, second);
 	assert_string_equal(state_of(w, "shop-main"), "foreign");

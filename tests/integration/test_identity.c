@@ -34,28 +34,6 @@ identity_of(struct world *w, const char *id)
 	return json_of(w, r.body);
 }
 
-static bool
-is_null(const cJSON *o, const char *key)
-{
-	return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, key));
-}
-
-static double
-number(const cJSON *o, const char *key)
-{
-	const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
-
-	if (!cJSON_IsNumber(n))
-		fail_msg("\"%s\" is no number", key);
-	return n->valuedouble;
-}
-
-static char *
-head_of(struct world *w, const char *dir)
-{
-	return line_of(w, GIT(w, dir, "rev-parse", "HEAD"));
-}
-
 /* Everything in it, while nothing listens; and gone with `down`. */
 static void
 assert_documents(struct world *w)
@@ -65,7 +43,7 @@ assert_documents(struct world *w)
 
 	up_ok(w, repo);
 	doc = identity_of(w, "shop-main");
-	assert_true(number(doc, "schema_version") == 1);
+	assert_true(json_number(doc, "schema_version") == 1);
 	assert_string_equal(json_str(doc, "id"), "shop-main");
 	assert_false(cJSON_HasObjectItem(doc, "alias_of"));
 	assert_string_equal(json_str(doc, "app"), "shop");
@@ -73,9 +51,10 @@ assert_documents(struct world *w)
 	assert_string_equal(json_str(doc, "worktree"), repo);
 	assert_string_equal(json_str(doc, "commit"), head_of(w, repo));
 	assert_int_equal(strlen(json_str(doc, "commit")), 40);
-	assert_true(is_null(doc, "pid"));
-	assert_true(number(doc, "started") == number(claim_of(w, "shop-main"), "created"));
-	assert_true(number(doc, "observed") >= number(doc, "started"));
+	assert_true(json_null(doc, "pid"));
+	assert_true(
+	    json_number(doc, "started") == json_number(claim_of(w, "shop-main"), "created"));
+	assert_true(json_number(doc, "observed") >= json_number(doc, "started"));
 	assert_non_null(strstr(json_str(doc, "url"), "//shop-main.dev.test:"));
 	assert_string_equal(reply_header(w, ask(w, "shop-main"), "X-Devmesh-Id"), "shop-main");
 	assert_exit(w, DM(w, repo, "down"), 0);
@@ -205,7 +184,7 @@ TEST(commit_and_changes_as_of_the_last_up)
 	assert_exit(w, DM(w, repo, "up", "--id", "shop-main"), 0);
 	doc = identity_of(w, "shop-main");
 	assert_false(cJSON_IsTrue(cJSON_GetObjectItem(doc, "dirty")));
-	assert_true(is_null(doc, "branch"));
+	assert_true(json_null(doc, "branch"));
 	assert_string_equal(json_str(doc, "commit"), head_of(w, repo));
 }
 
@@ -216,7 +195,8 @@ TEST(without_git_there_is_no_commit)
 
 	caddy_mesh(w, "");
 	doc = identity_of(w, up_ok(w, dir));
-	assert_true(is_null(doc, "commit") && is_null(doc, "dirty") && is_null(doc, "branch"));
+	assert_true(
+	    json_null(doc, "commit") && json_null(doc, "dirty") && json_null(doc, "branch"));
 }
 
 TEST(pid_once_the_server_has_answered)
@@ -229,14 +209,14 @@ TEST(pid_once_the_server_has_answered)
 	caddy_mesh(w, "");
 	up_ok(w, repo);
 	p = serve_in(w, repo, socket_of(w, "shop-main"), "itself");
-	assert_true(is_null(identity_of(w, "shop-main"), "pid"));
+	assert_true(json_null(identity_of(w, "shop-main"), "pid"));
 	assert_exit(w, DM(w, repo, "wait", "--timeout", "60"), 0);
 	doc = identity_of(w, "shop-main");
-	assert_true(number(doc, "pid") == (double)p->pid);
-	since = number(doc, "started");
+	assert_true(json_number(doc, "pid") == (double)p->pid);
+	since = json_number(doc, "started");
 	assert_exit(w, DM(w, repo, "up", "--wait=60"), 0);
-	assert_true(number(identity_of(w, "shop-main"), "started") == since);
-	assert_true(number(identity_of(w, "shop"), "pid") == (double)p->pid);
+	assert_true(json_number(identity_of(w, "shop-main"), "started") == since);
+	assert_true(json_number(identity_of(w, "shop"), "pid") == (double)p->pid);
 }
 
 TEST(hostile_branch_name_is_json)
