@@ -203,6 +203,40 @@ make_room(struct runner *r, struct dm_err *err)
 	       check_listener(old, r->options->force, err);
 }
 
+/*
+ * From here on a signal that ends us must not leave a claim behind, nor the command: it waits until
+ * the loop listens, or until held_signal() is asked.
+ */
+static void
+hold_signals(struct runner *r)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &r->mask);
+}
+
+/* The signal that was meant to end us meanwhile; 0: none. */
+static int
+held_signal(void)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction now;
+	sigset_t pending;
+
+	if (sigpending(&pending) != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		/* nohup(1) */
+		bool ignored = ends[i] == SIGHUP && sigaction(SIGHUP, NULL, &now) == 0 &&
+			       now.sa_handler == SIG_IGN;
+
+		if (sigismember(&pending, ends[i]) == 1 && !ignored)
+			return ends[i];
+	}
+	return 0;
+}
+
 /* Claims the name. Without Caddy there is none, and the command runs all the same. */
 static bool
 claim_name(struct runner *r, struct dm_err *err)
@@ -213,6 +247,7 @@ claim_name(struct runner *r, struct dm_err *err)
 
 	if (!make_room(r, err))
 		return false;
+	hold_signals(r);
 	if (!register_service(r->s, &request, &result, err)) {
 		if (err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT)
 			return false;
@@ -398,7 +433,6 @@ start_command(struct runner *r, struct dm_err *err)
 	struct child_request request = {
 	    .argv = r->plan.argv, .files = &r->files, .stdout_to_stderr = r->options->json};
 	struct dm_err ignored;
-	sigset_t all;
 	size_t count = 0;
 	bool ok;
 
@@ -417,9 +451,6 @@ start_command(struct runner *r, struct dm_err *err)
 		set_variable(&env, &count, siblings.list[i]);
 	request.env = env;
 	r->adopts = dm_proc_adopt_orphans();
-	/* who ends us from now on means the command as well: the loop will see to that */
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, &r->mask);
 	ok = child_start(&r->child, &request, err);
 	siblings_release(&siblings);
 	return ok;
@@ -479,8 +510,14 @@ release(struct runner *r)
 static bool
 run(struct runner *r, struct dm_err *err)
 {
+	int signal;
+
 	if (!claim_name(r, err))
 		return false;
+	if ((signal = held_signal()) != 0) {
+		r->status = 128 + signal;
+		return true;
+	}
 	choose_port(r);
 	if (!make_plan(r, err))
 		return false;

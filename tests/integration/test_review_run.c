@@ -150,6 +150,35 @@ has_become(struct world *w, const void *arg)
 }
 
 /* As soon as there is a command, a signal is for both. */
+static bool
+has_begun(struct world *w, const void *arg)
+{
+	const struct proc *p = arg;
+	const char *name = read_text(w, fmt(w, "/proc/%ld/comm", (long)p->pid));
+
+	return name != NULL && strcmp(name, "devmesh\n") == 0;
+}
+
+/* At every moment from the claim to the command: with a route of its own there are many. */
+TEST(signal_while_it_registers)
+{
+	char *repo = repo_new(w, "shop"), *file = fmt(w, "%s/empty", w->dir);
+	int i;
+
+	caddy_plain(w, "[]");
+	write_text(file, "");
+	for (i = 0; i < 30; i++) {
+		struct proc *p = start(w, repo, ARGV(w->devmesh, "run", "tail", "-f", file));
+
+		assert_true(wait_until(w, has_begun, p, ANSWER_MS));
+		nap_us(i * 500L);
+		signal_proc(p, SIGTERM);
+		assert_ends(w, p, 128 + SIGTERM);
+		assert_int_equal(count_processes(w, file), 0);
+		assert_nothing_left(w, "shop-main");
+	}
+}
+
 TEST(signal_while_the_command_starts)
 {
 	char *repo = repo_new(w, "shop"), *file = fmt(w, "%s/empty", w->dir);
@@ -178,6 +207,7 @@ main(void)
 	    WORLD_TEST(terminal_that_stops_background_output),
 	    WORLD_TEST(assert_finds_a_server_on_a_socket_of_its_own),
 	    WORLD_TEST(name_is_taken_from_a_server_on_the_socket_itself),
+	    WORLD_TEST(signal_while_it_registers),
 	    WORLD_TEST(signal_while_the_command_starts),
 	};
 
