@@ -23,15 +23,16 @@ Q       := $(if $(V),,@)
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wcast-qual -Wpointer-arith \
 	-Wvla -Wformat=2 -Wundef -Wswitch-enum -Wimplicit-fallthrough
-DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar \
+DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar -Idashboard \
 	$(if $(filter darwin,$(OS)),-D_DARWIN_C_SOURCE,-D_DEFAULT_SOURCE) \
-	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core libevent_extra sqlite3 cmocka 2>/dev/null | sed 's/-I/-isystem /g')
 DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong)
 DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 DM_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) \
 	$(if $(filter linux,$(OS)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
 LIBS := $(shell pkg-config --libs libcjson inih libevent_core 2>/dev/null || echo -lcjson -linih -levent_core) -ldl
+DAEMON_LIBS := $(shell pkg-config --libs libevent_extra sqlite3 2>/dev/null || echo -levent_extra -lsqlite3)
 
 other_os := $(filter-out $(OS),linux darwin)
 LIB_SRC  := $(filter-out registrar/main.c registrar/base/%_$(other_os).c, \
@@ -40,6 +41,9 @@ TEMPLATES := $(wildcard systemd/*.in launchd/*.in)
 TEMPLATES_C := $(BUILD)/generated/templates.c
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(TEMPLATES_C:.c=.o)
 LIB      := $(BUILD)/libdevmesh.a
+DAEMON_SRC := $(filter-out dashboard/main.c dashboard/%_$(other_os).c,$(wildcard dashboard/*.c))
+DAEMON_LIB := $(BUILD)/libdevmeshd.a
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o)
 
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit/test_*.c))
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
@@ -48,11 +52,12 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
 BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
-C_SOURCES := $(LIB_SRC) registrar/main.c $(wildcard tests/*.c tests/*/*.c examples/*/*.c)
-C_FILES   := $(wildcard registrar/*.[ch] registrar/*/*.[ch] tests/*.c tests/*/*.[ch] examples/*/*.c)
+PROGRAM_SRC := $(LIB_SRC) registrar/main.c $(DAEMON_SRC) dashboard/main.c
+C_SOURCES := $(PROGRAM_SRC) $(wildcard tests/*.c tests/*/*.c examples/*/*.c)
+C_FILES   := $(wildcard registrar/*.[ch] registrar/*/*.[ch] dashboard/*.[ch] tests/*.c tests/*/*.[ch] examples/*/*.c)
 MANUALS   := registrar/devmesh.1 registrar/devmesh.ini.5
 
-all: $(BUILD)/devmesh $(BUILD)/bin/hello ## build the programs
+all: $(BUILD)/devmesh $(BUILD)/devmeshd $(BUILD)/bin/hello ## build the programs
 
 up: ## install what is missing, start a private local mesh with an example, print its URL
 	@sh tests/setup.sh build run
@@ -93,11 +98,18 @@ $(LIB): $(LIB_OBJ)
 	@$(if $(V),,echo "  AR   $@")
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
+$(DAEMON_LIB): $(DAEMON_OBJ)
+	@$(if $(V),,echo "  AR   $@")
+	$(Q)rm -f $@ && ar rcs $@ $(DAEMON_OBJ)
+
 link = @mkdir -p $(@D); $(if $(V),,echo "  LD   $@";) \
 	$(CC) $(DM_CFLAGS) $(CFLAGS) $(DM_LDFLAGS) $(LDFLAGS) -o $@
 
 $(BUILD)/devmesh: $(BUILD)/registrar/main.o $(LIB)
 	$(link) $^ $(LIBS)
+
+$(BUILD)/devmeshd: $(BUILD)/dashboard/main.o $(DAEMON_LIB) $(LIB)
+	$(link) $^ $(DAEMON_LIBS) $(LIBS)
 
 $(BUILD)/bin/hello: $(BUILD)/examples/hello/hello.o
 	$(link) $^
@@ -108,16 +120,16 @@ $(BUILD)/bin/lint: $(BUILD)/tests/lint/lint.o
 $(BUILD)/bin/run: $(BUILD)/tests/run.o
 	$(link) $^
 
-$(UNIT): $(BUILD)/bin/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIB)
-	$(link) $^ $(LIBS) -lcmocka
+$(UNIT): $(BUILD)/bin/unit/test_%: $(BUILD)/tests/unit/test_%.o $(DAEMON_LIB) $(LIB)
+	$(link) $^ $(DAEMON_LIBS) $(LIBS) -lcmocka
 
 $(INTEGRATION): $(BUILD)/bin/integration/test_%: $(BUILD)/tests/integration/test_%.o $(HARNESS)
 	$(link) $^ -lcmocka -lcjson -lcurl
 
-$(REPLAYS): $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(LIB)
-	$(link) $^ $(LIBS)
+$(REPLAYS): $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(DAEMON_LIB) $(LIB)
+	$(link) $^ $(DAEMON_LIBS) $(LIBS)
 
--include $(LIB_OBJ:.o=.d) $(shell find $(BUILD)/registrar/main.d $(BUILD)/tests $(BUILD)/examples -name '*.d' 2>/dev/null)
+-include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(shell find $(BUILD)/registrar/main.d $(BUILD)/dashboard/main.d $(BUILD)/tests $(BUILD)/examples -name '*.d' 2>/dev/null)
 
 # ---- checking -------------------------------------------------------------------------------
 
@@ -157,7 +169,7 @@ check-browser: ## install what is missing, run the tests in a real browser alone
 check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
 	-@$(SELF) -k npm-examples $(NPM_BROWSER)
-	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
+	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
 	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $(JOBS) $(UNIT) \
 	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
 	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
@@ -175,7 +187,7 @@ format: ## format the C files in place
 
 # Every header compiles by itself.
 check-headers:
-	@for h in $(filter registrar/%.h,$(C_FILES)); do \
+	@for h in $(filter registrar/%.h dashboard/%.h,$(C_FILES)); do \
 		echo 'extern int none;' | $(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) -U_FORTIFY_SOURCE \
 			-Werror -fsyntax-only -include $$h -x c - || exit 1; \
 	done
@@ -188,10 +200,10 @@ check-shell:
 
 cppcheck: ## static analysis by cppcheck
 	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
-		--suppress=missingIncludeSystem -Iregistrar -D__GNUC__ $(LIB_SRC) registrar/main.c
+		--suppress=missingIncludeSystem -Iregistrar -Idashboard -D__GNUC__ $(PROGRAM_SRC)
 
 tidy: ## static analysis by clang-tidy
-	@echo $(LIB_SRC) registrar/main.c | tr ' ' '\n' | \
+	@echo $(PROGRAM_SRC) | tr ' ' '\n' | \
 		xargs -P $(JOBS) -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(filter -D_% -I%,$(DM_CPPFLAGS)) 2>/dev/null' tidy
 
 # Without a warning under both compilers.
@@ -204,7 +216,7 @@ fuzz: $(TEMPLATES_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
 	@for f in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/$$f && \
 		clang $(DM_CPPFLAGS) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(LIB_SRC) $(TEMPLATES_C) $(LIBS) && \
+			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(DAEMON_SRC) $(LIB_SRC) $(TEMPLATES_C) $(DAEMON_LIBS) $(LIBS) && \
 		$(BUILD)/fuzz/$$f/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$f/ \
 			$$(ls tests/fuzz/$${f#fuzz_}.dict 2>/dev/null | sed 's/^/-dict=/') \
 			$(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; \
@@ -227,13 +239,13 @@ bench: ## measure against raw requests and portless, as a table (needs npm; abou
 
 install: all ## install below PREFIX (/usr/local), DESTDIR in front of it
 	mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
-	install -m 755 $(BUILD)/devmesh $(DESTDIR)$(BINDIR)/devmesh
+	install -m 755 $(BUILD)/devmesh $(BUILD)/devmeshd $(DESTDIR)$(BINDIR)
 	install -m 644 registrar/devmesh.1 $(DESTDIR)$(MANDIR)/man1/devmesh.1
 	install -m 644 registrar/devmesh.ini.5 $(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
 	install -m 644 config.example.ini README.md LICENSE $(DESTDIR)$(DOCDIR)
 
 uninstall: ## remove what install has put there
-	rm -f $(DESTDIR)$(BINDIR)/devmesh $(DESTDIR)$(MANDIR)/man1/devmesh.1 \
+	rm -f $(DESTDIR)$(BINDIR)/devmesh $(DESTDIR)$(BINDIR)/devmeshd $(DESTDIR)$(MANDIR)/man1/devmesh.1 \
 		$(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
 	rm -f $(DESTDIR)$(DOCDIR)/config.example.ini $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/LICENSE
 	-rmdir $(DESTDIR)$(DOCDIR)

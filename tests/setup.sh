@@ -24,6 +24,7 @@ build | lib:libcurl       | libcurl4-openssl-dev | libcurl-devel      | curl    
 build | lib:libcjson      | libcjson-dev         | cjson-devel        | cjson     | cjson-dev          | cJSON-devel        | cjson
 build | lib:inih          | libinih-dev          | inih-devel         | libinih   | inih-dev           | inih-devel         | inih
 build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent  | libevent-dev       | libevent-devel     | libevent
+build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka

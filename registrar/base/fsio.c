@@ -162,3 +162,13 @@ dm_lock(const char *path, int64_t wait_ms, int *out, struct dm_err *err)
 	fd = -1;
 	return true;
 }
+
+void
+dm_open_standard_fds(void)
+{
+	for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) {
+		fd = open("/dev/null", O_RDWR);
+		if (fd > STDERR_FILENO)
+			(void)close(fd);
+	}
+}

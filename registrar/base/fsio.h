@@ -19,6 +19,12 @@ bool dm_read_fd(int fd, struct dm_str *out, struct dm_err *err) DM_MUST;
 /* Opens (following links, never blocking on a FIFO), reads as dm_read_fd, closes. */
 bool dm_read_file(const char *path, struct dm_str *out, struct dm_err *err) DM_MUST;
 
+/*
+ * Descriptors 0 to 2 that are closed become /dev/null: else a socket or file that got such a number
+ * would be written to.
+ */
+void dm_open_standard_fds(void);
+
 bool dm_write_all(int fd, const void *data, size_t len) DM_MUST;
 
 /*

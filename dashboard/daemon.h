@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * devmeshd: one thread, one loop, and the parts that hang off it. Everything it knows of the
+ * present can be found again by looking; it is never needed for a verb to work.
+ *
+ * The parts know each other only through this struct. They are opened in the order of its members
+ * and closed in reverse (daemon.c).
+ */
+#ifndef DEVMESH_DAEMON_H
+#define DEVMESH_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "session.h"
+
+struct event_base;
+
+struct daemon {
+	const char *config_file; /* --config; NULL: none. Borrowed */
+	struct event_base *base;
+	struct session
+	    *session; /* registry and configuration; its view is Caddy's last known one */
+	struct events *events;
+	struct store *store;
+	struct workers *workers;
+	struct exits *exits;
+	struct watch *watch;
+	struct services *services;
+	struct caddy_watch *caddy;
+	struct finder *finder;
+	struct mender *mender;
+	struct ctl_server *ctl;
+	struct http_server *http;
+
+	int64_t started;  /* seconds since the epoch */
+	bool ready;	  /* the first full scan is done */
+	bool draining;	  /* SIGTERM has come */
+	int64_t asked_at; /* when somebody last looked (dm_now_ms); the scans are quicker then */
+	int lock;	  /* descriptor of the lock file */
+};
+
+/*
+ * Opens everything, runs until SIGTERM, SIGINT or daemon_stop(), closes everything.
+ */
+bool daemon_run(const char *config_file, struct dm_err *err) DM_MUST;
+
+/* From within the loop: what SIGTERM and SIGHUP do. */
+void daemon_stop(struct daemon *d);
+/* Reads the configuration again; a bad one is an error, and changes nothing. */
+bool daemon_reload(struct daemon *d, struct dm_err *err) DM_MUST;
+
+/* Somebody looks: a request, a listener. */
+void daemon_asked(struct daemon *d);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The history, and nothing but the history: events and heartbeats in an SQLite file that may be
+ * lost without harm. What devmeshd knows of the present is found by looking.
+ *
+ * No call here fails: a file that is corrupt, of a later version, full or not writable is set aside
+ * (renamed to "<path>.bad") or given up with one warning, and tried again later; the daemon goes
+ * on.
+ */
+#ifndef DEVMESH_STORE_H
+#define DEVMESH_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+struct store_limits {
+	int64_t max_age_s; /* what is older goes; 14 days unless configured */
+	int64_t max_bytes; /* of the file with its journal; the oldest goes first; 50 MB */
+};
+
+/* Never NULL; a store that cannot be opened forgets what it is given. The caller owns it. */
+struct store *store_open(const char *path, const struct store_limits *limits);
+void store_close(struct store *store);
+
+/* Why nothing is being stored; NULL while it is. Borrowed, until the next call. */
+const char *store_problem(const struct store *store);
+
+/*
+ * An event, as events.h has it: copied. Written together with others in store_flush(), or when
+ * many have come: a burst costs one transaction.
+ */
+struct store_event {
+	uint64_t seq;
+	int64_t time_ms;  /* wall clock */
+	const char *kind; /* "service", "mend", ... */
+	const char *id;	  /* what it is about; NULL: the daemon */
+	const char *json; /* its data */
+};
+void store_event(struct store *store, const struct store_event *event);
+
+/* One heartbeat of a service: how it was found at a sweep. Kept as one row a minute. */
+void store_heartbeat(struct store *store, int64_t time_ms, const char *id, const char *state);
+
+/* Writes what waits, and, once an hour at most, removes what is too old or too much. */
+void store_flush(struct store *store, int64_t now_ms);
+
+/*
+ * Calls fn for events with seq > since, oldest first, at most `max` of them, of one id (NULL: all).
+ * Returns how many.
+ */
+size_t store_events(struct store *store, uint64_t since, const char *id, size_t max,
+    void (*fn)(void *user, const struct store_event *event), void *user);
+
+/* The same for heartbeats of one service since a time: for uptime bars. */
+size_t store_heartbeats(struct store *store, const char *id, int64_t since_ms, size_t max,
+    void (*fn)(void *user, int64_t time_ms, const char *state), void *user);
+
+#endif
