@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/proc.h"
 
 struct daemon;
 struct caddy_watch;
@@ -28,6 +29,7 @@ struct caddy_info {
 	const char *problem; /* why it is not up; NULL while it is */
 	pid_t pid;	     /* 0: unknown */
 	int64_t since;	     /* of the state; seconds since the epoch */
+	int64_t read_ms;     /* when the view was last found to be right (dm_now_ms); 0: never */
 	unsigned changes;    /* how often its configuration was seen to change */
 };
 
@@ -35,6 +37,10 @@ struct caddy_watch *caddy_watch_open(struct daemon *d, struct dm_err *err) DM_MU
 void caddy_watch_close(struct caddy_watch *caddy);
 /* Asks now: something was written to it, or somebody wants to know. */
 void caddy_watch_ask(struct caddy_watch *caddy);
+/* Its configuration, or the admin API's address, may have been changed in ours. */
+void caddy_watch_reload(struct caddy_watch *caddy);
+/* The process has ended. */
+void caddy_watch_process_ended(struct caddy_watch *caddy, const struct dm_proc_id *id);
 /* Borrowed until the loop's next turn. */
 struct caddy_info caddy_watch_info(const struct caddy_watch *caddy);
 /* "up", ... Static storage. */

@@ -13,8 +13,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/proc.h"
 #include "session.h"
 
+struct event;
 struct event_base;
 
 struct daemon {
@@ -31,14 +33,23 @@ struct daemon {
 	struct caddy_watch *caddy;
 	struct finder *finder;
 	struct mender *mender;
+	struct api *api;
 	struct ctl_server *ctl;
 	struct http_server *http;
+	struct notify *notify;
 
 	int64_t started;  /* seconds since the epoch */
 	bool ready;	  /* the first full scan is done */
 	bool draining;	  /* SIGTERM has come */
 	int64_t asked_at; /* when somebody last looked (dm_now_ms); the scans are quicker then */
-	int lock;	  /* descriptor of the lock file */
+	int lock;	  /* descriptor of the lock file; -1: none */
+
+	/* Its own service: home.h. */
+	char *id, *socket_path;
+	char *host; /* NULL: none yet */
+	char *url;  /* NULL: nothing leads there */
+
+	struct event *signals[4], *tick;
 };
 
 /*
@@ -46,10 +57,23 @@ struct daemon {
  */
 bool daemon_run(const char *config_file, struct dm_err *err) DM_MUST;
 
+/* Only reads the configuration and looks at the places that it names: what `devmeshd -n` does. */
+bool daemon_check(const char *config_file, struct dm_err *err) DM_MUST;
+
 /* From within the loop: what SIGTERM and SIGHUP do. */
 void daemon_stop(struct daemon *d);
 /* Reads the configuration again; a bad one is an error, and changes nothing. */
 bool daemon_reload(struct daemon *d, struct dm_err *err) DM_MUST;
+
+/* The view of Caddy is another one: whether it leads to the daemon itself may have changed. */
+void daemon_caddy_changed(struct daemon *d);
+
+/* Hints of watch.h and exits.h, to whom they concern. */
+void daemon_hint(struct daemon *d, const char *dir, const char *name);
+void daemon_process_ended(struct daemon *d, const struct dm_proc_id *id);
+
+/* Something that was under way while it stops has ended. */
+void daemon_drained(struct daemon *d);
 
 /* Somebody looks: a request, a listener. */
 void daemon_asked(struct daemon *d);

@@ -7,6 +7,7 @@
 #define DEVMESH_FINDER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "discover.h"
@@ -24,6 +25,12 @@ struct finder_worktree {
 
 struct finder *finder_open(struct daemon *d, struct dm_err *err) DM_MUST;
 void finder_close(struct finder *finder);
+/* Looks now; afterwards it does so by itself. */
+void finder_scan(struct finder *finder);
+/* Something may have changed in a directory of git's. */
+void finder_directory_hint(struct finder *finder, const char *dir, const char *name);
+/* How long the last look has taken, in microseconds. */
+int64_t finder_scan_us(const struct finder *finder);
 /* Looks again soon: claims have changed, or somebody looks. */
 void finder_hint(struct finder *finder);
 

@@ -22,22 +22,35 @@
 struct daemon;
 struct services;
 
+enum {
+	SERVICE_WATCHED = 3 /* the devmesh run, whoever listens, the server behind it */
+};
+
 /* One service; owned by the table, borrowed until the loop's next turn. */
 struct service {
 	struct claim *claim;
+	char *alias_url; /* the bare app name leads here as well; NULL: it does not */
+
+	/* What the last look has shown. */
 	struct service_evidence evidence;
-	enum service_state state;
-	const char *reason; /* why it got there; static */
-	int64_t since;	    /* when, in seconds since the epoch */
-	int64_t state_ms;   /* the same by the monotonic clock */
-	int64_t seen_ms;    /* the last look */
 	struct dm_sock_info socket;
-	pid_t pid;		      /* of the server; 0: unknown */
-	char *command;		      /* its short name; NULL: unknown */
-	char *other_worktree;	      /* with SERVICE_FOREIGN */
-	char *alias_url;	      /* the bare app name leads here as well; NULL: it does not */
-	struct dm_proc_id watched[3]; /* whose end is waited for: runner, listener, server */
-	bool counted;		      /* at a scan: the claim is still there */
+	pid_t pid;	      /* of the server; 0: unknown */
+	char *command;	      /* its short name; NULL: unknown */
+	char *other_worktree; /* with SERVICE_FOREIGN; NULL: unknown */
+
+	enum service_state state;
+	const char *reason; /* why it got there. Static */
+	int64_t since;	    /* when; seconds since the epoch */
+	/* By the monotonic clock, in milliseconds; 0: not so. For whoever gives things time. */
+	int64_t state_ms;	  /* it has been in this state since */
+	int64_t route_missing_ms; /* Caddy has not led to it since */
+	int64_t runner_gone_ms;	  /* its devmesh run has been dead since */
+	bool had_route;		  /* Caddy has led to it, as it is claimed now, before */
+
+	/* Of services.c alone. */
+	struct dm_proc_id watched[SERVICE_WATCHED]; /* pid 0: none */
+	int64_t recheck_ms, recheck_step;
+	bool counted;
 };
 
 struct services *services_open(struct daemon *d, struct dm_err *err) DM_MUST;
@@ -45,8 +58,12 @@ void services_close(struct services *services);
 
 /* Reads the registry again, and looks at everything (`why`: static text). */
 void services_sweep(struct services *services, const char *why);
-/* Looks at one; a name that is no service's is no error. */
-void services_look(struct services *services, const char *id, const char *why);
+/* Looks at one. False if there is no service of this name. */
+bool services_look(struct services *services, const char *id, const char *why);
+/* The entry `name` of the registry's directory may have changed; NULL: any. */
+void services_hint(struct services *services, const char *name);
+/* The process has ended. */
+void services_process_ended(struct services *services, const struct dm_proc_id *id);
 /* Caddy's view has changed: whether the routes lead to the services. */
 void services_routes_changed(struct services *services, const char *why);
 /* The intervals of the configuration have changed. */

@@ -11,17 +11,17 @@
 #include "base/str.h"
 #include "caddy/route.h"
 
-/* Whether Caddy, as it is configured now, leads the claim's host to its upstream. */
-static bool
-route_leads_there(const struct session *s, const struct claim *claim)
+bool
+survey_route_ok(const struct session *s, const struct claim *claim)
 {
 	DM_AUTO_FREE char *dial = claim_dial(claim);
-	const struct cJSON *route = caddy_view_object(s->view, claim->id.s);
+	const struct cJSON *route;
 	const char *domain = claim->host == NULL ? NULL : strchr(claim->host, '.'), *found;
 	struct caddy_server server;
 
-	if (domain == NULL)
+	if (domain == NULL || s->view == NULL)
 		return false;
+	route = caddy_view_object(s->view, claim->id.s);
 	if (route != NULL && !route_is_shared(route)) {
 		found = route_dial(route);
 		return found != NULL && strcmp(found, dial) == 0 &&
@@ -48,13 +48,14 @@ look_at_server(
 	row->other_worktree = dm_steal_pointer(&answerer.worktree);
 }
 
-static void
-look(const struct session *s, const struct claim *claim, const struct dm_listeners *listeners,
-    struct survey_row *row)
+void
+survey_look(const struct session *s, const struct claim *claim,
+    const struct dm_listeners *listeners, struct survey_row *row, struct dm_sock_info *socket)
 {
 	struct service_evidence *e = &row->evidence;
-	struct dm_sock_info info;
+	struct dm_sock_info info = {.state = DM_SOCK_ABSENT};
 
+	memset(row, 0, sizeof(*row));
 	row->claim = claim;
 	e->worktree_exists = !claim_worktree_gone(claim);
 	e->is_tcp = claim->port != 0;
@@ -69,13 +70,21 @@ look(const struct session *s, const struct claim *claim, const struct dm_listene
 	}
 	if (e->listening)
 		look_at_server(&info, listeners, row);
-	e->route_ok = s->view != NULL && route_leads_there(s, claim);
+	e->route_ok = survey_route_ok(s, claim);
 	row->state = service_state_of(e);
+	if (socket != NULL)
+		*socket = info;
 }
 
-/* Who listens on the ports of all claims that have one: one look for all of them. */
-static void
-find_listeners(const struct registry_claims *claims, struct dm_listeners *out)
+void
+survey_row_release(struct survey_row *row)
+{
+	free(row->other_worktree);
+	memset(row, 0, sizeof(*row));
+}
+
+void
+survey_listeners(const struct registry_claims *claims, struct dm_listeners *out)
 {
 	DM_AUTO_FREE uint16_t *ports = dm_calloc(claims->count + 1, sizeof(*ports));
 	size_t count = 0;
@@ -98,13 +107,13 @@ survey_take(struct session *s, struct survey *out, struct dm_err *err)
 		return false;
 	if (out->claims.count > 0 && !session_need_view(s, &out->caddy))
 		dm_debug("%s", out->caddy.msg);
-	find_listeners(&out->claims, &listeners);
+	survey_listeners(&out->claims, &listeners);
 	out->rows = dm_calloc(out->claims.count, sizeof(*out->rows));
 	for (size_t i = 0; i < out->claims.count; i++) {
 		const struct claim *claim = out->claims.list[i];
 
 		if (!claim->is_alias)
-			look(s, claim, &listeners, &out->rows[out->count++]);
+			survey_look(s, claim, &listeners, &out->rows[out->count++], NULL);
 	}
 	dm_listeners_release(&listeners);
 	return true;
@@ -114,7 +123,7 @@ void
 survey_release(struct survey *survey)
 {
 	for (size_t i = 0; i < survey->count; i++)
-		free(survey->rows[i].other_worktree);
+		survey_row_release(&survey->rows[i]);
 	registry_claims_free(&survey->claims);
 	free(survey->rows);
 	memset(survey, 0, sizeof(*survey));

@@ -16,6 +16,15 @@ dm_now_ms(void)
 }
 
 int64_t
+dm_now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t
 dm_wall_seconds(void)
 {
 	return (int64_t)time(NULL);

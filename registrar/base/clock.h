@@ -7,6 +7,8 @@
 
 /* Monotonic milliseconds since some fixed point; for deadlines and intervals. */
 int64_t dm_now_ms(void);
+/* The same in microseconds; for measuring. */
+int64_t dm_now_us(void);
 /* Seconds since the epoch; for what is written down. */
 int64_t dm_wall_seconds(void);
 /* A number that other users cannot foresee, for names in shared directories. Not for keys. */

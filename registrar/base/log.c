@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
 static enum dm_level current = DM_LOG_NOTE;
+static const char *program = "devmesh";
+static bool timed;
 
 void
 dm_log_level(enum dm_level level)
@@ -16,12 +19,27 @@ dm_log_level(enum dm_level level)
 	current = level;
 }
 
+void
+dm_log_program(const char *name, bool with_time)
+{
+	program = name;
+	timed = with_time;
+}
+
 /* One write for the whole line, so that lines of parallel processes do not mix. */
 static void
 emit(const char *prefix, const char *text)
 {
 	DM_AUTO_FREE char *shown = dm_printable(text);
-	DM_AUTO_FREE char *line = dm_asprintf("%s%s\n", prefix, shown);
+	DM_AUTO_FREE char *line = NULL;
+	char when[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+
+	/* ISO 8601, local time with its offset from UTC */
+	if (timed && localtime_r(&now, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z ", &tm);
+	line = dm_asprintf("%s%s%s%s\n", when, program, prefix, shown);
 
 	(void)fwrite(line, 1, strlen(line), stderr);
 }
@@ -46,7 +64,7 @@ dm_warn(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(DM_LOG_NOTE, "devmesh: warning: ", fmt, ap);
+	say(DM_LOG_NOTE, ": warning: ", fmt, ap);
 	va_end(ap);
 }
 
@@ -56,7 +74,7 @@ dm_note(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(DM_LOG_NOTE, "devmesh: ", fmt, ap);
+	say(DM_LOG_NOTE, ": ", fmt, ap);
 	va_end(ap);
 }
 
@@ -66,16 +84,19 @@ dm_debug(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(DM_LOG_DEBUG, "devmesh: debug: ", fmt, ap);
+	say(DM_LOG_DEBUG, ": debug: ", fmt, ap);
 	va_end(ap);
 }
 
 void
 dm_print_error(const struct dm_err *err)
 {
-	emit("devmesh: error: ", err->msg);
-	if (err->hint[0] != '\0' && !err->lines)
-		emit("  try: ", err->hint);
+	emit(": error: ", err->msg);
+	if (err->hint[0] != '\0' && !err->lines) {
+		DM_AUTO_FREE char *hint = dm_printable(err->hint);
+
+		(void)fprintf(stderr, "  try: %s\n", hint);
+	}
 	if (err->lines) {
 		DM_AUTO_FREE char *text = dm_printable_lines(err->hint);
 

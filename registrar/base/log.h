@@ -3,10 +3,12 @@
  * What is said to a person, on stderr. stdout is for answers only.
  *
  * Everything goes through dm_printable(): a hostile branch or file name cannot drive a terminal.
- * The verbosity is the only mutable global of the project.
+ * The verbosity and the name in front are the only mutable globals of the project.
  */
 #ifndef DEVMESH_LOG_H
 #define DEVMESH_LOG_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -17,6 +19,12 @@ enum dm_level {
 };
 
 void dm_log_level(enum dm_level level);
+
+/*
+ * What stands in front of every line instead of "devmesh" (static), and whether the time does: for
+ * a program whose lines are kept.
+ */
+void dm_log_program(const char *name, bool with_time);
 
 /* "devmesh: warning: ..." unless quiet. */
 void dm_warn(const char *fmt, ...) DM_PRINTF(1, 2);

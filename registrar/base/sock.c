@@ -34,6 +34,18 @@ unix_address(const char *path, struct sockaddr_un *sa)
 	return dm_snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", path);
 }
 
+bool
+dm_sock_unix_address(const char *path, struct dm_sock_address *out)
+{
+	struct sockaddr_un sa;
+
+	if (!unix_address(path, &sa))
+		return false;
+	memcpy(&out->address, &sa, sizeof(sa));
+	out->length = sizeof(sa);
+	return true;
+}
+
 /* A non-blocking, close-on-exec stream socket. */
 static int
 stream_socket(int family)
@@ -255,6 +267,31 @@ dm_sock_connect_tcp(const char *host, uint16_t port, int64_t timeout_ms, struct 
 		out = connect_to(a->ai_addr, a->ai_addrlen, deadline, &error);
 	freeaddrinfo(list);
 	return out >= 0 ? out : fail_connect(err, error, where);
+}
+
+size_t
+dm_sock_tcp_addresses(const char *host, uint16_t port, struct dm_sock_address *out, size_t max)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *list = NULL;
+	char service[8];
+	size_t n = 0;
+
+	(void)snprintf(service, sizeof(service), "%u", (unsigned)port);
+	if (strcmp(host, "localhost") == 0) { /* RFC 6761 §6.3 */
+		for (; n < 2 && n < max; n++)
+			out[n].length = loopback(families[n], port, &out[n].address);
+		return n;
+	}
+	if (getaddrinfo(host, service, &hints, &list) != 0)
+		return 0;
+	for (const struct addrinfo *a = list; a != NULL && n < max; a = a->ai_next) {
+		memcpy(&out[n].address, a->ai_addr, a->ai_addrlen);
+		out[n++].length = a->ai_addrlen;
+	}
+	freeaddrinfo(list);
+	return n;
 }
 
 bool

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -53,6 +54,21 @@ int dm_sock_connect_unix(const char *path, int64_t timeout_ms, struct dm_err *er
 /* The same over TCP; `host` is a name or an address ("localhost" tries both families). */
 int dm_sock_connect_tcp(
     const char *host, uint16_t port, int64_t timeout_ms, struct dm_err *err) DM_MUST;
+
+struct dm_sock_address {
+	struct sockaddr_storage address;
+	socklen_t length;
+};
+
+/*
+ * The TCP addresses of `host`, as dm_sock_connect_tcp() tries them: how many, at most `max`. A name
+ * other than "localhost" is looked up, which may take a while.
+ */
+size_t
+dm_sock_tcp_addresses(const char *host, uint16_t port, struct dm_sock_address *out, size_t max);
+
+/* The address of a Unix socket; false if the path is too long. */
+bool dm_sock_unix_address(const char *path, struct dm_sock_address *out) DM_MUST;
 
 /* Whether somebody listens on the loopback TCP port, on either address family. */
 bool dm_tcp_listening(uint16_t port);

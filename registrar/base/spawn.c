@@ -15,8 +15,8 @@
 
 extern char **environ;
 
-static int
-exit_code(int wstatus)
+int
+dm_exit_status(int wstatus)
 {
 	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
 }
@@ -188,16 +188,12 @@ dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struc
 	if (!in_time)
 		return dm_fail(err, DM_TIMEOUT, "running %s: no end after %lld ms", argv[0],
 		    (long long)timeout_ms);
-	*status = exit_code(wstatus);
+	*status = dm_exit_status(wstatus);
 	return true;
 }
 
-/*
- * In the child: what the caller has open (a lock of its shell, make's pipes) is not to be held for
- * as long as a background process lives.
- */
-static void
-close_others(int keep)
+void
+dm_close_others(int keep)
 {
 	long most = sysconf(_SC_OPEN_MAX);
 
@@ -224,7 +220,8 @@ dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, 
 	if (child == 0) {
 		(void)setsid();
 		child_stdio(log, log);
-		close_others(report[1]);
+		/* a lock of the caller's shell, make's pipes: not to be held as long as it lives */
+		dm_close_others(report[1]);
 		if (chdir("/") != 0)
 			_exit(127);
 		become(argv, environ, report[1]);
@@ -247,6 +244,6 @@ dm_child_ended(pid_t pid, int *status)
 
 	if (waitpid(pid, &wstatus, WNOHANG) != pid)
 		return false;
-	*status = exit_code(wstatus);
+	*status = dm_exit_status(wstatus);
 	return true;
 }

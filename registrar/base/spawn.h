@@ -27,6 +27,12 @@ bool dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, 
 bool dm_start_background(
     const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err) DM_MUST;
 
+/* Closes every descriptor above stderr but `keep` (-1: none), in a child about to go its own way. */
+void dm_close_others(int keep);
+
+/* What waitpid(2) has said, as a shell has it: the exit code, or 128 + n after signal n. */
+int dm_exit_status(int wstatus);
+
 /* Whether our child has ended (it is reaped then); *status as in dm_run. */
 bool dm_child_ended(pid_t pid, int *status);
 

@@ -115,6 +115,29 @@ host_header(const struct caddy_admin *admin)
 	    "%s%s%s:%u", open, admin->host, *open != '\0' ? "]" : "", (unsigned)admin->port);
 }
 
+char *
+caddy_admin_get_request(const struct caddy_admin *admin, const char *path)
+{
+	/* over a Unix socket no Host at all: before 2.10 any other than an empty one is refused */
+	DM_AUTO_FREE char *host = admin->unix_path != NULL ? NULL : host_header(admin);
+
+	return http_get_request(host, path);
+}
+
+size_t
+caddy_admin_addresses(const struct caddy_admin *admin, struct dm_sock_address *out, size_t max)
+{
+	if (admin->unix_path == NULL)
+		return dm_sock_tcp_addresses(admin->host, admin->port, out, max);
+	return max > 0 && dm_sock_unix_address(admin->unix_path, &out[0]) ? 1 : 0;
+}
+
+uint16_t
+caddy_admin_port(const struct caddy_admin *admin)
+{
+	return admin->unix_path != NULL ? 0 : admin->port;
+}
+
 static bool
 get_once(struct caddy_admin *admin, const char *path, int *status, struct dm_str *body,
     struct dm_err *err)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/sock.h"
 #include "caddy/http.h"
 
 struct caddy_admin;
@@ -34,6 +35,18 @@ int64_t caddy_admin_timeout(const struct caddy_admin *admin);
  */
 bool caddy_admin_get(struct caddy_admin *admin, const char *path, int *status, struct dm_str *body,
     struct dm_err *err) DM_MUST;
+
+/* For whoever has a loop of its own: the text of that GET. The caller owns it. */
+char *caddy_admin_get_request(const struct caddy_admin *admin, const char *path);
+
+/*
+ * The addresses to try for it, one after the other: how many, at most `max`; 0: there is none. A
+ * host name other than "localhost" is looked up, which may take a while.
+ */
+size_t
+caddy_admin_addresses(const struct caddy_admin *admin, struct dm_sock_address *out, size_t max);
+/* The TCP port; 0 with a Unix socket. */
+uint16_t caddy_admin_port(const struct caddy_admin *admin);
 
 /* Any request, by libcurl; body is JSON unless content_type says otherwise. NULL: none. */
 enum http_outcome caddy_admin_send(struct caddy_admin *admin, const char *method, const char *path,

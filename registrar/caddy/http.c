@@ -358,28 +358,40 @@ receive_all(int fd, struct dm_str *all, int64_t deadline, struct dm_err *err)
 	}
 }
 
+char *
+http_get_request(const char *host, const char *path)
+{
+	return dm_asprintf("GET %s HTTP/1.0\r\n%s%s%s\r\n", path,
+	    host == NULL ? "" : "Host: ", host == NULL ? "" : host, host == NULL ? "" : "\r\n");
+}
+
+bool
+http_get_answer(const struct dm_str *all, int *status, size_t *body, struct dm_err *err)
+{
+	const char *end = strstr(all->data, "\r\n\r\n"), *digits = all->data + 9;
+
+	/* "HTTP/1.x NNN" */
+	if (end == NULL || !dm_starts_with(all->data, "HTTP/1.") || all->len < 12 ||
+	    strspn(digits, "0123456789") < 3)
+		return dm_fail(err, DM_UNREACHABLE, "the answer is not HTTP");
+	*status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+	*body = (size_t)(end - all->data) + 4;
+	return true;
+}
+
 bool
 http_get(int fd, const char *host, const char *path, int64_t timeout_ms, int *status,
     struct dm_str *body, struct dm_err *err)
 {
 	int64_t deadline = dm_now_ms() + timeout_ms;
-	DM_AUTO_FREE char *request = dm_asprintf("GET %s HTTP/1.0\r\n%s%s%s\r\n", path,
-	    host == NULL ? "" : "Host: ", host == NULL ? "" : host, host == NULL ? "" : "\r\n");
+	DM_AUTO_FREE char *request = http_get_request(host, path);
 	DM_AUTO_STR struct dm_str all = dm_str_make(body->max + HEADERS_MAX);
-	const char *end;
-	size_t head;
+	size_t begin;
 
 	if (!send_all(fd, request, strlen(request), deadline, err) ||
-	    !receive_all(fd, &all, deadline, err))
+	    !receive_all(fd, &all, deadline, err) || !http_get_answer(&all, status, &begin, err))
 		return false;
-	end = strstr(all.data, "\r\n\r\n");
-	/* "HTTP/1.x NNN" */
-	if (end == NULL || !dm_starts_with(all.data, "HTTP/1.") || all.len < 12 ||
-	    strspn(all.data + 9, "0123456789") < 3)
-		return dm_fail(err, DM_UNREACHABLE, "the answer is not HTTP");
-	*status = (all.data[9] - '0') * 100 + (all.data[10] - '0') * 10 + (all.data[11] - '0');
-	head = (size_t)(end - all.data) + 4;
-	if (!dm_str_add(body, all.data + head, all.len - head))
+	if (!dm_str_add(body, all.data + begin, all.len - begin))
 		return dm_fail(err, DM_FAILED, "the answer is too large");
 	return true;
 }

@@ -82,4 +82,11 @@ bool http_reply_field(const struct http_reply *reply, const char *name, char *ou
 bool http_get(int fd, const char *host, const char *path, int64_t timeout_ms, int *status,
     struct dm_str *body, struct dm_err *err) DM_MUST;
 
+/* The two ends of http_get(), for whoever has a loop of its own. The request: the caller owns it.
+ */
+char *http_get_request(const char *host, const char *path);
+/* The whole answer, as it came until the connection ended: where its body begins. */
+bool
+http_get_answer(const struct dm_str *all, int *status, size_t *body, struct dm_err *err) DM_MUST;
+
 #endif

@@ -28,6 +28,12 @@ enum conf_worktree_gone {
 	CONF_WORKTREE_GONE_KEEP,
 };
 
+/* What devmeshd does with a server whose worktree was removed. */
+enum conf_orphans {
+	CONF_ORPHANS_KEEP,
+	CONF_ORPHANS_END,
+};
+
 enum conf_type {
 	CONF_DOMAIN, /* char *: a DNS domain */
 	CONF_ADMIN,  /* char *: http://host:port or unix:///path */
@@ -72,6 +78,11 @@ struct conf {
 	char *state_dir;		/* NULL: dm_state_dir() */
 	char *caddy;
 	int worktree_gone; /* enum conf_worktree_gone */
+	bool daemon_start;
+	uint32_t grace_s, probe_s, scan_s;
+	uint32_t port_from, port_to;
+	int orphans; /* enum conf_orphans */
+	uint32_t history_days, history_mb;
 
 	struct conf_value *values; /* one for each row of conf_keys */
 };

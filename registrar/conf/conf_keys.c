@@ -6,6 +6,7 @@
 
 static const char *const registrations[] = {"auto", "route", "mesh", NULL};
 static const char *const worktree_gone[] = {"end", "keep", NULL};
+static const char *const orphans[] = {"keep", "end", NULL};
 
 const struct conf_key conf_keys[] = {
     {"mesh", "domain", CONF_DOMAIN, FIELD(domain), NULL, 0, 0, NULL,
@@ -34,6 +35,24 @@ const struct conf_key conf_keys[] = {
 	"The caddy program that the private mesh runs."},
     {"run", "worktree_gone", CONF_CHOICE, FIELD(worktree_gone), "end", 0, 0, worktree_gone,
 	"What devmesh run does when its worktree is removed: end the server, or keep it."},
+    {"daemon", "start", CONF_BOOL, FIELD(daemon_start), "yes", 0, 0, NULL,
+	"Whether devmesh start starts devmeshd as well."},
+    {"daemon", "grace", CONF_NUMBER, FIELD(grace_s), "10", 0, 86400, NULL,
+	"Seconds that something must have been dead before devmeshd removes it."},
+    {"daemon", "probe_interval", CONF_NUMBER, FIELD(probe_s), "10", 1, 3600, NULL,
+	"Seconds between two looks of devmeshd at every service."},
+    {"daemon", "scan_interval", CONF_NUMBER, FIELD(scan_s), "5", 1, 3600, NULL,
+	"Seconds between two looks for unregistered servers; every second while somebody watches."},
+    {"daemon", "port_from", CONF_NUMBER, FIELD(port_from), "1024", 1, 65535, NULL,
+	"The lowest port of which an unregistered server is shown."},
+    {"daemon", "port_to", CONF_NUMBER, FIELD(port_to), "65535", 1, 65535, NULL,
+	"The highest such port."},
+    {"daemon", "orphans", CONF_CHOICE, FIELD(orphans), "keep", 0, 0, orphans,
+	"What devmeshd does with a registered server whose worktree is gone: keep it, or end it."},
+    {"daemon", "history_days", CONF_NUMBER, FIELD(history_days), "14", 0, 3650, NULL,
+	"Days for which devmeshd keeps its history; 0: it keeps none."},
+    {"daemon", "history_mb", CONF_NUMBER, FIELD(history_mb), "50", 1, 10240, NULL,
+	"Megabytes that the history may take."},
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -13,6 +13,7 @@ enum service_state {
 	SERVICE_DOWN,	  /* a claim with a TCP port that nobody listens on */
 	SERVICE_ORPHAN,	  /* its worktree is gone */
 	SERVICE_FOREIGN,  /* what listens there belongs to another user, or another checkout */
+	SERVICE_STATES	  /* how many there are */
 };
 
 struct service_evidence {
@@ -27,6 +28,12 @@ struct service_evidence {
 };
 
 enum service_state service_state_of(const struct service_evidence *e);
+
+/*
+ * Whether a service can get from one state to the other while its claim stays the same: the one table
+ * of legal moves. A move that is not in it is a bug of whoever observed it.
+ */
+bool service_may_become(enum service_state from, enum service_state to);
 
 /* "starting", "up", ... Static storage. */
 const char *service_state_name(enum service_state state);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "parts.h"
+
+#include "base/str.h"
+#include "caddy_watch.h"
+#include "daemon.h"
+#include "events.h"
+#include "exits.h"
+#include "finder.h"
+#include "mender.h"
+#include "services.h"
+#include "store.h"
+#include "watch.h"
+#include "workers.h"
+
+enum {
+	DAY_S = 86400,
+	MB = 1 << 20
+};
+
+static void
+hint(void *user, const char *dir, const char *name)
+{
+	daemon_hint(user, dir, name);
+}
+
+static void
+process_ended(void *user, const struct dm_proc_id *id)
+{
+	daemon_process_ended(user, id);
+}
+
+static void
+open_store(struct daemon *d)
+{
+	const struct conf *conf = d->session->conf;
+	const struct store_limits limits = {.max_age_s = (int64_t)conf->history_days * DAY_S,
+	    .max_bytes = (int64_t)conf->history_mb * MB};
+	DM_AUTO_FREE char *path = dm_asprintf("%s/history.db", d->session->state_dir);
+
+	d->store = store_open(conf->history_days == 0 ? NULL : path, &limits);
+}
+
+bool
+parts_open(struct daemon *d, struct dm_err *err)
+{
+	d->events = events_new();
+	open_store(d);
+	d->workers = workers_new(d->base);
+	if ((d->exits = exits_open(d->base, process_ended, d, err)) == NULL ||
+	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
+	    (d->services = services_open(d, err)) == NULL ||
+	    (d->caddy = caddy_watch_open(d, err)) == NULL ||
+	    (d->finder = finder_open(d, err)) == NULL || (d->mender = mender_open(d, err)) == NULL)
+		return false;
+	watch_add(d->watch, registry_dir(d->session->registry));
+	return true;
+}
+
+bool
+parts_serve(struct daemon *d, struct dm_err *err)
+{
+	(void)d;
+	(void)err;
+	return true;
+}
+
+void
+parts_drain(struct daemon *d)
+{
+	(void)d;
+}
+
+bool
+parts_idle(const struct daemon *d)
+{
+	return workers_busy(d->workers) == 0;
+}
+
+void
+parts_close(struct daemon *d)
+{
+	/* first whoever could call the others */
+	workers_free(d->workers);
+	mender_close(d->mender);
+	finder_close(d->finder);
+	caddy_watch_close(d->caddy);
+	services_close(d->services);
+	if (d->watch != NULL)
+		watch_close(d->watch);
+	if (d->exits != NULL)
+		exits_close(d->exits);
+	if (d->store != NULL)
+		store_close(d->store);
+	events_free(d->events);
+}

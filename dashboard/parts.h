@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's parts, in order: daemon.c opens, drains and closes them by this. */
+#ifndef DEVMESH_PARTS_H
+#define DEVMESH_PARTS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct daemon;
+
+/* Opens what watches and knows. What was opened when it fails is closed by parts_close(). */
+bool parts_open(struct daemon *d, struct dm_err *err) DM_MUST;
+/* Opens what answers: after the first look, so that nobody is told of an empty mesh. */
+bool parts_serve(struct daemon *d, struct dm_err *err) DM_MUST;
+/* Nobody new is served; what is under way may end. */
+void parts_drain(struct daemon *d);
+/* Whether all of it has ended. */
+bool parts_idle(const struct daemon *d);
+/* In reverse order; parts that were never opened are left out. */
+void parts_close(struct daemon *d);
+
+#endif

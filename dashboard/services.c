@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+#include "services.h"
+
+#include <cjson/cJSON.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "caddy_watch.h"
+#include "daemon.h"
+#include "events.h"
+#include "exits.h"
+#include "finder.h"
+#include "mender.h"
+#include "state.h"
+#include "store.h"
+#include "survey.h"
+
+enum {
+	/* Looks again at what makes no hint when it changes: a bound socket that starts to
+	 * listen... */
+	RECHECK_MIN_MS = 1,
+	RECHECK_MAX_MS = 500,
+	/* ...and a port: cheap, but never silent. */
+	PORT_MS = 250,
+	/* so late a sweep means that the machine, or we, have slept */
+	SLEPT_MS = 5000,
+};
+
+struct services {
+	struct daemon *d;
+	struct service **list; /* by id */
+	size_t count;
+	struct event *sweep, *recheck;
+	int64_t swept_ms;
+};
+
+static void on_sweep(evutil_socket_t fd, short what, void *user);
+static void on_recheck(evutil_socket_t fd, short what, void *user);
+
+static void
+schedule(struct event *timer, int64_t ms)
+{
+	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	(void)event_add(timer, &t);
+}
+
+struct services *
+services_open(struct daemon *d, struct dm_err *err)
+{
+	struct services *services = dm_calloc(1, sizeof(*services));
+
+	services->d = d;
+	services->sweep = evtimer_new(d->base, on_sweep, services);
+	services->recheck = evtimer_new(d->base, on_recheck, services);
+	if (services->sweep == NULL || services->recheck == NULL) {
+		(void)dm_fail(err, DM_FAILED, "making timers");
+		services_close(services);
+		return NULL;
+	}
+	return services;
+}
+
+/* No more word of the processes is wanted. */
+static void
+unwatch(struct services *services, struct service *svc)
+{
+	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
+		if (svc->watched[i].pid != 0)
+			exits_remove(services->d->exits, &svc->watched[i]);
+		svc->watched[i].pid = 0;
+	}
+}
+
+static void
+service_free(struct services *services, struct service *svc)
+{
+	unwatch(services, svc);
+	claim_free(svc->claim);
+	free(svc->alias_url);
+	free(svc->command);
+	free(svc->other_worktree);
+	free(svc);
+}
+
+void
+services_close(struct services *services)
+{
+	if (services == NULL)
+		return;
+	for (size_t i = 0; i < services->count; i++)
+		service_free(services, services->list[i]);
+	free(services->list);
+	if (services->sweep != NULL)
+		event_free(services->sweep);
+	if (services->recheck != NULL)
+		event_free(services->recheck);
+	free(services);
+}
+
+/* ---- the table -------------------------------------------------------------------------- */
+
+/* Where the id is, or would be. */
+static size_t
+position(const struct services *services, const char *id)
+{
+	size_t low = 0, high = services->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (strcmp(services->list[middle]->claim->id.s, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct service *
+find(const struct services *services, const char *id)
+{
+	size_t i = position(services, id);
+
+	return i < services->count && strcmp(services->list[i]->claim->id.s, id) == 0
+		   ? services->list[i]
+		   : NULL;
+}
+
+const struct service *
+services_find(const struct services *services, const char *id)
+{
+	return find(services, id);
+}
+
+size_t
+services_count(const struct services *services)
+{
+	return services->count;
+}
+
+const struct service *
+services_at(const struct services *services, size_t i)
+{
+	return services->list[i];
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+static void
+publish(const struct services *services, const struct service *svc, const char *was)
+{
+	cJSON *data = state_of_service(services->d, svc);
+
+	(void)cJSON_AddItemToObject(
+	    data, "was", was == NULL ? cJSON_CreateNull() : cJSON_CreateString(was));
+	events_publish(services->d->events, EVENT_SERVICE, svc->claim->id.s, data);
+}
+
+static void
+forget(struct services *services, size_t i, const char *why)
+{
+	struct service *svc = services->list[i];
+	cJSON *data = cJSON_CreateObject();
+
+	memmove(&services->list[i], &services->list[i + 1],
+	    (services->count - i - 1) * sizeof(services->list[0]));
+	services->count--;
+	dm_note("%s: gone (%s)", svc->claim->id.s, why);
+	(void)cJSON_AddStringToObject(data, "was", service_state_name(svc->state));
+	(void)cJSON_AddStringToObject(data, "reason", why);
+	events_publish(services->d->events, EVENT_SERVICE_GONE, svc->claim->id.s, data);
+	service_free(services, svc);
+	mender_consider(services->d->mender);
+	finder_hint(services->d->finder);
+}
+
+/* ---- one look --------------------------------------------------------------------------- */
+
+static bool
+same_process(const struct dm_proc_id *a, const struct dm_proc_id *b)
+{
+	return a->pid == b->pid && a->start == b->start;
+}
+
+/* Word of the ends of those who matter now, and of nobody else's. */
+static void
+watch_processes(struct services *services, struct service *svc)
+{
+	struct dm_proc_id want[SERVICE_WATCHED] = {svc->claim->run.runner};
+	const pid_t pids[SERVICE_WATCHED] = {
+	    svc->claim->run.runner.pid, svc->evidence.listening ? svc->socket.pid : 0, svc->pid};
+
+	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
+		if (i > 0 && (pids[i] == 0 || !dm_proc_id(pids[i], &want[i])))
+			want[i].pid = 0;
+		for (size_t j = 0; j < i; j++) {
+			if (want[j].pid == want[i].pid)
+				want[i].pid = 0;
+		}
+	}
+	if (!dm_proc_alive(&want[0]))
+		want[0].pid = 0;
+	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
+		struct dm_proc_id old = svc->watched[i];
+
+		if (same_process(&old, &want[i]))
+			continue;
+		if (want[i].pid != 0)
+			exits_add(services->d->exits, &want[i]);
+		svc->watched[i] = want[i];
+		if (old.pid != 0)
+			exits_remove(services->d->exits, &old);
+	}
+}
+
+/* The one place where a state changes. */
+static bool
+move(struct service *svc, enum service_state to, const char *why)
+{
+	if (svc->state == to)
+		return false;
+	if (!service_may_become(svc->state, to))
+		dm_warn("%s was seen going from %s to %s, which is a bug", svc->claim->id.s,
+		    service_state_name(svc->state), service_state_name(to));
+	dm_note("%s: %s -> %s (%s)", svc->claim->id.s, service_state_name(svc->state),
+	    service_state_name(to), why);
+	svc->state = to;
+	svc->reason = why;
+	svc->since = dm_wall_seconds();
+	svc->state_ms = dm_now_ms();
+	return true;
+}
+
+/* When to look again at something whose next change makes no hint; 0: not needed. */
+static int64_t
+recheck_step(const struct service *svc)
+{
+	if (svc->evidence.is_tcp && !svc->evidence.listening)
+		return PORT_MS;
+	if (svc->socket.state != DM_SOCK_BOUND && !svc->evidence.no_server)
+		return 0;
+	if (svc->recheck_step == 0)
+		return RECHECK_MIN_MS;
+	return svc->recheck_step * 2 > RECHECK_MAX_MS ? RECHECK_MAX_MS : svc->recheck_step * 2;
+}
+
+static void
+plan_recheck(struct services *services, struct service *svc)
+{
+	svc->recheck_step = recheck_step(svc);
+	svc->recheck_ms = svc->recheck_step == 0 ? 0 : dm_now_ms() + svc->recheck_step;
+	if (svc->recheck_ms != 0 &&
+	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_step < PORT_MS))
+		schedule(services->recheck, svc->recheck_step);
+}
+
+/* Notes since when things are missing. */
+static void
+note_times(struct service *svc)
+{
+	int64_t now = dm_now_ms();
+
+	if (svc->evidence.route_ok) {
+		svc->had_route = true;
+		svc->route_missing_ms = 0;
+	} else if (svc->route_missing_ms == 0) {
+		svc->route_missing_ms = now;
+	}
+	if (svc->claim->run.runner.pid == 0 || dm_proc_alive(&svc->claim->run.runner))
+		svc->runner_gone_ms = 0;
+	else if (svc->runner_gone_ms == 0)
+		svc->runner_gone_ms = now;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Looks, and moves the state; whether anything that is shown has changed. */
+static bool
+observe(struct services *services, struct service *svc, const struct dm_listeners *listeners,
+    const char *why)
+{
+	struct survey_row row;
+	bool changed;
+
+	survey_look(services->d->session, svc->claim, listeners, &row, &svc->socket);
+	changed = row.pid != svc->pid || !same_text(row.other_worktree, svc->other_worktree);
+	if (row.pid != svc->pid) {
+		free(svc->command);
+		svc->command = row.pid == 0 ? NULL : dm_proc_name(row.pid);
+	}
+	svc->evidence = row.evidence;
+	svc->pid = row.pid;
+	free(svc->other_worktree);
+	svc->other_worktree = dm_steal_pointer(&row.other_worktree);
+	changed = move(svc, row.state, why) || changed;
+	survey_row_release(&row);
+	note_times(svc);
+	watch_processes(services, svc);
+	plan_recheck(services, svc);
+	return changed;
+}
+
+/* Looks, tells, and lets it be mended. */
+static void
+look(struct services *services, struct service *svc, const struct dm_listeners *listeners,
+    const char *why)
+{
+	const char *was = service_state_name(svc->state);
+
+	if (observe(services, svc, listeners, why)) {
+		publish(services, svc, was);
+		finder_hint(services->d->finder);
+	}
+	if (svc->state != SERVICE_UP)
+		mender_consider(services->d->mender);
+}
+
+/* ---- claims ----------------------------------------------------------------------------- */
+
+/* A record of this name is there: a new service, or one whose claim may have changed. Takes it. */
+static void
+take_claim(struct services *services, struct claim *claim, const struct dm_listeners *listeners,
+    const char *why)
+{
+	size_t at = position(services, claim->id.s);
+	struct service *svc = find(services, claim->id.s);
+	DM_AUTO_FREE char *now = NULL, *before = NULL;
+
+	if (svc == NULL) {
+		svc = dm_calloc(1, sizeof(*svc));
+		services->list =
+		    dm_reallocarray(services->list, services->count + 1, sizeof(services->list[0]));
+		memmove(&services->list[at + 1], &services->list[at],
+		    (services->count - at) * sizeof(services->list[0]));
+		services->list[at] = svc;
+		services->count++;
+		*svc = (struct service){.claim = claim,
+		    .reason = "it was claimed",
+		    .since = dm_wall_seconds(),
+		    .state_ms = dm_now_ms(),
+		    .counted = true};
+		(void)observe(services, svc, listeners, why);
+		publish(services, svc, NULL);
+		finder_hint(services->d->finder);
+		caddy_watch_ask(services->d->caddy);
+		mender_consider(services->d->mender);
+		return;
+	}
+	svc->counted = true;
+	now = claim_encode(claim);
+	before = claim_encode(svc->claim);
+	if (strcmp(now, before) != 0) {
+		const char *was = service_state_name(svc->state);
+		bool moved = svc->claim->port != claim->port ||
+			     !same_text(svc->claim->socket, claim->socket);
+
+		claim_free(svc->claim);
+		svc->claim = claim;
+		svc->had_route = false;
+		svc->route_missing_ms = 0;
+		/* with another upstream it begins anew */
+		if (moved)
+			svc->state = SERVICE_STARTING;
+		(void)observe(services, svc, listeners, why);
+		publish(services, svc, was);
+		finder_hint(services->d->finder);
+		caddy_watch_ask(services->d->caddy);
+		mender_consider(services->d->mender);
+		return;
+	}
+	claim_free(claim);
+	look(services, svc, listeners, why);
+}
+
+static void
+take_alias(struct services *services, const struct claim *alias)
+{
+	struct service *svc = find(services, alias->alias_of.s);
+
+	if (svc == NULL || same_text(svc->alias_url, alias->url))
+		return;
+	free(svc->alias_url);
+	svc->alias_url = dm_strdup(alias->url);
+	publish(services, svc, service_state_name(svc->state));
+}
+
+/* The record of one name, as it is now. */
+static void
+read_record(struct services *services, const char *id, const char *why)
+{
+	dm_auto(claim) claim = NULL;
+	struct dm_err ignored;
+
+	if (!registry_find(services->d->session->registry, id, &claim, &ignored))
+		return;
+	if (claim != NULL && claim->uid == geteuid() && claim->is_alias) {
+		take_alias(services, claim);
+		return;
+	}
+	if (claim != NULL && claim->uid == geteuid()) {
+		take_claim(services, DM_STEAL(&claim), NULL, why);
+		return;
+	}
+	if (find(services, id) != NULL)
+		forget(services, position(services, id), "its claim was released");
+}
+
+/* After a sleep nothing is judged by how long it has been so. */
+static void
+begin_grace_anew(struct services *services)
+{
+	int64_t now = dm_now_ms();
+
+	dm_note("no look for %lld s: the machine, or devmeshd, was asleep",
+	    (long long)(now - services->swept_ms) / 1000);
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *svc = services->list[i];
+
+		svc->state_ms = now;
+		svc->runner_gone_ms = svc->runner_gone_ms == 0 ? 0 : now;
+		svc->route_missing_ms = svc->route_missing_ms == 0 ? 0 : now;
+	}
+}
+
+void
+services_sweep(struct services *services, const char *why)
+{
+	struct daemon *d = services->d;
+	int64_t now = dm_now_ms(), interval = (int64_t)d->session->conf->probe_s * 1000;
+	struct registry_claims claims = {.count = 0};
+	struct dm_listeners listeners = {.count = 0};
+	struct dm_err err;
+
+	if (services->swept_ms != 0 && now - services->swept_ms > 2 * interval + SLEPT_MS)
+		begin_grace_anew(services);
+	services->swept_ms = now;
+	schedule(services->sweep, interval);
+	if (!registry_scan(d->session->registry, &claims, &err)) {
+		/* nothing was seen, so nothing is concluded */
+		dm_warn("%s", err.msg);
+		return;
+	}
+	survey_listeners(&claims, &listeners);
+	for (size_t i = 0; i < services->count; i++)
+		services->list[i]->counted = false;
+	for (size_t i = 0; i < claims.count; i++) {
+		if (!claims.list[i]->is_alias)
+			take_claim(services, dm_steal_pointer(&claims.list[i]), &listeners, why);
+	}
+	for (size_t i = services->count; i-- > 0;) {
+		if (!services->list[i]->counted)
+			forget(services, i, "its claim was released");
+	}
+	for (size_t i = 0; i < claims.count; i++) {
+		if (claims.list[i] != NULL)
+			take_alias(services, claims.list[i]);
+	}
+	registry_claims_free(&claims);
+	dm_listeners_release(&listeners);
+	for (size_t i = 0; i < services->count; i++)
+		store_heartbeat(d->store, (int64_t)dm_wall_seconds() * 1000,
+		    services->list[i]->claim->id.s, service_state_name(services->list[i]->state));
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *user)
+{
+	(void)fd;
+	(void)what;
+	services_sweep(user, "the regular look");
+}
+
+static void
+on_recheck(evutil_socket_t fd, short what, void *user)
+{
+	struct services *services = user;
+	int64_t now = dm_now_ms(), next = 0;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *svc = services->list[i];
+
+		if (svc->recheck_ms == 0 || svc->recheck_ms > now)
+			continue;
+		if (svc->evidence.is_tcp && !dm_tcp_listening(svc->claim->port))
+			svc->recheck_ms = now + PORT_MS;
+		else
+			look(services, svc, NULL, "it was looked at again");
+	}
+	for (size_t i = 0; i < services->count; i++) {
+		int64_t at = services->list[i]->recheck_ms;
+
+		if (at != 0 && (next == 0 || at < next))
+			next = at;
+	}
+	if (next != 0)
+		schedule(services->recheck, next > now ? next - now : 0);
+}
+
+bool
+services_look(struct services *services, const char *id, const char *why)
+{
+	read_record(services, id, why);
+	return find(services, id) != NULL;
+}
+
+void
+services_hint(struct services *services, const char *name)
+{
+	struct service *svc;
+	struct slug id;
+	size_t n;
+
+	if (name == NULL) {
+		services_sweep(services, "the registry has changed");
+		return;
+	}
+	n = strcspn(name, ".");
+	if (n == 0 || n > SLUG_MAX)
+		return;
+	memcpy(id.s, name, n);
+	id.s[n] = '\0';
+	if (!slug_valid(id.s))
+		return;
+	if (strcmp(name + n, ".json") == 0)
+		read_record(services, id.s, "its claim has changed");
+	else if (strcmp(name + n, ".sock") == 0 && (svc = find(services, id.s)) != NULL)
+		look(services, svc, NULL, "its socket has changed");
+}
+
+void
+services_process_ended(struct services *services, const struct dm_proc_id *id)
+{
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *svc = services->list[i];
+		bool concerned = false;
+
+		for (size_t j = 0; j < SERVICE_WATCHED; j++) {
+			if (!same_process(&svc->watched[j], id))
+				continue;
+			svc->watched[j].pid = 0; /* exits.h has forgotten it */
+			concerned = true;
+		}
+		if (concerned)
+			look(services, svc, NULL, "its process has ended");
+	}
+}
+
+void
+services_routes_changed(struct services *services, const char *why)
+{
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *svc = services->list[i];
+		bool ok = survey_route_ok(services->d->session, svc->claim);
+
+		if (ok != svc->evidence.route_ok)
+			look(services, svc, NULL, why);
+	}
+	mender_consider(services->d->mender);
+}
+
+void
+services_reload(struct services *services)
+{
+	schedule(services->sweep, 0);
+}
