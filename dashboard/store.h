@@ -27,6 +27,11 @@ void store_close(struct store *store);
 
 /* Why nothing is being stored; NULL while it is. Borrowed, until the next call. */
 const char *store_problem(const struct store *store);
+/*
+ * How many events and minutes were forgotten since store_open(): what cannot be written waits in
+ * memory, but only so much of it.
+ */
+uint64_t store_lost(const struct store *store);
 
 /*
  * An event, as events.h has it: copied. Written together with others in store_flush(), or when
@@ -41,20 +46,26 @@ struct store_event {
 };
 void store_event(struct store *store, const struct store_event *event);
 
-/* One heartbeat of a service: how it was found at a sweep. Kept as one row a minute. */
+/* One heartbeat of a service: how it was found at a sweep. One a minute is kept: the last. */
 void store_heartbeat(struct store *store, int64_t time_ms, const char *id, const char *state);
 
-/* Writes what waits, and, once an hour at most, removes what is too old or too much. */
+/*
+ * Writes what waits, removes what is too much and, once an hour, what is too old. To be called
+ * every second or so; `now_ms` is the wall clock, as events have it.
+ */
 void store_flush(struct store *store, int64_t now_ms);
 
 /*
- * Calls fn for events with seq > since, oldest first, at most `max` of them, of one id (NULL: all).
- * Returns how many.
+ * Calls fn for events with seq > since, oldest first, at most `max` of them, of one id (NULL: all),
+ * those that still wait included. fn may call store_event(), nothing else here. Returns how many.
  */
 size_t store_events(struct store *store, uint64_t since, const char *id, size_t max,
     void (*fn)(void *user, const struct store_event *event), void *user);
 
-/* The same for heartbeats of one service since a time: for uptime bars. */
+/*
+ * The same for heartbeats of one service since a time, each with the begin of its minute: for
+ * uptime bars.
+ */
 size_t store_heartbeats(struct store *store, const char *id, int64_t since_ms, size_t max,
     void (*fn)(void *user, int64_t time_ms, const char *state), void *user);
 
