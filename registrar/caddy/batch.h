@@ -15,7 +15,12 @@
 #include "caddy/admin.h"
 #include "caddy/route.h"
 
-struct cJSON;
+/* What mesh_route() makes a route of; borrowed. */
+struct mesh_spec {
+	const char *domain;
+	const char *sockets_dir;
+	const char *identity_dir; /* NULL: it serves no identity documents */
+};
 
 /* What to do; everything is borrowed. */
 struct route_batch {
@@ -23,7 +28,7 @@ struct route_batch {
 	size_t put_count;
 	const char *const *remove; /* @ids of routes that bear our header, all of each */
 	size_t remove_count;
-	const struct cJSON *mesh_route; /* put in place of any with its @id; NULL: leave it */
+	const struct mesh_spec *mesh; /* in place of any with MESH_ROUTE_ID; NULL: leave it */
 };
 
 struct route_batch_result {
@@ -32,11 +37,14 @@ struct route_batch_result {
 };
 
 /*
- * What the list `routes` (an array) becomes; NULL if it stays as it is. Routes that are not named
- * in the batch are kept as they are, in their order. The caller owns the result. Pure.
+ * What the list of routes (the text of a JSON array) becomes: *out, owned by the caller; NULL if it
+ * stays as it is. Routes that are not named in the batch are kept byte for byte, in their order: no
+ * number or text of somebody else's passes through a parser. Applied to *out again it gives NULL.
+ * Pure.
  */
-struct cJSON *route_batch_apply(const struct cJSON *routes, const struct route_batch *batch,
-    bool stream_close_delay, struct route_batch_result *result);
+bool route_batch_apply(const char *routes, size_t len, const struct route_batch *batch,
+    bool stream_close_delay, char **out, struct route_batch_result *result,
+    struct dm_err *err) DM_MUST;
 
 /*
  * Does it to the server's routes, and reads them back. After a timeout the outcome is read back

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "caddy/change_impl.h"
 #include "caddy/etag.h"
 #include "caddy/mesh.h"
 
@@ -21,22 +22,7 @@ enum {
 	CONFIG_MAX = 32 << 20,
 };
 
-/* One change being attempted until its deadline. */
-struct attempt {
-	struct caddy_admin *admin;
-	int64_t deadline;
-	int64_t pause;
-	unsigned jitter;
-	struct http_reply reply;
-	/* Does Caddy know stream_close_delay? What a route of ours that was met shows. */
-	enum {
-		DELAY_UNKNOWN,
-		DELAY_NO,
-		DELAY_YES
-	} delay;
-};
-
-static void
+void
 attempt_begin(struct attempt *a, struct caddy_admin *admin)
 {
 	int64_t total = 3 * caddy_admin_timeout(admin);
@@ -49,17 +35,14 @@ attempt_begin(struct attempt *a, struct caddy_admin *admin)
 	http_reply_init(&a->reply);
 }
 
-static void
+void
 attempt_end(struct attempt *a)
 {
 	http_reply_release(&a->reply);
 }
 
-#define AUTO_ATTEMPT __attribute__((cleanup(attempt_end)))
-
-/* Waits before another try; false, with *err saying why, when time is up. */
-static bool
-back_off(struct attempt *a, const char *why, struct dm_err *err)
+bool
+attempt_back_off(struct attempt *a, const char *why, struct dm_err *err)
 {
 	if (dm_now_ms() >= a->deadline) {
 		(void)dm_fail(err, DM_TIMEOUT,
@@ -75,13 +58,9 @@ back_off(struct attempt *a, const char *why, struct dm_err *err)
 	return true;
 }
 
-/*
- * GET with its ETag. Resets and the like are tried again until the deadline; *json is NULL when
- * the answer is not 200 (see a->reply).
- */
-static bool
-get_tagged(struct attempt *a, const char *path, cJSON **json, char etag[ETAG_MAX], bool *in_trailer,
-    struct dm_err *err)
+bool
+attempt_get(struct attempt *a, const char *path, cJSON **json, char etag[ETAG_MAX],
+    bool *in_trailer, struct dm_err *err)
 {
 	*json = NULL;
 	for (int i = 0;; i++) {
@@ -121,12 +100,8 @@ is_race(const struct http_reply *reply)
 					    strstr(text, "duplicate ID") != NULL));
 }
 
-/*
- * One conditional write. True with *done when it was carried out; true without it when the
- * caller has to look again (412, or an unknown outcome).
- */
-static bool
-write_if(struct attempt *a, const char *method, const char *path, const char *body,
+bool
+attempt_write(struct attempt *a, const char *method, const char *path, const char *body,
     const char *etag, bool *done, struct dm_err *err)
 {
 	enum http_outcome outcome =
@@ -135,15 +110,15 @@ write_if(struct attempt *a, const char *method, const char *path, const char *bo
 
 	*done = false;
 	if (outcome == HTTP_NOT_SENT)
-		return back_off(a, "no connection", err);
+		return attempt_back_off(a, "no connection", err);
 	if (outcome == HTTP_UNKNOWN)
-		return back_off(a, "the outcome of a write is unknown", err);
+		return attempt_back_off(a, "the outcome of a write is unknown", err);
 	if (a->reply.status == 200) {
 		*done = true;
 		return true;
 	}
 	if (is_race(&a->reply))
-		return back_off(a, "somebody else changed it first", err);
+		return attempt_back_off(a, "somebody else changed it first", err);
 	return caddy_admin_refused(&a->reply, what, err);
 }
 
@@ -168,7 +143,7 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 	cJSON *object;
 
 	*gone = false;
-	if (!get_tagged(a, by_id, &object, etag, &in_trailer, err))
+	if (!attempt_get(a, by_id, &object, etag, &in_trailer, err))
 		return false;
 	if (object == NULL) {
 		if (a->reply.status == 404) {
@@ -177,7 +152,7 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 		}
 		/* the index may point past an array that has just become shorter */
 		if (is_race(&a->reply))
-			return back_off(a, "the route moved while being read", err);
+			return attempt_back_off(a, "the route moved while being read", err);
 		return caddy_admin_refused(&a->reply, by_id, err);
 	}
 	/* the same race makes even the GET return another object */
@@ -186,7 +161,7 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 	learn_close_delay(a, object);
 	cJSON_Delete(object);
 	if (!done)
-		return back_off(a, "Caddy answered with another route", err);
+		return attempt_back_off(a, "Caddy answered with another route", err);
 	if (!etag_path(etag, path, err))
 		return false;
 	if (!etag_path_is_route(path)) {
@@ -194,7 +169,7 @@ remove_once(struct attempt *a, const char *id, bool *gone, unsigned *removed, st
 		    "Caddy's configuration has the @id \"%s\" at %s, which is no route", id, path);
 		return dm_hint(err, "choose another name: --id, --app or .id");
 	}
-	if (!write_if(a, "DELETE", path, NULL, etag, &done, err))
+	if (!attempt_write(a, "DELETE", path, NULL, etag, &done, err))
 		return false;
 	*removed += done ? 1 : 0;
 	return true;
@@ -255,12 +230,8 @@ look(const cJSON *routes, const struct route_spec *spec)
 	return s;
 }
 
-/*
- * Whether the running Caddy knows stream_close_delay: certain if the ETag is a header (2.8); else
- * what routes of ours show; else a tiny Caddyfile is given to /adapt, which applies nothing.
- */
-static bool
-knows_close_delay(struct attempt *a, const cJSON *routes, bool etag_in_trailer)
+bool
+attempt_knows_close_delay(struct attempt *a, const cJSON *routes, bool etag_in_trailer)
 {
 	struct dm_err ignored;
 	const cJSON *route;
@@ -282,7 +253,7 @@ static bool
 insert(struct attempt *a, const char *list, const cJSON *routes, const char *etag, bool in_trailer,
     const struct route_spec *spec, int at, bool *done, struct dm_err *err)
 {
-	cJSON *route = route_build(spec, knows_close_delay(a, routes, in_trailer));
+	cJSON *route = route_build(spec, attempt_knows_close_delay(a, routes, in_trailer));
 	DM_AUTO_FREE char *path = dm_strdup(list);
 	const char *method = "POST";
 	char *text;
@@ -300,7 +271,7 @@ insert(struct attempt *a, const char *list, const cJSON *routes, const char *eta
 		method = "PUT";
 	}
 	text = cJSON_PrintUnformatted(route);
-	ok = write_if(a, method, path, text, etag, done, err);
+	ok = attempt_write(a, method, path, text, etag, done, err);
 	free(text);
 	cJSON_Delete(route);
 	return ok;
@@ -320,7 +291,7 @@ put_once(struct attempt *a, const char *list, const struct route_spec *spec, boo
 	cJSON *routes;
 
 	*written = false;
-	if (!get_tagged(a, list, &routes, etag, &in_trailer, err))
+	if (!attempt_get(a, list, &routes, etag, &in_trailer, err))
 		return false;
 	if (routes == NULL)
 		return caddy_admin_refused(&a->reply, list, err);
@@ -354,6 +325,12 @@ is_in_place(struct attempt *a, const struct route_spec *spec, bool *yes, struct 
 	return true;
 }
 
+char *
+change_list_path(const char *server)
+{
+	return dm_asprintf("/config/apps/http/servers/%s/routes", server);
+}
+
 bool
 caddy_route_in_place(const struct cJSON *routes, const struct route_spec *spec)
 {
@@ -366,7 +343,7 @@ bool
 caddy_route_put(struct caddy_admin *admin, const char *server, const struct route_spec *spec,
     unsigned known, enum route_change *change, struct dm_err *err)
 {
-	DM_AUTO_FREE char *list = dm_asprintf("/config/apps/http/servers/%s/routes", server);
+	DM_AUTO_FREE char *list = change_list_path(server);
 	AUTO_ATTEMPT struct attempt a;
 	bool in_place = false, written = false, added = false;
 	unsigned removed = 0;
@@ -381,7 +358,7 @@ caddy_route_put(struct caddy_admin *admin, const char *server, const struct rout
 			return dm_wrap(err, "registering %s", spec->hosts[0]);
 		added |= written;
 		/* another writer of the same @id: each turn costs everybody a reload */
-		if (written && !in_place && !back_off(&a, "the route does not stay", err))
+		if (written && !in_place && !attempt_back_off(&a, "the route does not stay", err))
 			return false;
 	}
 	*change = removed > 0 ? ROUTE_REPLACED : added ? ROUTE_ADDED : ROUTE_UNCHANGED;

@@ -270,6 +270,12 @@ mesh_route(const char *domain, const char *dir, const char *identity_dir, bool s
 	return whole;
 }
 
+char *
+mesh_any_host(const char *domain)
+{
+	return dm_asprintf("_.%s", domain); /* no name of a service: see slug_valid() */
+}
+
 static void
 add_listen(cJSON *server, const struct mesh_settings *settings, uint16_t port)
 {

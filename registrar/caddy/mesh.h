@@ -31,6 +31,12 @@ extern const char mesh_probe_caddyfile[];
 struct cJSON *
 mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay);
 
+/*
+ * A host below the domain that is no service's: what catches it in front of the mesh route catches
+ * every name. The caller owns it.
+ */
+char *mesh_any_host(const char *domain);
+
 /* Everything is borrowed. */
 struct mesh_settings {
 	const char *domain;

@@ -422,6 +422,19 @@ caddy_view_count(const struct caddy_view *view, const char *id)
 }
 
 void
+caddy_view_each_server(const struct caddy_view *view,
+    void (*fn)(const struct caddy_server *server, void *user), void *user)
+{
+	struct caddy_server out;
+	const cJSON *server;
+
+	cJSON_ArrayForEach (server, servers_of(view)) {
+		if (fill_server(view, server, &out))
+			fn(&out, user);
+	}
+}
+
+void
 caddy_view_each_route(
     const struct caddy_view *view, void (*fn)(const struct cJSON *route, void *user), void *user)
 {

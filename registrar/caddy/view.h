@@ -71,6 +71,10 @@ const struct cJSON *caddy_view_object(const struct caddy_view *view, const char 
 /* How many objects have it. */
 unsigned caddy_view_count(const struct caddy_view *view, const char *id);
 
+/* Calls fn for every server that listens on a TCP port; `server` is valid during the call. */
+void caddy_view_each_server(const struct caddy_view *view,
+    void (*fn)(const struct caddy_server *server, void *user), void *user);
+
 /* Calls fn for every route of every server. */
 void caddy_view_each_route(
     const struct caddy_view *view, void (*fn)(const struct cJSON *route, void *user), void *user);
