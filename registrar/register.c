@@ -11,13 +11,9 @@
 #include "base/sock.h"
 #include "base/str.h"
 #include "caddy/change.h"
-#include "caddy/mesh.h"
 #include "identity.h"
+#include "placement.h"
 #include "runner.h"
-
-enum {
-	CADDY_LOCK_MS = 30000
-};
 
 void
 register_result_release(struct register_result *result)
@@ -31,14 +27,10 @@ register_result_release(struct register_result *result)
 struct plan {
 	struct session *s;
 	const struct register_request *request;
-	char domain[HOST_MAX + 1];
-	struct caddy_server server;
-	enum claim_registration how;
+	struct placement place;
 	struct dm_sock_info socket; /* of the conventional socket */
-	char alias_host[HOST_MAX + 1];
-	bool has_alias;
-	struct claim *displaced; /* the alias that had the name before; NULL: none */
-	struct claim *killed;	 /* it was served by a devmesh run that is dead; NULL: not so */
+	struct claim *displaced;    /* the alias that had the name before; NULL: none */
+	struct claim *killed;	    /* it was served by a devmesh run that is dead; NULL: not so */
 };
 
 static void
@@ -49,15 +41,6 @@ plan_release(struct plan *plan)
 }
 
 #define PLAN_AUTO __attribute__((cleanup(plan_release)))
-
-/* Whether the claim's upstream is the socket that the mesh route leads to. */
-static bool
-is_conventional(const struct plan *plan, const struct claim *claim)
-{
-	DM_AUTO_FREE char *path = registry_socket(plan->s->registry, claim->id.s);
-
-	return claim->socket != NULL && strcmp(claim->socket, path) == 0;
-}
 
 /*
  * Without --port and --socket a service that is registered keeps what it has: `up` can be repeated
@@ -82,48 +65,11 @@ keep_upstream(const struct plan *plan, const struct claim *old, struct claim *cl
 	claim->port = old->port;
 }
 
-static bool
-fail_no_mesh(const struct plan *plan, struct dm_err *err)
-{
-	(void)dm_fail(err, DM_NOT_FOUND,
-	    "Caddy at %s has no mesh route for *.%s and %s in front of other routes",
-	    caddy_admin_address(plan->s->admin), plan->domain, registry_dir(plan->s->registry));
-	return dm_hint(err,
-	    "devmesh start runs a private Caddy that has one; or set [caddy] registration = auto");
-}
-
-/* Mesh route or a route of its own? `auto` writes nothing where nothing has to be written. */
-static bool
-choose_registration(struct plan *plan, const struct claim *claim, struct dm_err *err)
-{
-	const struct conf *conf = plan->s->conf;
-	bool conventional = is_conventional(plan, claim);
-
-	plan->how = CLAIM_ROUTE;
-	if (conf->registration != CONF_REGISTRATION_ROUTE && conventional &&
-	    caddy_view_mesh(plan->s->view, plan->domain, registry_dir(plan->s->registry),
-		claim->host, claim->id.s, &plan->server)) {
-		plan->how = CLAIM_MESH;
-		return true;
-	}
-	if (conf->registration == CONF_REGISTRATION_MESH) {
-		if (conventional)
-			return fail_no_mesh(plan, err);
-		(void)dm_fail(err, DM_USAGE,
-		    "the mesh route leads to the conventional socket only, not to --port or "
-		    "--socket");
-		return dm_hint(err, "set [caddy] registration = auto");
-	}
-	return caddy_view_server(plan->s->view, conf->server, claim->host, &plan->server, err) &&
-	       (conf->allow_https_change ||
-		   caddy_view_settled(plan->s->view, &plan->server, claim->host, err));
-}
-
 /* What is at the conventional socket's path must be ours, or nothing. */
 static bool
 check_socket(struct plan *plan, const struct claim *claim, struct dm_err *err)
 {
-	if (!is_conventional(plan, claim))
+	if (!placement_conventional(plan->s, claim))
 		return true;
 	dm_sock_probe(claim->socket, &plan->socket);
 	if (!plan->socket.exists)
@@ -170,9 +116,9 @@ settle_identity(const struct plan *plan, const struct claim *old, struct claim *
 {
 	bool dry_run = plan->request->dry_run;
 
-	claim->identity = plan->how == CLAIM_MESH ? dm_strdup(plan->server.identity_dir)
-						  : identity_dir(plan->s, !dry_run);
-	if (claim->identity != NULL && plan->how == CLAIM_MESH && !dry_run) {
+	claim->identity = plan->place.how == CLAIM_MESH ? dm_strdup(plan->place.server.identity_dir)
+							: identity_dir(plan->s, !dry_run);
+	if (claim->identity != NULL && plan->place.how == CLAIM_MESH && !dry_run) {
 		/* the usual one is made; another one is its owner's affair */
 		DM_AUTO_FREE char *usual = identity_dir(plan->s, false);
 
@@ -199,19 +145,19 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 	if (!check_runner(plan, old, err))
 		return false;
 	keep_upstream(plan, old, claim);
-	host_join(&claim->id, plan->domain, host);
+	host_join(&claim->id, plan->place.domain, host);
 	claim->host = dm_strdup(host);
-	if (!choose_registration(plan, claim, err) || !check_socket(plan, claim, err))
+	if (!placement_choose(plan->s, claim, &plan->place, err) || !check_socket(plan, claim, err))
 		return false;
-	if (claim->port != 0 && claim->port == plan->server.front.port) {
+	if (claim->port != 0 && claim->port == plan->place.server.front.port) {
 		(void)dm_fail(err, DM_CONFLICT,
 		    "port %u is Caddy's own: the service would lead to itself",
 		    (unsigned)claim->port);
 		return dm_hint(err, "--port is the port that the dev server listens on");
 	}
-	claim->registration = plan->how;
+	claim->registration = plan->place.how;
 	settle_identity(plan, old, claim);
-	url_make(&plan->server.front, host, url);
+	url_make(&plan->place.server.front, host, url);
 	claim->url = dm_strdup(url);
 	if (old != NULL && old->is_alias)
 		plan->displaced = DM_STEAL(&old);
@@ -233,62 +179,6 @@ preview_claim(
 	return complete_claim(claim, plan, err);
 }
 
-/* The writers of one user take turns; when one hangs the others go on, safe by If-Match. */
-static int
-lock_caddy(struct session *s)
-{
-	struct dm_err err;
-	int fd = -1;
-
-	if (!registry_lock(s->registry, REGISTRY_LOCK_CADDY, CADDY_LOCK_MS, &fd, &err))
-		dm_warn("%s; going on without it", err.msg);
-	return fd;
-}
-
-/*
- * The service's own route in Caddy, or NULL. A hand-made mesh route may bear any @id, also that
- * of a service ("devmesh"): it is nobody's own.
- */
-static const struct cJSON *
-own_route(const struct session *s, const char *id)
-{
-	const struct cJSON *route = caddy_view_object(s->view, id);
-
-	return route == NULL || route_is_shared(route) ? NULL : route;
-}
-
-static bool
-write_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
-{
-	DM_AUTO_FREE char *dial = claim_dial(claim);
-	struct route_spec spec = {.id = claim->id.s,
-	    .hosts = {claim->host, plan->alias_host},
-	    .host_count = plan->has_alias ? 2 : 1,
-	    .dial = dial,
-	    .identity_dir = claim->identity};
-	DM_AUTO_CLOSE int lock = -1;
-	enum route_change change;
-
-	if (caddy_route_in_place(plan->server.routes, &spec))
-		return true;
-	if (own_route(plan->s, claim->id.s) == NULL &&
-	    caddy_view_object(plan->s->view, claim->id.s) != NULL) {
-		(void)dm_fail(err, DM_CONFLICT,
-		    "Caddy's mesh route has the @id \"%s\", which the route of this service needs",
-		    claim->id.s);
-		return dm_hint(err, "choose another name: --id, --app or .id");
-	}
-	*wrote = true;
-	if (plan->request->dry_run)
-		return true;
-	lock = lock_caddy(plan->s);
-	if (!caddy_route_put(plan->s->admin, plan->server.name, &spec,
-		caddy_view_count(plan->s->view, claim->id.s), &change, err))
-		return false;
-	*wrote = change != ROUTE_UNCHANGED;
-	return true;
-}
-
 /* With the mesh route, a route of its own from earlier (--port, say) would be in the way. */
 static bool
 drop_own_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
@@ -296,12 +186,12 @@ drop_own_route(struct plan *plan, const struct claim *claim, bool *wrote, struct
 	DM_AUTO_CLOSE int lock = -1;
 	unsigned removed;
 
-	if (own_route(plan->s, claim->id.s) == NULL)
+	if (placement_own_route(plan->s, claim->id.s) == NULL)
 		return true;
 	*wrote = true;
 	if (plan->request->dry_run)
 		return true;
-	lock = lock_caddy(plan->s);
+	lock = placement_lock(plan->s);
 	return caddy_route_remove(plan->s->admin, claim->id.s, &removed, err);
 }
 
@@ -313,14 +203,14 @@ take_alias(struct plan *plan, const struct name *name, const struct claim *claim
 
 	if (!name->has_alias || strcmp(claim->app.s, claim->id.s) == 0)
 		return true;
-	host_join(&claim->app, plan->domain, plan->alias_host);
-	url_make(&plan->server.front, plan->alias_host, url);
-	plan->has_alias = registry_alias_is_free(plan->s->registry, claim);
-	if (plan->has_alias && !plan->request->dry_run &&
+	host_join(&claim->app, plan->place.domain, plan->place.alias_host);
+	url_make(&plan->place.server.front, plan->place.alias_host, url);
+	plan->place.has_alias = registry_alias_is_free(plan->s->registry, claim);
+	if (plan->place.has_alias && !plan->request->dry_run &&
 	    !registry_take_alias(
-		plan->s->registry, claim, plan->alias_host, url, &plan->has_alias, err))
+		plan->s->registry, claim, plan->place.alias_host, url, &plan->place.has_alias, err))
 		return false;
-	if (plan->has_alias)
+	if (plan->place.has_alias)
 		result->alias_url = dm_strdup(url);
 	return true;
 }
@@ -350,8 +240,10 @@ carry_out(
 	end_killed_run(plan);
 	if (!take_alias(plan, name, claim, result, err))
 		return false;
-	ok = plan->how == CLAIM_ROUTE ? write_route(plan, claim, &result->wrote_route, err)
-				      : drop_own_route(plan, claim, &result->wrote_route, err);
+	ok = plan->place.how == CLAIM_ROUTE
+		 ? placement_write(plan->s, &plan->place, claim, plan->request->dry_run,
+		       &result->wrote_route, err)
+		 : drop_own_route(plan, claim, &result->wrote_route, err);
 	if (!ok)
 		return false;
 	if (plan->socket.state != DM_SOCK_REFUSED)
@@ -361,35 +253,16 @@ carry_out(
 	       dm_sock_unlink_stale(claim->socket, &plan->socket, &result->removed_socket, err);
 }
 
-/* The bare app name, if it leads to the claim. */
-static bool
-find_alias(struct plan *plan, const struct claim *claim, struct dm_err *err)
-{
-	dm_auto(claim) alias = NULL;
-
-	if (!registry_find(plan->s->registry, claim->app.s, &alias, err))
-		return false;
-	plan->has_alias = alias != NULL && alias->is_alias && alias->uid == geteuid() &&
-			  strcmp(alias->alias_of.s, claim->id.s) == 0;
-	if (plan->has_alias)
-		host_join(&claim->app, plan->domain, plan->alias_host);
-	return true;
-}
-
 bool
 register_again(struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err)
 {
-	static const struct register_request nothing_new;
-	PLAN_AUTO struct plan plan = {.s = s, .request = &nothing_new};
-	const char *dot = strchr(claim->host, '.');
+	struct placement place;
 
 	*wrote = false;
 	session_drop_view(s);
-	if (!session_need_registry(s, err) || !session_need_view(s, err) ||
-	    !domain_parse(dot == NULL ? "" : dot + 1, plan.domain, err) ||
-	    !choose_registration(&plan, claim, err) || !find_alias(&plan, claim, err))
-		return false;
-	return plan.how == CLAIM_MESH || write_route(&plan, claim, wrote, err);
+	return session_need_registry(s, err) && session_need_view(s, err) &&
+	       placement_of(s, claim, &place, err) &&
+	       (place.how == CLAIM_MESH || placement_write(s, &place, claim, false, wrote, err));
 }
 
 /* Checks --socket, and makes it absolute in the claim. */
@@ -467,7 +340,7 @@ register_service(struct session *s, const struct register_request *request,
 		return false;
 	if (!repo->is_git)
 		dm_note("%s is not in a git repository: named after its directory", repo->worktree);
-	session_domain(s, plan.domain);
+	session_domain(s, plan.place.domain);
 	claim->app = name.app;
 	claim->branch = dm_strdup(repo->branch);
 	claim->worktree = dm_strdup(repo->worktree);
@@ -507,9 +380,9 @@ remove_route(struct session *s, const struct claim *claim, bool *removed_any, st
 		return dm_hint(
 		    err, "start this Caddy, then run it again: it may still have the route");
 	}
-	if (own_route(s, claim->id.s) == NULL)
+	if (placement_own_route(s, claim->id.s) == NULL)
 		return true;
-	lock = lock_caddy(s);
+	lock = placement_lock(s);
 	if (!caddy_route_remove(s->admin, claim->id.s, &removed, err))
 		return false;
 	*removed_any = removed > 0;
