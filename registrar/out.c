@@ -57,6 +57,7 @@ out_add_claim(struct cJSON *o, const struct claim *claim)
 		(void)cJSON_AddNullToObject(o, "port");
 	out_add_text(o, "registration", claim->registration == CLAIM_ROUTE ? "route" : "mesh");
 	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
+	(void)cJSON_AddBoolToObject(o, "pinned", claim->pinned);
 }
 
 static void

@@ -145,6 +145,7 @@ complete_claim(struct claim *claim, void *user, struct dm_err *err)
 	if (!check_runner(plan, old, err))
 		return false;
 	keep_upstream(plan, old, claim);
+	claim->pinned = old != NULL && strcmp(old->worktree, claim->worktree) == 0 && old->pinned;
 	host_join(&claim->id, plan->place.domain, host);
 	claim->host = dm_strdup(host);
 	if (!placement_choose(plan->s, claim, &plan->place, err) || !check_socket(plan, claim, err))

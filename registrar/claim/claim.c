@@ -103,6 +103,8 @@ claim_encode(const struct claim *claim)
 	put_text(o, "host", claim->host);
 	put_text(o, "identity", claim->identity);
 	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
+	if (claim->pinned)
+		(void)cJSON_AddTrueToObject(o, "pinned");
 	put_run(o, &claim->run);
 	text = cJSON_Print(o);
 	cJSON_Delete(o);
@@ -246,6 +248,7 @@ decode_object(const cJSON *o, const char *id, struct claim *claim, struct dm_err
 		return dm_fail(err, DM_FAILED, "its \"registration\" is neither mesh nor route");
 	claim->registration = how->valuestring[0] == 'r' ? CLAIM_ROUTE : CLAIM_MESH;
 	claim->created = (int64_t)created;
+	claim->pinned = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "pinned"));
 	return true;
 }
 

@@ -49,6 +49,7 @@ struct claim {
 	char *host;	 /* its host name */
 	char *identity;	 /* directory of its identity document; NULL: it has none */
 	int64_t created; /* seconds since the epoch */
+	bool pinned;	 /* to be kept until it is taken down: no clean-up removes it */
 	struct claim_run run;
 
 	uid_t uid; /* owner of the file (never what the record says) */

@@ -264,6 +264,7 @@ write_record(struct registry *reg, struct claim *claim, struct dm_err *err)
 	if (old != NULL && old->is_alias == claim->is_alias &&
 	    strcmp(old->worktree, claim->worktree) == 0) {
 		claim->created = old->created;
+		claim->pinned = old->pinned;
 		if (same_record(old, claim))
 			return true;
 	}
@@ -327,6 +328,27 @@ registry_set_run(struct registry *reg, const struct claim *claim, const struct c
 }
 
 bool
+registry_set_pinned(struct registry *reg, const struct claim *claim, bool pinned, bool *ours,
+    struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	dm_auto(claim) now = NULL;
+
+	*ours = false;
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
+	    !registry_find(reg, claim->id.s, &now, err))
+		return false;
+	if (now == NULL || now->is_alias || now->uid != geteuid() ||
+	    strcmp(now->worktree, claim->worktree) != 0)
+		return true;
+	*ours = true;
+	if (now->pinned == pinned)
+		return true;
+	now->pinned = pinned;
+	return publish(reg, now, true, err);
+}
+
+bool
 registry_alias_is_free(const struct registry *reg, const struct claim *claim)
 {
 	dm_auto(claim) old = NULL;
@@ -379,6 +401,7 @@ registry_take_alias(struct registry *reg, const struct claim *claim, const char 
 		return true;
 	alias->id = claim->app;
 	alias->is_alias = true;
+	alias->pinned = false;
 	alias->alias_of = claim->id;
 	memset(&alias->run, 0, sizeof(alias->run));
 	free(alias->host);

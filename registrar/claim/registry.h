@@ -87,6 +87,13 @@ bool registry_take(struct registry *reg, const struct name *name, bool force, st
 bool registry_set_run(struct registry *reg, const struct claim *claim, const struct claim_run *run,
     bool *ours, struct dm_err *err) DM_MUST;
 
+/*
+ * Pins the claim, or no longer: until it is taken down no clean-up removes it, whatever becomes of
+ * its worktree. Registering it again changes nothing about that. *ours as above.
+ */
+bool registry_set_pinned(struct registry *reg, const struct claim *claim, bool pinned, bool *ours,
+    struct dm_err *err) DM_MUST;
+
 /* Whether the bare app name may become, or stay, an alias of the claim. */
 bool registry_alias_is_free(const struct registry *reg, const struct claim *claim);
 
