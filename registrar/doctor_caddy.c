@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "base/fsio.h"
 #include "base/sock.h"
 #include "base/spawn.h"
@@ -24,7 +25,6 @@ enum {
 	CONFIG_MAX = 32 << 20,
 	FILE_MAX = 262144,
 	PORTS_MAX = 16,
-	GROUPS_MAX = 64,
 	ADDRESS_TEXT = 80,
 };
 
@@ -64,37 +64,6 @@ doctor_check_program(struct doctor *d)
 		doctor_fix(d, "sudo apt-get install --only-upgrade caddy");
 	} else {
 		doctor_say(d, DOCTOR_OK, "%s is version %s", program, out.data);
-	}
-}
-
-/* Who serves the admin API, as far as the kernel tells. */
-static void
-find_process(struct doctor *d)
-{
-	const char *address = caddy_admin_address(d->session->admin), *colon;
-	char path[64];
-	struct stat st;
-	uint64_t port = 2019;
-
-	if (dm_starts_with(address, "unix://")) {
-		struct dm_sock_info info;
-
-		dm_sock_probe(address + strlen("unix://"), &info);
-		d->caddy_pid = info.pid;
-		d->caddy_uid = info.listener_uid;
-		d->caddy_uid_known = info.pid != 0;
-	} else {
-		colon = strrchr(address, ':');
-		if (colon != NULL && colon[1] != '/' &&
-		    !dm_parse_uint(colon + 1, 1, UINT16_MAX, &port))
-			return;
-		d->caddy_pid = dm_proc_of_port((uint16_t)port);
-	}
-	/* the directory of a process belongs to its effective user: proc(5) */
-	if (d->caddy_pid != 0 && dm_snprintf(path, sizeof(path), "/proc/%ld", (long)d->caddy_pid) &&
-	    stat(path, &st) == 0) {
-		d->caddy_uid = st.st_uid;
-		d->caddy_uid_known = true;
 	}
 }
 
@@ -166,7 +135,7 @@ ask_caddy(struct doctor *d, struct dm_err *err)
 		return false;
 	caddy_admin_free(d->session->admin);
 	d->session->admin = quick;
-	find_process(d);
+	d->caddy_uid_known = caddy_admin_owner(d->session->admin, &d->caddy_uid, &d->caddy_pid);
 	if (!caddy_admin_get(quick, "/config/", &status, &body, err))
 		return false;
 	if (status != 200)
@@ -450,33 +419,9 @@ doctor_check_private_tmp(struct doctor *d)
 	    word, word, word);
 }
 
-/* The user that Caddy runs as. */
-struct user {
-	uid_t uid;
-	gid_t groups[GROUPS_MAX];
-	size_t count;
-};
-
-/* Whether the user has these of the rights "rwx" (as a number from 1 to 7) to the file. */
-static bool
-may(const struct user *user, const struct stat *st, unsigned rights)
-{
-	unsigned mode = st->st_mode & 07;
-
-	if (user->uid == 0)
-		return true;
-	for (size_t i = 0; i < user->count; i++) {
-		if (user->groups[i] == st->st_gid)
-			mode = st->st_mode >> 3 & 07;
-	}
-	if (user->uid == st->st_uid)
-		mode = st->st_mode >> 6 & 07;
-	return (mode & rights) == rights;
-}
-
 /* Whether the user can get to what is in `dir`; else names the directory that is closed. */
 static void
-check_path(struct doctor *d, const struct user *user, const char *dir)
+check_path(struct doctor *d, const struct access_user *user, const char *dir)
 {
 	DM_AUTO_FREE char *path = dm_strdup(dir);
 	struct stat st;
@@ -487,7 +432,7 @@ check_path(struct doctor *d, const struct user *user, const char *dir)
 		if (*p != '/' && *p != '\0')
 			continue;
 		*p = '\0';
-		if (stat(path, &st) == 0 && !may(user, &st, 1)) {
+		if (stat(path, &st) == 0 && !access_may(user, &st, 1)) {
 			DM_AUTO_FREE char *word = dm_shell_word(path);
 
 			doctor_say(d, DOCTOR_FAILURE,
@@ -504,9 +449,7 @@ check_path(struct doctor *d, const struct user *user, const char *dir)
 void
 doctor_check_access(struct doctor *d)
 {
-	DM_AUTO_FREE char *path = dm_asprintf("/proc/%ld/status", (long)d->caddy_pid);
-	DM_AUTO_FREE char *status = doctor_read(path, FILE_MAX);
-	struct user user = {.uid = d->caddy_uid};
+	struct access_user user;
 	struct registry_claims claims;
 	struct dm_err ignored;
 
@@ -514,8 +457,7 @@ doctor_check_access(struct doctor *d)
 		doctor_skip(d, "Caddy's process is unknown");
 		return;
 	}
-	if (status != NULL)
-		user.count = text_groups(status, user.groups, GROUPS_MAX);
+	access_user_of(d->caddy_uid, d->caddy_pid, &user);
 	check_path(d, &user, d->session->conf->sockets_dir);
 	if (!registry_scan(d->session->registry, &claims, &ignored))
 		return;
@@ -525,7 +467,7 @@ doctor_check_access(struct doctor *d)
 		struct stat st;
 
 		if (claim->is_alias || claim->socket == NULL || stat(claim->socket, &st) != 0 ||
-		    !S_ISSOCK(st.st_mode) || may(&user, &st, 2))
+		    !S_ISSOCK(st.st_mode) || access_may(&user, &st, 2))
 			continue;
 		doctor_say(d, DOCTOR_FAILURE,
 		    "Caddy runs as uid %u, which may not connect to %s (mode %04o)",

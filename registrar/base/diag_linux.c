@@ -51,6 +51,7 @@ add(struct dm_sockets *out, const struct inet_diag_msg *msg)
 	s = &out->list[out->count++];
 	memset(s, 0, sizeof(*s));
 	s->inode = msg->idiag_inode;
+	s->listener.uid = (uid_t)msg->idiag_uid;
 	s->listener.ipv6 = msg->idiag_family == AF_INET6;
 	s->listener.port = ntohs(msg->id.idiag_sport);
 	memcpy(s->listener.address, msg->id.idiag_src, s->listener.ipv6 ? 16 : 4);

@@ -21,6 +21,13 @@ bool dm_os_peer(int fd, pid_t *pid, uid_t *uid);
  */
 bool dm_os_socket_is_bound(const char *path);
 
+/*
+ * Changes the mode of the very file that (dev, ino) names, which is at `path`: never that of a
+ * link's target, or of another file that has come there since. False with errno; ESTALE if it is
+ * not that one any more.
+ */
+bool dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode);
+
 /* Where programs keep their state below a home directory: ".local/state" or "Library/..." */
 const char *dm_os_state_subdir(void);
 

@@ -2,8 +2,11 @@
 /* Written from Apple's headers and manuals; not yet run on a Mac. */
 #include "base/os.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,6 +25,21 @@ bool
 dm_os_socket_is_bound(const char *path)
 {
 	(void)path; /* no table of bound sockets that an ordinary program may read */
+	return false;
+}
+
+bool
+dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
+{
+	struct stat before, after;
+
+	if (lstat(path, &before) != 0)
+		return false;
+	if (before.st_dev == dev && before.st_ino == ino &&
+	    fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == 0 && lstat(path, &after) == 0 &&
+	    after.st_dev == dev && after.st_ino == ino)
+		return true;
+	errno = ESTALE;
 	return false;
 }
 

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* struct ucred */
+#define _GNU_SOURCE /* struct ucred, O_PATH */
 #include "base/os.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/mem.h"
 
 bool
 dm_os_peer(int fd, pid_t *pid, uid_t *uid)
@@ -38,6 +43,24 @@ dm_os_socket_is_bound(const char *path)
 	}
 	(void)fclose(f);
 	return bound;
+}
+
+bool
+dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
+{
+	DM_AUTO_CLOSE int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return false;
+	if (st.st_dev != dev || st.st_ino != ino) {
+		errno = ESTALE;
+		return false;
+	}
+	/* fchmod(2) takes no such descriptor, a socket has no other; this leads to its file */
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return chmod(self, mode) == 0;
 }
 
 const char *

@@ -77,21 +77,38 @@ dm_listener_is_local(const struct dm_listener *l)
 	       (memcmp(l->address, mapped, sizeof(mapped)) == 0 && l->address[12] == 127);
 }
 
+/* The better of two listeners on a port: seen before not seen, loopback before any, the first. */
+static bool
+is_better(const struct dm_listener *a, const struct dm_listener *b)
+{
+	if ((a->pid != 0) != (b->pid != 0))
+		return a->pid != 0;
+	return !is_any(a) || is_any(b);
+}
+
+bool
+dm_proc_owner_of_port(uint16_t port, pid_t *pid, uid_t *uid)
+{
+	struct dm_listeners found = {.count = 0};
+	struct dm_listener best = {.pid = 0};
+	bool any = false;
+
+	dm_proc_of_ports(&port, 1, &found);
+	for (size_t i = found.count; i-- > 0; any = true) {
+		if (!any || is_better(&found.list[i], &best))
+			best = found.list[i];
+	}
+	dm_listeners_release(&found);
+	*pid = best.pid;
+	*uid = best.uid;
+	return any;
+}
+
 pid_t
 dm_proc_of_port(uint16_t port)
 {
-	struct dm_listeners found = {.count = 0};
-	pid_t any = 0, loopback = 0;
+	pid_t pid;
+	uid_t uid;
 
-	dm_proc_of_ports(&port, 1, &found);
-	for (size_t i = found.count; i-- > 0;) {
-		const struct dm_listener *l = &found.list[i];
-
-		if (l->pid != 0 && is_any(l))
-			any = l->pid;
-		else if (l->pid != 0)
-			loopback = l->pid;
-	}
-	dm_listeners_release(&found);
-	return loopback != 0 ? loopback : any;
+	return dm_proc_owner_of_port(port, &pid, &uid) ? pid : 0;
 }

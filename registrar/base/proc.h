@@ -55,6 +55,7 @@ void dm_proc_group(pid_t group, struct dm_pids *out);
 /* A TCP socket that is being listened on. */
 struct dm_listener {
 	pid_t pid;
+	uid_t uid; /* whose socket it is, known also where the process is not */
 	uint16_t port;
 	bool ipv6;
 	uint8_t address[16]; /* network order; the first 4 bytes for IPv4 */
@@ -84,6 +85,9 @@ bool dm_listener_is_local(const struct dm_listener *listener);
  * address of 127.0.0.1 or ::1 goes before one of all interfaces.
  */
 pid_t dm_proc_of_port(uint16_t port);
+
+/* The same with whose socket it is; false if nobody is seen to listen there. *pid may be 0. */
+bool dm_proc_owner_of_port(uint16_t port, pid_t *pid, uid_t *uid);
 
 /*
  * Makes this process the one that orphans among its descendants are given to, instead of init:

@@ -121,12 +121,15 @@ add_socket(pid_t pid, int fd, struct dm_listeners *out)
 	struct socket_fdinfo info;
 	const struct in_sockinfo *in = &info.psi.soi_proto.pri_tcp.tcpsi_ini;
 	struct dm_listener one = {.pid = pid};
+	struct proc_bsdinfo owner;
 
-	if (proc_pidfdinfo(pid, fd, PROC_PIDFDSOCKETINFO, &info, sizeof(info)) !=
+	if (!bsd_info(pid, &owner) ||
+	    proc_pidfdinfo(pid, fd, PROC_PIDFDSOCKETINFO, &info, sizeof(info)) !=
 		(int)sizeof(info) ||
 	    info.psi.soi_kind != SOCKINFO_TCP ||
 	    info.psi.soi_proto.pri_tcp.tcpsi_state != TSI_S_LISTEN)
 		return;
+	one.uid = owner.pbi_uid;
 	one.port = ntohs((uint16_t)in->insi_lport);
 	one.ipv6 = (in->insi_vflag & INI_IPV6) != 0;
 	if (one.ipv6)

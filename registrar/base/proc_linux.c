@@ -350,7 +350,7 @@ read_table(const char *table,
 {
 	FILE *f = fopen(table, "re");
 	char line[512];
-	uint64_t state, inode;
+	uint64_t state, uid, inode;
 
 	if (f == NULL)
 		return;
@@ -359,9 +359,11 @@ read_table(const char *table,
 		const char *address = word_of(line, 1);
 
 		if (address != NULL && word_number(line, 3, 16, &state) &&
-		    state == TCP_LISTEN_STATE && word_number(line, 9, 10, &inode) &&
-		    parse_address(address, &socket))
+		    state == TCP_LISTEN_STATE && word_number(line, 7, 10, &uid) &&
+		    word_number(line, 9, 10, &inode) && parse_address(address, &socket)) {
+			socket.uid = (uid_t)uid;
 			fn(&socket, inode, user);
+		}
 	}
 	(void)fclose(f);
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sock.h"
 #include "base/str.h"
 
@@ -103,6 +104,22 @@ int64_t
 caddy_admin_timeout(const struct caddy_admin *admin)
 {
 	return admin->timeout_ms;
+}
+
+bool
+caddy_admin_owner(const struct caddy_admin *admin, uid_t *uid, pid_t *pid)
+{
+	struct dm_sock_info info;
+
+	if (admin->unix_path != NULL) {
+		dm_sock_probe(admin->unix_path, &info);
+		*uid = info.listener_uid;
+		*pid = info.pid;
+		return info.state == DM_SOCK_LISTENING && info.pid != 0;
+	}
+	return (strcmp(admin->host, "localhost") == 0 || strcmp(admin->host, "::1") == 0 ||
+		   dm_starts_with(admin->host, "127.")) &&
+	       dm_proc_owner_of_port(admin->port, pid, uid);
 }
 
 /* The Host header that Caddy's check against DNS rebinding accepts; caller owns. */

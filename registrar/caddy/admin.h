@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -27,6 +28,13 @@ DM_DEFINE_FREEP(caddy_admin)
 /* The address as given; borrowed. */
 const char *caddy_admin_address(const struct caddy_admin *admin);
 int64_t caddy_admin_timeout(const struct caddy_admin *admin);
+
+/*
+ * Who serves it: asked of the kernel (peer credentials of a Unix socket; the owner of the listening
+ * TCP socket of this machine), not of Caddy. *pid is 0 if the process cannot be seen. False if it
+ * cannot be told, or Caddy is not on this machine.
+ */
+bool caddy_admin_owner(const struct caddy_admin *admin, uid_t *uid, pid_t *pid);
 
 /*
  * GET without ETag, the quick way. Connections that a reload resets are tried again. A status

@@ -328,8 +328,8 @@ registry_set_run(struct registry *reg, const struct claim *claim, const struct c
 }
 
 bool
-registry_set_pinned(struct registry *reg, const struct claim *claim, bool pinned, bool *ours,
-    struct dm_err *err)
+registry_set_pinned(
+    struct registry *reg, const struct claim *claim, bool pinned, bool *ours, struct dm_err *err)
 {
 	DM_AUTO_CLOSE int lock = -1;
 	dm_auto(claim) now = NULL;
