@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux only: the kernel's table of TCP sockets by sock_diag(7), for proc_linux.c. /proc/net/tcp
- * has the same, but reading it takes milliseconds, since the kernel walks the whole hash table of
- * connections for the few that listen.
+ * Linux only: the kernel's tables of sockets by sock_diag(7), for proc_linux.c and listen_linux.c.
+ * /proc/net/tcp has the same, but reading it takes milliseconds, since the kernel walks the whole
+ * hash table of connections for the few that listen.
  */
 #ifndef DEVMESH_DIAG_H
 #define DEVMESH_DIAG_H
 
-#include "base/proc.h"
-
-struct dm_socket {
-	uint64_t inode;
-	struct dm_listener listener; /* pid is 0 */
-};
-
-struct dm_sockets {
-	struct dm_socket *list; /* owned: dm_sockets_release */
-	size_t count;
-};
+#include "base/listen.h"
 
 /*
  * Adds every TCP socket that is listened on. False if the kernel does not answer (it was built
  * without, or a sandbox forbids it): then what was added is not complete.
  */
-bool dm_diag_listening(struct dm_sockets *out);
+bool dm_diag_tcp(struct dm_sockets *out);
+/* The same for Unix sockets that have a path. */
+bool dm_diag_unix(struct dm_sockets *out);
 
-void dm_sockets_release(struct dm_sockets *sockets);
+/* As dm_diag_tcp(), and by way of /proc/net/tcp where the kernel does not answer. */
+void dm_tcp_sockets(struct dm_sockets *out);
+
+/*
+ * Adds what one datagram of an answer says, which must be aligned as a struct nlmsghdr. *done: it
+ * was the last one. False if it is not to be understood, or says that something is missing.
+ */
+bool dm_diag_parse(const void *datagram, size_t len, struct dm_sockets *out, bool *done);
 
 #endif

@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,47 +15,97 @@
 #include "base/mem.h"
 
 enum {
-	TCP_LISTEN_STATE = 10, /* include/net/tcp_states.h */
+	TCP_LISTEN_STATE = 10, /* include/net/tcp_states.h; of Unix sockets as well */
 	REPLY_MAX = 32 * 1024
 };
 
-struct request {
-	struct nlmsghdr head;
-	struct inet_diag_req_v2 body;
-};
-
+/* Sends a question: a head, and a body of the family's own. */
 static bool
-ask(int fd, int family)
+ask(int fd, const void *body, size_t len)
 {
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	struct request r;
+	struct {
+		struct nlmsghdr head;
+		char body[sizeof(struct inet_diag_req_v2)];
+	} r;
+	size_t whole = sizeof(r.head) + len;
 
 	memset(&r, 0, sizeof(r));
-	r.head.nlmsg_len = sizeof(r);
+	r.head.nlmsg_len = (uint32_t)whole;
 	r.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	r.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	r.body.sdiag_family = (uint8_t)family;
-	r.body.sdiag_protocol = IPPROTO_TCP;
-	r.body.idiag_states = 1U << TCP_LISTEN_STATE;
-	return sendto(fd, &r, sizeof(r), 0, (const struct sockaddr *)&kernel, sizeof(kernel)) ==
-	       (ssize_t)sizeof(r);
+	memcpy(r.body, body, len);
+	return sendto(fd, &r, whole, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) ==
+	       (ssize_t)whole;
 }
 
 static void
-add(struct dm_sockets *out, const struct inet_diag_msg *msg)
+add_inet(struct dm_sockets *out, const struct inet_diag_msg *msg)
 {
-	struct dm_socket *s;
+	struct dm_socket s = {.inode = msg->idiag_inode, .uid = msg->idiag_uid};
 
-	if ((out->count & (out->count - 1)) == 0)
-		out->list = dm_reallocarray(
-		    out->list, out->count == 0 ? 1 : out->count * 2, sizeof(*out->list));
-	s = &out->list[out->count++];
-	memset(s, 0, sizeof(*s));
-	s->inode = msg->idiag_inode;
-	s->listener.uid = (uid_t)msg->idiag_uid;
-	s->listener.ipv6 = msg->idiag_family == AF_INET6;
-	s->listener.port = ntohs(msg->id.idiag_sport);
-	memcpy(s->listener.address, msg->id.idiag_src, s->listener.ipv6 ? 16 : 4);
+	s.listener.ipv6 = msg->idiag_family == AF_INET6;
+	s.listener.port = ntohs(msg->id.idiag_sport);
+	memcpy(s.listener.address, msg->id.idiag_src, s.listener.ipv6 ? 16 : 4);
+	dm_sockets_add(out, &s);
+}
+
+/* What was asked for comes as attributes behind the message (linux/unix_diag.h). */
+static void
+add_unix(struct dm_sockets *out, const struct unix_diag_msg *msg, size_t len)
+{
+	struct dm_socket s = {.inode = msg->udiag_ino, .uid = (uid_t)-1};
+	/* the kernel's macros are older than const */
+	union {
+		const struct unix_diag_msg *in;
+		struct rtattr *out;
+	} at = {.in = msg + 1};
+
+	for (struct rtattr *a = at.out; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		const char *data = RTA_DATA(a);
+		size_t n = RTA_PAYLOAD(a);
+
+		if (a->rta_type == UNIX_DIAG_UID && n == sizeof(uint32_t)) {
+			uint32_t uid;
+
+			memcpy(&uid, data, sizeof(uid));
+			s.uid = uid;
+		}
+		/* one that begins with a NUL is of the abstract namespace: unix(7) */
+		if (a->rta_type == UNIX_DIAG_NAME && n > 0 && data[0] != '\0' && s.path == NULL)
+			s.path = dm_strndup(data, n);
+	}
+	if (s.path != NULL)
+		dm_sockets_add(out, &s);
+}
+
+bool
+dm_diag_parse(const void *datagram, size_t len, struct dm_sockets *out, bool *done)
+{
+	for (const struct nlmsghdr *h = datagram; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
+		const void *body = (const char *)h + NLMSG_HDRLEN;
+		size_t left = h->nlmsg_len - NLMSG_HDRLEN;
+		uint8_t family = AF_UNSPEC;
+
+		if (h->nlmsg_type == NLMSG_DONE) {
+			*done = true;
+			return true;
+		}
+		/* interrupted: the table has changed meanwhile, and something may be missing */
+		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+		    (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+			return false;
+		if (left > 0)
+			memcpy(&family, body, 1);
+		if ((family == AF_INET || family == AF_INET6) &&
+		    left >= sizeof(struct inet_diag_msg))
+			add_inet(out, body);
+		else if (family == AF_UNIX && left >= sizeof(struct unix_diag_msg))
+			add_unix(out, body, left - sizeof(struct unix_diag_msg));
+		else
+			return false;
+	}
+	return true;
 }
 
 /* One datagram of the answer; *done at its end. */
@@ -66,51 +117,48 @@ take(int fd, struct dm_sockets *out, bool *done)
 		char bytes[REPLY_MAX];
 	} reply;
 	ssize_t n;
-	size_t left;
 
 	do
 		n = recv(fd, reply.bytes, sizeof(reply), 0);
 	while (n < 0 && errno == EINTR);
-	if (n <= 0)
+	return n > 0 && dm_diag_parse(&reply, (size_t)n, out, done);
+}
+
+/* Asks one question and takes its whole answer. */
+static bool
+dump(int fd, const void *question, size_t len, struct dm_sockets *out)
+{
+	bool done = false;
+
+	if (fd < 0 || !ask(fd, question, len))
 		return false;
-	left = (size_t)n;
-	for (struct nlmsghdr *h = &reply.head; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_type == NLMSG_DONE) {
-			*done = true;
-			return true;
-		}
-		/* interrupted: the table has changed meanwhile, and something may be missing */
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0 ||
-		    h->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+	while (!done) {
+		if (!take(fd, out, &done))
 			return false;
-		add(out, NLMSG_DATA(h));
 	}
 	return true;
 }
 
 bool
-dm_diag_listening(struct dm_sockets *out)
+dm_diag_tcp(struct dm_sockets *out)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	struct inet_diag_req_v2 v4 = {.sdiag_family = AF_INET,
+	    .sdiag_protocol = IPPROTO_TCP,
+	    .idiag_states = 1U << TCP_LISTEN_STATE};
+	struct inet_diag_req_v2 v6 = v4;
 	DM_AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
-	for (size_t i = 0; i < 2; i++) {
-		bool done = false;
-
-		if (fd < 0 || !ask(fd, families[i]))
-			return false;
-		while (!done) {
-			if (!take(fd, out, &done))
-				return false;
-		}
-	}
-	return true;
+	v6.sdiag_family = AF_INET6;
+	return dump(fd, &v4, sizeof(v4), out) && dump(fd, &v6, sizeof(v6), out);
 }
 
-void
-dm_sockets_release(struct dm_sockets *sockets)
+bool
+dm_diag_unix(struct dm_sockets *out)
 {
-	free(sockets->list);
-	*sockets = (struct dm_sockets){.count = 0};
+	const struct unix_diag_req question = {.sdiag_family = AF_UNIX,
+	    .udiag_states = 1U << TCP_LISTEN_STATE,
+	    .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_UID};
+	DM_AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	return dump(fd, &question, sizeof(question), out);
 }

@@ -30,8 +30,25 @@ bool dm_proc_alive(const struct dm_proc_id *id);
  * container's own file system). The caller owns it.
  */
 char *dm_proc_cwd(pid_t pid);
+/*
+ * The same, also if the directory was removed since (*removed): then the path that it had. The
+ * caller owns it.
+ */
+char *dm_proc_cwd_last(pid_t pid, bool *removed);
+/*
+ * The kernel's own text for it, to be compared with an earlier one: one system call. False if it is
+ * unknown, or does not fit.
+ */
+bool dm_proc_cwd_text(pid_t pid, char *out, size_t size);
 /* Its short name ("node"); NULL if unknown. The caller owns it. */
 char *dm_proc_name(pid_t pid);
+/* The file name of the program that it runs, which it cannot choose; NULL if unknown. The caller
+ * owns it. */
+char *dm_proc_program(pid_t pid);
+/* Its command line as dm_text_command() shows it; NULL if unknown. The caller owns it. */
+char *dm_proc_command(pid_t pid);
+/* The pid of its parent; 0 if unknown. */
+pid_t dm_proc_parent(pid_t pid);
 /* The value of a variable in the environment it was started with; NULL if unknown or not set. The
  * caller owns it. */
 char *dm_proc_env(pid_t pid, const char *name);

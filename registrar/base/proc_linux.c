@@ -14,13 +14,14 @@
 #include "base/fsio.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/proc_text.h"
 #include "base/str.h"
 
 enum {
 	STAT_MAX = 1024,
+	COMMAND_MAX = 4096,
 	TEXT_MAX = 1 << 16,
-	ENVIRON_MAX = 1 << 21,
-	TCP_LISTEN_STATE = 0x0A /* include/net/tcp_states.h */
+	ENVIRON_MAX = 1 << 21
 };
 
 static bool
@@ -33,62 +34,16 @@ read_proc(pid_t pid, const char *name, struct dm_str *out)
 	       dm_read_file(path, out, &ignored) && out->len > 0;
 }
 
-/* What is wanted of /proc/<pid>/stat. */
-struct stat_line {
-	char state;
-	pid_t parent, group;
-	uint64_t start;
-};
-
-/* The number at the beginning of the text; false if there is none. */
 static bool
-leading_number(const char *text, int base, uint64_t *out)
-{
-	char *end;
-
-	*out = strtoull(text, &end, base);
-	return end != text;
-}
-
-/* The n-th word (from 0) of a line, up to its end; NULL if there are fewer. */
-static const char *
-word_of(const char *line, unsigned n)
-{
-	for (line += strspn(line, " "); n > 0 && *line != '\0'; n--) {
-		line += strcspn(line, " ");
-		line += strspn(line, " ");
-	}
-	return *line == '\0' ? NULL : line;
-}
-
-static bool
-word_number(const char *line, unsigned n, int base, uint64_t *out)
-{
-	const char *word = word_of(line, n);
-
-	return word != NULL && leading_number(word, base, out);
-}
-
-static bool
-read_stat(pid_t pid, struct stat_line *out)
+read_stat(pid_t pid, struct dm_proc_stat *out)
 {
 	DM_AUTO_STR struct dm_str text = dm_str_make(STAT_MAX);
-	uint64_t parent, group;
-	const char *rest;
 
-	/* the second field is the name, in brackets, and may hold anything: take the last one */
-	if (!read_proc(pid, "stat", &text) || (rest = strrchr(text.data, ')')) == NULL ||
-	    word_of(++rest, 0) == NULL || !word_number(rest, 1, 10, &parent) ||
-	    !word_number(rest, 2, 10, &group) || !word_number(rest, 19, 10, &out->start))
-		return false;
-	out->state = *word_of(rest, 0);
-	out->parent = (pid_t)parent;
-	out->group = (pid_t)group;
-	return true;
+	return read_proc(pid, "stat", &text) && dm_text_stat(text.data, out);
 }
 
 static bool
-has_ended(const struct stat_line *line)
+has_ended(const struct dm_proc_stat *line)
 {
 	return line->state == 'Z' || line->state == 'X';
 }
@@ -96,7 +51,7 @@ has_ended(const struct stat_line *line)
 bool
 dm_proc_id(pid_t pid, struct dm_proc_id *out)
 {
-	struct stat_line line;
+	struct dm_proc_stat line;
 
 	if (pid <= 0 || !read_stat(pid, &line) || has_ended(&line))
 		return false;
@@ -104,24 +59,56 @@ dm_proc_id(pid_t pid, struct dm_proc_id *out)
 	return true;
 }
 
+bool
+dm_proc_cwd_text(pid_t pid, char *out, size_t size)
+{
+	char path[64];
+	ssize_t n;
+
+	if (size == 0 || !dm_snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid))
+		return false;
+	n = readlink(path, out, size - 1);
+	out[n < 0 ? 0 : n] = '\0';
+	return n > 0 && (size_t)n < size - 1 && out[0] == '/';
+}
+
+/* Whether what the process calls `name` in its directory of proc(5) is what `path` is here. */
+static bool
+is_same(pid_t pid, const char *name, const char *path)
+{
+	char link[64];
+	struct stat own, here;
+
+	return dm_snprintf(link, sizeof(link), "/proc/%ld/%s", (long)pid, name) &&
+	       stat(link, &own) == 0 && stat(path, &here) == 0 && own.st_dev == here.st_dev &&
+	       own.st_ino == here.st_ino;
+}
+
 char *
 dm_proc_cwd(pid_t pid)
 {
-	char path[64], target[PATH_MAX];
-	struct stat own, here;
-	ssize_t n;
+	char target[PATH_MAX];
 
-	if (!dm_snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid))
-		return NULL;
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0)
-		return NULL;
-	target[n] = '\0';
 	/* "/app (deleted)", or the path in another mount namespace: only what is there too counts
 	 */
-	if (target[0] != '/' || stat(path, &own) != 0 || stat(target, &here) != 0 ||
-	    own.st_dev != here.st_dev || own.st_ino != here.st_ino)
+	if (!dm_proc_cwd_text(pid, target, sizeof(target)) || !is_same(pid, "cwd", target))
 		return NULL;
+	return dm_strdup(target);
+}
+
+char *
+dm_proc_cwd_last(pid_t pid, bool *removed)
+{
+	char target[PATH_MAX];
+
+	*removed = false;
+	if (!dm_proc_cwd_text(pid, target, sizeof(target)))
+		return NULL;
+	if (!is_same(pid, "cwd", target)) {
+		*removed = dm_text_deleted(target) && is_same(pid, "root", "/");
+		if (!*removed)
+			return NULL;
+	}
 	return dm_strdup(target);
 }
 
@@ -148,6 +135,38 @@ dm_proc_env(pid_t pid, const char *name)
 			return dm_strdup(p + length + 1);
 	}
 	return NULL;
+}
+
+char *
+dm_proc_program(pid_t pid)
+{
+	char path[64], target[PATH_MAX];
+	ssize_t n;
+
+	if (!dm_snprintf(path, sizeof(path), "/proc/%ld/exe", (long)pid))
+		return NULL;
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return NULL;
+	target[n] = '\0';
+	(void)dm_text_deleted(target); /* it was updated while it ran */
+	return dm_path_base(target);
+}
+
+char *
+dm_proc_command(pid_t pid)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(COMMAND_MAX);
+
+	return read_proc(pid, "cmdline", &text) ? dm_text_command(text.data, text.len) : NULL;
+}
+
+pid_t
+dm_proc_parent(pid_t pid)
+{
+	struct dm_proc_stat line;
+
+	return read_stat(pid, &line) ? line.parent : 0;
 }
 
 /* Calls fn for every number that is a name in the directory. */
@@ -229,7 +248,7 @@ descend_by_parents(pid_t root, struct dm_pids *out)
 	dm_proc_all(&all);
 	parents = dm_calloc(all.count + 1, sizeof(*parents));
 	for (size_t i = 0; i < all.count; i++) {
-		struct stat_line line;
+		struct dm_proc_stat line;
 
 		if (read_stat(all.list[i], &line) && !has_ended(&line))
 			parents[i] = line.parent;
@@ -270,7 +289,7 @@ dm_proc_group(pid_t group, struct dm_pids *out)
 
 	dm_proc_all(&all);
 	for (size_t i = 0; i < all.count; i++) {
-		struct stat_line line;
+		struct dm_proc_stat line;
 
 		if (read_stat(all.list[i], &line) && line.group == group && !has_ended(&line))
 			dm_pids_add(out, all.list[i]);
@@ -292,7 +311,6 @@ struct inodes {
 static void
 add_inodes(pid_t pid, struct inodes *out)
 {
-	static const char socket_link[] = "socket:["; /* "socket:[1234]" */
 	char dir[64], target[64];
 	const struct dirent *entry;
 	DIR *d;
@@ -307,8 +325,7 @@ add_inodes(pid_t pid, struct inodes *out)
 		if (n <= 0)
 			continue;
 		target[n] = '\0';
-		if (!dm_starts_with(target, socket_link) ||
-		    !leading_number(target + strlen(socket_link), 10, &inode))
+		if (!dm_text_socket(target, &inode))
 			continue;
 		if ((out->count & (out->count - 1)) == 0)
 			out->list = dm_reallocarray(
@@ -318,68 +335,18 @@ add_inodes(pid_t pid, struct inodes *out)
 	(void)closedir(d);
 }
 
-/* "0100007F:1F90": addresses stand there as 32-bit words in the machine's own byte order. */
-static bool
-parse_address(const char *text, struct dm_listener *out)
-{
-	size_t digits = strcspn(text, ":"), words = digits / 8;
-	uint64_t number;
-
-	if ((digits != 8 && digits != 32) || text[digits] != ':' ||
-	    !leading_number(text + digits + 1, 16, &number) || number > UINT16_MAX)
-		return false;
-	out->port = (uint16_t)number;
-	for (size_t i = 0; i < words; i++) {
-		char hex[9] = "";
-		uint32_t word;
-
-		memcpy(hex, text + 8 * i, 8);
-		if (!leading_number(hex, 16, &number))
-			return false;
-		word = (uint32_t)number;
-		memcpy(out->address + 4 * i, &word, sizeof(word));
-	}
-	out->ipv6 = words == 4;
-	return true;
-}
-
-/* Calls fn for every listening socket of /proc/net/tcp or tcp6. */
-static void
-read_table(const char *table,
-    void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
-{
-	FILE *f = fopen(table, "re");
-	char line[512];
-	uint64_t state, uid, inode;
-
-	if (f == NULL)
-		return;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		struct dm_listener socket = {.pid = 0};
-		const char *address = word_of(line, 1);
-
-		if (address != NULL && word_number(line, 3, 16, &state) &&
-		    state == TCP_LISTEN_STATE && word_number(line, 7, 10, &uid) &&
-		    word_number(line, 9, 10, &inode) && parse_address(address, &socket)) {
-			socket.uid = (uid_t)uid;
-			fn(&socket, inode, user);
-		}
-	}
-	(void)fclose(f);
-}
-
 /* Calls fn for every listening socket of this machine. */
 static void
 each_listening(void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
 {
 	struct dm_sockets sockets = {.count = 0};
 
-	if (dm_diag_listening(&sockets)) {
-		for (size_t i = 0; i < sockets.count; i++)
-			fn(&sockets.list[i].listener, sockets.list[i].inode, user);
-	} else {
-		read_table("/proc/net/tcp", fn, user);
-		read_table("/proc/net/tcp6", fn, user);
+	dm_tcp_sockets(&sockets);
+	for (size_t i = 0; i < sockets.count; i++) {
+		struct dm_listener listener = sockets.list[i].listener;
+
+		listener.uid = sockets.list[i].uid;
+		fn(&listener, sockets.list[i].inode, user);
 	}
 	dm_sockets_release(&sockets);
 }

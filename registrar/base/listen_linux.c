@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* sock_diag(7) says what is listened on, the links in /proc/<pid>/fd who has it open. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "base/mem.h"
+#include "base/proc_text.h"
+#include "base/str.h"
+
+/* The sockets of one of the tables in /proc/net. */
+static void
+read_table(
+    const char *table, bool (*parse)(const char *, struct dm_socket *), struct dm_sockets *out)
+{
+	FILE *f = fopen(table, "re");
+	char line[512];
+	struct dm_socket one;
+
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if (parse(line, &one))
+			dm_sockets_add(out, &one);
+	}
+	(void)fclose(f);
+}
+
+void
+dm_tcp_sockets(struct dm_sockets *out)
+{
+	size_t before = out->count;
+
+	if (dm_diag_tcp(out))
+		return;
+	out->count = before;
+	read_table("/proc/net/tcp", dm_text_tcp, out);
+	read_table("/proc/net/tcp6", dm_text_tcp, out);
+}
+
+static void
+unix_sockets(struct dm_sockets *out)
+{
+	size_t before = out->count;
+
+	if (dm_diag_unix(out))
+		return;
+	while (out->count > before)
+		free(out->list[--out->count].path);
+	read_table("/proc/net/unix", dm_text_unix, out);
+}
+
+static int
+by_inode(const void *a, const void *b)
+{
+	const struct dm_socket *x = a, *y = b;
+
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+void
+dm_listen_sockets(struct dm_sockets *out)
+{
+	uid_t us = geteuid();
+	size_t kept = 0;
+
+	dm_tcp_sockets(out);
+	unix_sockets(out);
+	for (size_t i = 0; i < out->count; i++) {
+		struct dm_socket *s = &out->list[i];
+
+		if (s->uid == us || s->uid == (uid_t)-1)
+			out->list[kept++] = *s;
+		else
+			free(s->path);
+	}
+	out->count = kept;
+	if (kept > 0)
+		qsort(out->list, kept, sizeof(*out->list), by_inode);
+}
+
+static void
+look_at_descriptors(int proc, pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out)
+{
+	char name[32], target[64];
+	const struct dirent *entry;
+	int fd;
+	DIR *d;
+
+	(void)snprintf(name, sizeof(name), "%ld/fd", (long)pid);
+	fd = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if ((d = fd < 0 ? NULL : fdopendir(fd)) == NULL) {
+		dm_closep(&fd);
+		return;
+	}
+	while ((entry = readdir(d)) != NULL) {
+		ssize_t n = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
+		struct dm_socket key;
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (dm_text_socket(target, &key.inode) &&
+		    bsearch(&key, sockets->list, sockets->count, sizeof(key), by_inode) != NULL)
+			dm_holders_add(out, key.inode, pid);
+	}
+	(void)closedir(d);
+}
+
+static int
+by_inode_and_pid(const void *a, const void *b)
+{
+	const struct dm_holder *x = a, *y = b;
+
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+void
+dm_listen_holders(const struct dm_sockets *sockets, struct dm_holders *out)
+{
+	DIR *d = sockets->count == 0 ? NULL : opendir("/proc");
+	const struct dirent *entry;
+	uid_t us = geteuid();
+	uint64_t pid;
+	struct stat st;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		/* the directory of a process that may not be looked into is root's: proc(5) */
+		if (dm_parse_uint(entry->d_name, 1, INT_MAX, &pid) &&
+		    fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && st.st_uid == us)
+			look_at_descriptors(dirfd(d), (pid_t)pid, sockets, out);
+	}
+	(void)closedir(d);
+	if (out->count > 0)
+		qsort(out->list, out->count, sizeof(*out->list), by_inode_and_pid);
+}
