@@ -92,8 +92,7 @@ dm_diag_parse(const void *datagram, size_t len, struct dm_sockets *out, bool *do
 			return true;
 		}
 		/* interrupted: the table has changed meanwhile, and something may be missing */
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 			return false;
 		if (left > 0)
 			memcpy(&family, body, 1);

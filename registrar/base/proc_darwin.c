@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/proc_info.h>
+#include <sys/stat.h>
 #include <sys/sysctl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/proc_text.h"
 #include "base/str.h"
 
 static bool
@@ -31,14 +33,51 @@ dm_proc_id(pid_t pid, struct dm_proc_id *out)
 	return true;
 }
 
+/* Its working directory; false if it is unknown. */
+static bool
+cwd_info(pid_t pid, struct proc_vnodepathinfo *info)
+{
+	return proc_pidinfo(pid, PROC_PIDVNODEPATHINFO, 0, info, sizeof(*info)) ==
+		   (int)sizeof(*info) &&
+	       info->pvi_cdir.vip_path[0] == '/';
+}
+
+bool
+dm_proc_cwd_text(pid_t pid, char *out, size_t size)
+{
+	struct proc_vnodepathinfo info;
+
+	return cwd_info(pid, &info) && dm_snprintf(out, size, "%s", info.pvi_cdir.vip_path);
+}
+
+/* Whether that directory is still what this path leads to. */
+static bool
+is_there(const struct proc_vnodepathinfo *info)
+{
+	const struct vinfo_stat *own = &info->pvi_cdir.vip_vi.vi_stat;
+	struct stat here;
+
+	return stat(info->pvi_cdir.vip_path, &here) == 0 && (uint32_t)here.st_dev == own->vst_dev &&
+	       here.st_ino == own->vst_ino;
+}
+
 char *
 dm_proc_cwd(pid_t pid)
 {
 	struct proc_vnodepathinfo info;
 
-	if (proc_pidinfo(pid, PROC_PIDVNODEPATHINFO, 0, &info, sizeof(info)) != (int)sizeof(info) ||
-	    info.pvi_cdir.vip_path[0] != '/')
+	return cwd_info(pid, &info) && is_there(&info) ? dm_strdup(info.pvi_cdir.vip_path) : NULL;
+}
+
+char *
+dm_proc_cwd_last(pid_t pid, bool *removed)
+{
+	struct proc_vnodepathinfo info;
+
+	*removed = false;
+	if (!cwd_info(pid, &info))
 		return NULL;
+	*removed = !is_there(&info);
 	return dm_strdup(info.pvi_cdir.vip_path);
 }
 
@@ -50,25 +89,69 @@ dm_proc_name(pid_t pid)
 	return proc_name(pid, name, sizeof(name)) > 0 ? dm_strdup(name) : NULL;
 }
 
-/* KERN_PROCARGS2: argc, the program's path, padding, argc arguments, then the environment. */
+char *
+dm_proc_program(pid_t pid)
+{
+	char path[PROC_PIDPATHINFO_MAXSIZE];
+
+	return proc_pidpath(pid, path, sizeof(path)) > 0 ? dm_path_base(path) : NULL;
+}
+
+pid_t
+dm_proc_parent(pid_t pid)
+{
+	struct proc_bsdinfo info;
+
+	return bsd_info(pid, &info) ? (pid_t)info.pbi_ppid : 0;
+}
+
+/*
+ * KERN_PROCARGS2: argc, the program's path, padding, argc arguments, then the environment. What it
+ * was started with (owned), where the arguments begin and end; NULL if unknown.
+ */
+static char *
+read_arguments(pid_t pid, const char **first, const char **behind, const char **end)
+{
+	int mib[3] = {CTL_KERN, KERN_PROCARGS2, (int)pid}, argc;
+	size_t size = 1 << 20;
+	char *text = dm_calloc(size + 1, 1);
+	const char *p;
+
+	if (sysctl(mib, 3, text, &size, NULL, 0) != 0 || size < sizeof(argc)) {
+		free(text);
+		return NULL;
+	}
+	*end = text + size;
+	memcpy(&argc, text, sizeof(argc));
+	p = text + sizeof(argc);
+	p += strnlen(p, (size_t)(*end - p));
+	while (p < *end && *p == '\0')
+		p++;
+	*first = p;
+	for (; argc > 0 && p < *end; argc--)
+		p += strnlen(p, (size_t)(*end - p)) + 1;
+	*behind = p < *end ? p : *end;
+	return text;
+}
+
+char *
+dm_proc_command(pid_t pid)
+{
+	const char *first, *behind, *end;
+	DM_AUTO_FREE char *text = read_arguments(pid, &first, &behind, &end);
+
+	return text == NULL ? NULL : dm_text_command(first, (size_t)(behind - first));
+}
+
 char *
 dm_proc_env(pid_t pid, const char *name)
 {
-	int mib[3] = {CTL_KERN, KERN_PROCARGS2, (int)pid}, argc;
-	size_t size = 1 << 20, length = strlen(name);
-	DM_AUTO_FREE char *text = dm_calloc(size + 1, 1);
-	const char *p, *end;
+	const char *first, *p, *end;
+	DM_AUTO_FREE char *text = read_arguments(pid, &first, &p, &end);
+	size_t length = strlen(name);
 
-	if (sysctl(mib, 3, text, &size, NULL, 0) != 0 || size < sizeof(argc))
+	if (text == NULL)
 		return NULL;
-	end = text + size;
-	memcpy(&argc, text, sizeof(argc));
-	p = text + sizeof(argc);
-	p += strnlen(p, (size_t)(end - p));
-	while (p < end && *p == '\0')
-		p++;
-	for (; argc > 0 && p < end; argc--)
-		p += strnlen(p, (size_t)(end - p)) + 1;
 	for (; p < end && *p != '\0'; p += strnlen(p, (size_t)(end - p)) + 1) {
 		if (strncmp(p, name, length) == 0 && p[length] == '=')
 			return dm_strdup(p + length + 1);

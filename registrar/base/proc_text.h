@@ -38,9 +38,9 @@ bool dm_text_unix(const char *line, struct dm_socket *out);
 bool dm_text_deleted(char *link);
 
 /*
- * A command line, /proc/<pid>/cmdline, on one line: its words with a blank in between, the first one
- * without its directories, at most DM_COMMAND_MAX bytes, as dm_printable() makes them. NULL if it
- * is empty. The caller owns it.
+ * A command line, /proc/<pid>/cmdline, on one line: its words with a blank in between, the first
+ * one without its directories, at most DM_COMMAND_MAX bytes, as dm_printable() makes them. NULL if
+ * it is empty. The caller owns it.
  */
 #define DM_COMMAND_MAX 160
 char *dm_text_command(const char *bytes, size_t len);

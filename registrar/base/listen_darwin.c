@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Written from Apple's libproc.h and sys/proc_info.h; not yet run on a Mac. There is no question
+ * about sockets alone: both functions look at every descriptor of the user's processes.
+ */
+#include <libproc.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/proc_info.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/listen.h"
+#include "base/mem.h"
+
+typedef void socket_fn(pid_t pid, const struct socket_info *socket, void *user);
+
+static void
+each_socket_of(pid_t pid, socket_fn *fn, void *user)
+{
+	int bytes = proc_pidinfo(pid, PROC_PIDLISTFDS, 0, NULL, 0);
+	DM_AUTO_FREE struct proc_fdinfo *fds = NULL;
+	struct socket_fdinfo info;
+
+	if (bytes <= 0)
+		return;
+	fds = dm_calloc((size_t)bytes, 1);
+	bytes = proc_pidinfo(pid, PROC_PIDLISTFDS, 0, fds, bytes);
+	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof(*fds); i++) {
+		if (fds[i].proc_fdtype == PROX_FDTYPE_SOCKET &&
+		    proc_pidfdinfo(pid, fds[i].proc_fd, PROC_PIDFDSOCKETINFO, &info,
+			sizeof(info)) == (int)sizeof(info))
+			fn(pid, &info.psi, user);
+	}
+}
+
+/* Every socket of every process of this user. */
+static void
+each_socket(socket_fn *fn, void *user)
+{
+	int bytes = proc_listpids(PROC_UID_ONLY, (uint32_t)geteuid(), NULL, 0);
+	DM_AUTO_FREE pid_t *list = NULL;
+
+	if (bytes <= 0)
+		return;
+	list = dm_calloc((size_t)bytes + 64 * sizeof(*list), 1);
+	bytes = proc_listpids(
+	    PROC_UID_ONLY, (uint32_t)geteuid(), list, bytes + (int)(64 * sizeof(*list)));
+	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof(*list); i++) {
+		if (list[i] > 0)
+			each_socket_of(list[i], fn, user);
+	}
+}
+
+static int
+by_inode(const void *a, const void *b)
+{
+	const struct dm_socket *x = a, *y = b;
+
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+/* The socket's address in the kernel is what tells it from others. */
+static void
+add_listening(pid_t pid, const struct socket_info *socket, void *user)
+{
+	const struct in_sockinfo *in = &socket->soi_proto.pri_tcp.tcpsi_ini;
+	const struct sockaddr_un *un = &socket->soi_proto.pri_un.unsi_addr.ua_sun;
+	struct dm_socket one = {.inode = socket->soi_so, .uid = geteuid()};
+
+	(void)pid;
+	if (socket->soi_kind == SOCKINFO_TCP &&
+	    socket->soi_proto.pri_tcp.tcpsi_state == TSI_S_LISTEN) {
+		one.listener.port = ntohs((uint16_t)in->insi_lport);
+		one.listener.ipv6 = (in->insi_vflag & INI_IPV6) != 0;
+		if (one.listener.ipv6)
+			memcpy(one.listener.address, &in->insi_laddr.ina_6, 16);
+		else
+			memcpy(one.listener.address, &in->insi_laddr.ina_46.i46a_addr4, 4);
+	} else if (socket->soi_kind == SOCKINFO_UN && (socket->soi_options & SO_ACCEPTCONN) != 0 &&
+		   un->sun_path[0] != '\0') {
+		one.path = dm_strndup(un->sun_path, strnlen(un->sun_path, sizeof(un->sun_path)));
+	} else {
+		return;
+	}
+	dm_sockets_add(user, &one);
+}
+
+void
+dm_listen_sockets(struct dm_sockets *out)
+{
+	size_t kept = 0;
+
+	each_socket(add_listening, out);
+	if (out->count > 0)
+		qsort(out->list, out->count, sizeof(*out->list), by_inode);
+	/* one that several processes share was met more than once */
+	for (size_t i = 0; i < out->count; i++) {
+		if (kept > 0 && out->list[kept - 1].inode == out->list[i].inode)
+			free(out->list[i].path);
+		else
+			out->list[kept++] = out->list[i];
+	}
+	out->count = kept;
+}
+
+struct search {
+	const struct dm_sockets *sockets;
+	struct dm_holders *out;
+};
+
+static void
+add_holder(pid_t pid, const struct socket_info *socket, void *user)
+{
+	const struct search *search = user;
+	struct dm_socket key = {.inode = socket->soi_so};
+
+	if (bsearch(&key, search->sockets->list, search->sockets->count, sizeof(key), by_inode) !=
+	    NULL)
+		dm_holders_add(search->out, key.inode, pid);
+}
+
+static int
+by_inode_and_pid(const void *a, const void *b)
+{
+	const struct dm_holder *x = a, *y = b;
+
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+void
+dm_listen_holders(const struct dm_sockets *sockets, struct dm_holders *out)
+{
+	struct search search = {.sockets = sockets, .out = out};
+
+	if (sockets->count == 0)
+		return;
+	each_socket(add_holder, &search);
+	if (out->count > 0)
+		qsort(out->list, out->count, sizeof(*out->list), by_inode_and_pid);
+}
