@@ -72,31 +72,67 @@ commit_by_files(const struct layout *layout, bool *sure)
 	return *sure ? packed_commit(text.data, ref) : NULL;
 }
 
+/* The same by git itself. */
+static char *
+commit_by_git(const char *dir)
+{
+	const char *const args[] = {"rev-parse", "-q", "--verify", "HEAD^{commit}", NULL};
+	DM_AUTO_FREE char *commit = git_line(dir, args);
+
+	return commit != NULL && is_commit(commit, strlen(commit)) ? dm_steal_pointer(&commit)
+								   : NULL;
+}
+
+char *
+checkout_head(const char *dir, const struct layout *layout)
+{
+	bool sure;
+	char *commit = commit_by_files(layout, &sure);
+
+	return sure ? commit : commit_by_git(dir);
+}
+
 char *
 checkout_commit(const char *worktree)
 {
-	const char *const args[] = {"rev-parse", "-q", "--verify", "HEAD^{commit}", NULL};
 	struct layout layout;
 	enum layout_kind kind = layout_find(worktree, &layout);
 	char *commit = NULL;
-	bool sure = false;
 
-	if (kind == LAYOUT_NONE)
-		return NULL;
 	if (kind == LAYOUT_FOUND)
-		commit = commit_by_files(&layout, &sure);
+		commit = checkout_head(worktree, &layout);
+	else if (kind == LAYOUT_UNUSUAL)
+		commit = commit_by_git(worktree);
 	layout_release(&layout);
-	if (sure)
-		return commit;
-	commit = git_line(worktree, args);
-	if (commit == NULL || is_commit(commit, strlen(commit)))
-		return commit;
-	free(commit);
-	return NULL;
+	return commit;
 }
 
-enum checkout_changes
-checkout_changes(const char *worktree, int64_t timeout_ms)
+char *
+checkout_symbolic_ref(const char *dir, const char *git_dir, const char *name)
+{
+	DM_AUTO_FREE char *line = layout_read_line(git_dir, name);
+	const char *const args[] = {"symbolic-ref", "-q", name, NULL};
+	DM_AUTO_FREE char *reftable = dm_asprintf("%s/reftable", git_dir);
+
+	if (line != NULL && strstr(line, ".invalid") == NULL)
+		return dm_starts_with(line, "ref: ") ? dm_strdup(line + 5) : NULL;
+	if (line == NULL && access(reftable, F_OK) != 0)
+		return NULL;
+	return git_line(dir, args);
+}
+
+char *
+checkout_branch(const char *dir, const char *git_dir)
+{
+	DM_AUTO_FREE char *head = checkout_symbolic_ref(dir, git_dir, "HEAD");
+
+	if (head != NULL && dm_starts_with(head, "refs/heads/"))
+		return dm_strdup(head + strlen("refs/heads/"));
+	return layout_interrupted_branch(git_dir);
+}
+
+int
+checkout_count_changes(const char *worktree, int64_t timeout_ms)
 {
 	const char *const args[] = {/* no daemon of git's is to be started for a look in passing */
 	    "--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain", "-uno",
@@ -104,12 +140,24 @@ checkout_changes(const char *worktree, int64_t timeout_ms)
 	DM_AUTO_FREE char *top = checkout_top(worktree);
 	DM_AUTO_FREE char *out = NULL;
 	struct dm_err ignored;
-	int status = 0;
+	int status = 0, lines = 0;
 
 	if (top == NULL || !git_run(worktree, args, timeout_ms, &out, NULL, &status, &ignored) ||
 	    status != 0)
-		return CHECKOUT_UNKNOWN;
-	return out[0] == '\0' ? CHECKOUT_CLEAN : CHECKOUT_DIRTY;
+		return -1;
+	for (const char *line = out; *line != '\0'; lines++) {
+		line += strcspn(line, "\n");
+		line += *line == '\n' ? 1 : 0;
+	}
+	return lines;
+}
+
+enum checkout_changes
+checkout_changes(const char *worktree, int64_t timeout_ms)
+{
+	int count = checkout_count_changes(worktree, timeout_ms);
+
+	return count < 0 ? CHECKOUT_UNKNOWN : count == 0 ? CHECKOUT_CLEAN : CHECKOUT_DIRTY;
 }
 
 /* Whether the directory is the top of a worktree: its .git is a git directory or leads to one. */

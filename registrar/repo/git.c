@@ -8,7 +8,7 @@
 #include "base/str.h"
 
 enum {
-	GIT_OUTPUT_MAX = 32768
+	GIT_OUTPUT_MAX = 1 << 20
 };
 
 bool

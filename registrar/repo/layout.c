@@ -107,13 +107,13 @@ layout_find(const char *dir, struct layout *out)
 	}
 }
 
-/* The value of a line "url = value", trimmed; NULL if the line sets something else. */
+/* The value of a line "key = value", trimmed; NULL if the line sets something else. */
 static char *
-url_value(const char *line, size_t len)
+value_of(const char *line, size_t len, const char *key)
 {
-	size_t i = 3;
+	size_t i = strlen(key);
 
-	if (len < 4 || strncasecmp(line, "url", 3) != 0)
+	if (len <= i || strncasecmp(line, key, i) != 0)
 		return NULL;
 	while (i < len && (line[i] == ' ' || line[i] == '\t'))
 		i++;
@@ -127,14 +127,15 @@ url_value(const char *line, size_t len)
 }
 
 enum layout_kind
-layout_remote_url(const char *common_dir, char **url)
+layout_config(const char *common_dir, const char *section, const char *key, char **value)
 {
 	DM_AUTO_FREE char *path = dm_asprintf("%s/config", common_dir);
+	DM_AUTO_FREE char *heading = dm_asprintf("[%s]", section);
 	DM_AUTO_STR struct dm_str text = dm_str_make(CONFIG_MAX);
 	struct dm_err ignored;
-	bool in_origin = false;
+	bool inside = false;
 
-	*url = NULL;
+	*value = NULL;
 	if (!dm_read_file(path, &text, &ignored) || text.overflow ||
 	    strstr(text.data, "nclude") != NULL || strstr(text.data, "worktreeConfig") != NULL)
 		return LAYOUT_UNUSUAL;
@@ -144,24 +145,24 @@ layout_remote_url(const char *common_dir, char **url)
 		line += strspn(line, " \t");
 		len = strcspn(line, "\n");
 		if (line[0] == '[')
-			in_origin = strncmp(line, "[remote \"origin\"]", 17) == 0;
-		if (in_origin) {
-			char *value = url_value(line, len);
+			inside = dm_starts_with(line, heading);
+		if (inside) {
+			char *found = value_of(line, len, key);
 
 			/* as in git, the last one counts */
-			if (value != NULL) {
-				free(*url);
-				*url = value;
+			if (found != NULL) {
+				free(*value);
+				*value = found;
 			}
 		}
 		line += len;
 	}
-	if (*url == NULL)
+	if (*value == NULL)
 		return LAYOUT_NONE;
-	if (strpbrk(*url, "\"\\#;") == NULL && (*url)[0] != '\0')
+	if (strpbrk(*value, "\"\\#;") == NULL && (*value)[0] != '\0')
 		return LAYOUT_FOUND;
-	free(*url);
-	*url = NULL;
+	free(*value);
+	*value = NULL;
 	return LAYOUT_UNUSUAL;
 }
 

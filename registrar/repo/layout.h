@@ -32,11 +32,12 @@ void layout_release(struct layout *layout);
 char *layout_read_line(const char *dir, const char *name);
 
 /*
- * The URL of the remote "origin" in the repository's config file (git-config(1), CONFIGURATION
- * FILE): found or none where the file is plain; unusual if it includes others, or the value is
- * quoted or continued, so that git has to be asked. The caller owns *url.
+ * A value in the repository's config file (git-config(1), CONFIGURATION FILE), of a section as it
+ * stands in brackets: found or none where the file is plain; unusual if it includes others, or the
+ * value is quoted or continued, so that git has to be asked. The caller owns *value.
  */
-enum layout_kind layout_remote_url(const char *common_dir, char **url);
+enum layout_kind
+layout_config(const char *common_dir, const char *section, const char *key, char **value);
 
 /*
  * The branch to which a rebase or a bisection under way will come back; NULL if there is none.

@@ -11,6 +11,7 @@
 #include "base/fsio.h"
 #include "base/str.h"
 #include "model/name.h"
+#include "repo/checkout.h"
 #include "repo/git.h"
 #include "repo/layout.h"
 
@@ -33,24 +34,6 @@ repo_free(struct repo *repo)
 	free(repo);
 }
 
-/*
- * The target of a symbolic ref, "refs/heads/x"; NULL if it is none. In a repository with reftable
- * the file only holds a placeholder, and git has to be asked.
- */
-static char *
-symbolic_ref(const char *dir, const char *git_dir, const char *name)
-{
-	DM_AUTO_FREE char *line = layout_read_line(git_dir, name);
-	const char *const args[] = {"symbolic-ref", "-q", name, NULL};
-	DM_AUTO_FREE char *reftable = dm_asprintf("%s/reftable", git_dir);
-
-	if (line != NULL && strstr(line, ".invalid") == NULL)
-		return dm_starts_with(line, "ref: ") ? dm_strdup(line + 5) : NULL;
-	if (line == NULL && access(reftable, F_OK) != 0)
-		return NULL;
-	return git_line(dir, args);
-}
-
 static char *
 short_commit(const char *dir)
 {
@@ -62,13 +45,9 @@ short_commit(const char *dir)
 static void
 find_branch(struct repo *repo, const char *git_dir, const char *common_dir)
 {
-	DM_AUTO_FREE char *head = symbolic_ref(repo->worktree, git_dir, "HEAD");
 	DM_AUTO_FREE char *origin = NULL;
 
-	if (head != NULL && dm_starts_with(head, "refs/heads/"))
-		repo->branch = dm_strdup(head + strlen("refs/heads/"));
-	else
-		repo->branch = layout_interrupted_branch(git_dir);
+	repo->branch = checkout_branch(repo->worktree, git_dir);
 	if (repo->branch == NULL) {
 		repo->commit = short_commit(repo->worktree);
 		return;
@@ -77,7 +56,7 @@ find_branch(struct repo *repo, const char *git_dir, const char *common_dir)
 		repo->is_default_branch = true;
 		return;
 	}
-	origin = symbolic_ref(repo->worktree, common_dir, "refs/remotes/origin/HEAD");
+	origin = checkout_symbolic_ref(repo->worktree, common_dir, "refs/remotes/origin/HEAD");
 	repo->is_default_branch =
 	    origin != NULL && dm_starts_with(origin, "refs/remotes/origin/") &&
 	    strcmp(origin + strlen("refs/remotes/origin/"), repo->branch) == 0;
@@ -258,7 +237,8 @@ repo_remote_url(const struct repo *repo)
 	const char *const args[] = {"config", "--get", "remote.origin.url", NULL};
 	char *out = NULL;
 
-	if (!repo->is_git || layout_remote_url(repo->common_dir, &out) != LAYOUT_UNUSUAL)
+	if (!repo->is_git ||
+	    layout_config(repo->common_dir, "remote \"origin\"", "url", &out) != LAYOUT_UNUSUAL)
 		return out;
 	return git_line(repo->worktree, args);
 }
