@@ -20,6 +20,10 @@
 #include "base/os.h"
 #include "base/str.h"
 
+enum {
+	BACKLOG = 4096
+};
+
 size_t
 dm_sock_path_max(void)
 {
@@ -191,6 +195,46 @@ dm_sock_connect_unix(const char *path, int64_t timeout_ms, struct dm_err *err)
 	out = fd;
 	fd = -1;
 	return out;
+}
+
+static int
+fail_listen(int fd, int error, const char *path, struct dm_err *err)
+{
+	(void)dm_fail_errno(err, error, "listening on %s", path);
+	if (error == EADDRINUSE)
+		err->code = DM_CONFLICT;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+int
+dm_sock_listen_unix(const char *path, mode_t mode, dev_t *dev, ino_t *ino, struct dm_err *err)
+{
+	struct sockaddr_un sa;
+	struct stat st;
+	mode_t mask;
+	int fd, rc, error;
+
+	if (!unix_address(path, &sa))
+		return fail_listen(-1, ENAMETOOLONG, path, err);
+	if ((fd = stream_socket(AF_UNIX)) < 0)
+		return fail_listen(-1, errno, path, err);
+	/* the mode is given by bind(2) itself: changing it afterwards could hit another file */
+	mask = umask(0777 & ~mode);
+	rc = bind(fd, (const struct sockaddr *)&sa, sizeof(sa));
+	error = errno;
+	(void)umask(mask);
+	if (rc != 0)
+		return fail_listen(fd, error, path, err);
+	if (listen(fd, BACKLOG) != 0 || lstat(path, &st) != 0) {
+		error = errno;
+		(void)unlink(path);
+		return fail_listen(fd, error, path, err);
+	}
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return fd;
 }
 
 /* The loopback address of one family; its length. */

@@ -70,6 +70,14 @@ dm_sock_tcp_addresses(const char *host, uint16_t port, struct dm_sock_address *o
 /* The address of a Unix socket; false if the path is too long. */
 bool dm_sock_unix_address(const char *path, struct dm_sock_address *out) DM_MUST;
 
+/*
+ * Binds and listens on `path`, a file that has `mode` from the first (bind(2), umask(2)). *dev and
+ * *ino tell it apart from a later one. The caller owns the descriptor, which is close-on-exec and
+ * non-blocking; -1: *err is set, DM_CONFLICT if the path is taken.
+ */
+int dm_sock_listen_unix(
+    const char *path, mode_t mode, dev_t *dev, ino_t *ino, struct dm_err *err) DM_MUST;
+
 /* Whether somebody listens on the loopback TCP port, on either address family. */
 bool dm_tcp_listening(uint16_t port);
 

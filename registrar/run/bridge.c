@@ -12,17 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sock.h"
 
 enum {
 	CHUNK = 256 * 1024,	 /* bytes read or written at once, and kept per direction */
 	WAITING_MAX = 64 * 1024, /* bytes kept of a request whose server is not there yet */
-	BACKLOG = 4096,
 	RETRY_MS = 40,
 	NO_FILES_MS = 100, /* pause when there is no descriptor for another connection */
 	FILES_KEPT = 64,   /* descriptors that are not for connections */
@@ -495,45 +493,8 @@ bridge_connections(const struct bridge *bridge)
 	return bridge->count;
 }
 
-static int
-fail_listen(int fd, int error, const char *path, struct dm_err *err)
-{
-	(void)dm_fail_errno(err, error, "listening on %s", path);
-	if (error == EADDRINUSE)
-		err->code = DM_CONFLICT;
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
-}
-
 int
 bridge_listen(const char *path, dev_t *dev, ino_t *ino, struct dm_err *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t length = strlen(path);
-	struct stat st;
-	mode_t mask;
-	int fd, rc, error;
-
-	if (length >= sizeof(address.sun_path))
-		return fail_listen(-1, ENAMETOOLONG, path, err);
-	memcpy(address.sun_path, path, length + 1);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM, 0)) < 0)
-		return fail_listen(-1, errno, path, err);
-	(void)evutil_make_socket_closeonexec(fd);
-	/* the mode is given by bind(2) itself: changing it afterwards could hit another file */
-	mask = umask(0111);
-	rc = bind(fd, (const struct sockaddr *)&address, sizeof(address));
-	error = errno;
-	(void)umask(mask);
-	if (rc != 0)
-		return fail_listen(fd, error, path, err);
-	if (listen(fd, BACKLOG) != 0 || lstat(path, &st) != 0) {
-		error = errno;
-		(void)unlink(path);
-		return fail_listen(fd, error, path, err);
-	}
-	*dev = st.st_dev;
-	*ino = st.st_ino;
-	return fd;
+	return dm_sock_listen_unix(path, 0666, dev, ino, err);
 }
