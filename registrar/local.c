@@ -2,7 +2,6 @@
 #include "local.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,18 +136,12 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 static void
 last_words(const char *log_path, off_t from, char *out, size_t size)
 {
-	DM_AUTO_CLOSE int fd = open(log_path, O_RDONLY | O_CLOEXEC);
 	DM_AUTO_STR struct dm_str text = dm_str_make(LOG_TAIL);
 	struct dm_err ignored;
 	char *line;
-	off_t end;
 
 	out[0] = '\0';
-	if (fd < 0 || (end = lseek(fd, 0, SEEK_END)) < 0)
-		return;
-	if (end - from > LOG_TAIL)
-		from = end - LOG_TAIL;
-	if (lseek(fd, from, SEEK_SET) < 0 || !dm_read_fd(fd, &text, &ignored))
+	if (!dm_read_tail(log_path, from, &text, &ignored))
 		return;
 	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
 		text.data[--text.len] = '\0';

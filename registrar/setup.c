@@ -40,26 +40,6 @@ setup_problem(struct setup *u, const struct dm_err *err)
 		u->problems[u->problem_count++] = *err;
 }
 
-/* A program by name in PATH, or by path: its absolute path, NULL if there is none. Caller owns. */
-static char *
-find_program(const char *name)
-{
-	const char *path = getenv("PATH");
-	struct dm_err ignored;
-
-	if (strchr(name, '/') != NULL)
-		return access(name, X_OK) == 0 ? dm_absolute(name, &ignored) : NULL;
-	while (path != NULL && *path != '\0') {
-		size_t n = strcspn(path, ":");
-		DM_AUTO_FREE char *full = dm_asprintf("%.*s/%s", (int)n, path, name);
-
-		if (full[0] == '/' && access(full, X_OK) == 0)
-			return DM_STEAL(&full);
-		path += n + (path[n] == ':' ? 1 : 0);
-	}
-	return NULL;
-}
-
 static bool
 is_there(const char *path)
 {
@@ -339,14 +319,14 @@ look(struct setup *u, struct dm_err *err)
 		f->devmeshd = "/devmeshd";
 	} else if (!look_at_wishes(u, err) || (f->dns_provider != NULL && !get_token(u, err))) {
 		return false;
-	} else if ((found = find_program("devmeshd")) != NULL) {
+	} else if ((found = dm_find_program("devmeshd")) != NULL) {
 		f->devmeshd = setup_own(u, found);
 	}
 	f->sockets_dir = u->session->conf->sockets_dir;
 	look_at_identity(u);
 	f->run_as = service_user(u);
 	setup_look_at_group(u);
-	if ((found = find_program(caddy)) != NULL) {
+	if ((found = dm_find_program(caddy)) != NULL) {
 		f->caddy = setup_own(u, found);
 		return true;
 	}

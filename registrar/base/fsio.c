@@ -163,6 +163,24 @@ dm_lock(const char *path, int64_t wait_ms, int *out, struct dm_err *err)
 	return true;
 }
 
+bool
+dm_read_tail(const char *path, int64_t from, struct dm_str *out, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int64_t room = (int64_t)(out->max - out->len);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return dm_fail_errno(err, errno, "reading %s", path);
+	if (from > st.st_size)
+		from = 0;
+	if (st.st_size - from > room)
+		from = st.st_size - room;
+	if (lseek(fd, (off_t)from, SEEK_SET) < 0)
+		return dm_fail_errno(err, errno, "reading %s", path);
+	return dm_read_fd(fd, out, err);
+}
+
 void
 dm_open_standard_fds(void)
 {

@@ -20,6 +20,12 @@ bool dm_read_fd(int fd, struct dm_str *out, struct dm_err *err) DM_MUST;
 bool dm_read_file(const char *path, struct dm_str *out, struct dm_err *err) DM_MUST;
 
 /*
+ * Appends the end of the file: what was written since it had `from` bytes, at most out->max of it.
+ * One that has become shorter since then is read from its beginning.
+ */
+bool dm_read_tail(const char *path, int64_t from, struct dm_str *out, struct dm_err *err) DM_MUST;
+
+/*
  * Descriptors 0 to 2 that are closed become /dev/null: else a socket or file that got such a number
  * would be written to.
  */

@@ -31,6 +31,12 @@ bool dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode);
 /* Where programs keep their state below a home directory: ".local/state" or "Library/..." */
 const char *dm_os_state_subdir(void);
 
+/*
+ * The file that this process runs, links resolved (/proc/self/exe, proc(5); dyld(3)); NULL if the
+ * kernel does not say. The caller owns it. After an upgrade it may be another one by now.
+ */
+char *dm_os_self_exe(void);
+
 /* Whether services are started by launchd(8), not by systemd(1). */
 bool dm_os_has_launchd(void);
 

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <mach-o/dyld.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,6 +44,15 @@ dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
 		return true;
 	errno = ESTALE;
 	return false;
+}
+
+char *
+dm_os_self_exe(void)
+{
+	char path[4096];
+	uint32_t size = sizeof(path);
+
+	return _NSGetExecutablePath(path, &size) == 0 ? realpath(path, NULL) : NULL;
 }
 
 const char *

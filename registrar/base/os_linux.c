@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 bool
 dm_os_peer(int fd, pid_t *pid, uid_t *uid)
@@ -61,6 +62,21 @@ dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
 	/* fchmod(2) takes no such descriptor, a socket has no other; this leads to its file */
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	return chmod(self, mode) == 0;
+}
+
+char *
+dm_os_self_exe(void)
+{
+	static const char deleted[] = " (deleted)";
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n <= 0 || path[0] != '/')
+		return NULL;
+	path[n] = '\0';
+	if (dm_ends_with(path, deleted))
+		path[(size_t)n - strlen(deleted)] = '\0';
+	return dm_strdup(path);
 }
 
 const char *

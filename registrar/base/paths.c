@@ -51,6 +51,25 @@ dm_user_config_file(void)
 }
 
 char *
+dm_find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	struct dm_err ignored;
+
+	if (strchr(name, '/') != NULL)
+		return access(name, X_OK) == 0 ? dm_absolute(name, &ignored) : NULL;
+	while (path != NULL && *path != '\0') {
+		size_t n = strcspn(path, ":");
+		DM_AUTO_FREE char *full = dm_asprintf("%.*s/%s", (int)n, path, name);
+
+		if (full[0] == '/' && access(full, X_OK) == 0)
+			return DM_STEAL(&full);
+		path += n + (path[n] == ':' ? 1 : 0);
+	}
+	return NULL;
+}
+
+char *
 dm_absolute(const char *path, struct dm_err *err)
 {
 	char cwd[PATH_MAX];

@@ -11,6 +11,12 @@ char *dm_state_dir(struct dm_err *err) DM_MUST;
 /* $XDG_CONFIG_HOME/devmesh/config.ini, else ~/.config/devmesh/config.ini; NULL without $HOME. */
 char *dm_user_config_file(void);
 
+/*
+ * A program by name in PATH, or by path: its absolute path, links kept; NULL if there is none that
+ * could be run. Caller owns.
+ */
+char *dm_find_program(const char *name);
+
 /* `path` made absolute against the working directory, without resolving links. Caller owns. */
 char *dm_absolute(const char *path, struct dm_err *err) DM_MUST;
 
