@@ -104,6 +104,7 @@ int64_t now_ms(void);
 void nap_us(long us);
 
 /* harness_fs.c: files, git, JSON, assertions */
+const char *source_dir(void); /* the source tree: make check says where, in DEVMESH_SRC */
 char *read_text(struct world *w, const char *path); /* NULL when it is not there */
 void write_file(const char *path, const void *bytes, size_t n);
 void write_text(const char *path, const char *text);

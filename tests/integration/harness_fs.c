@@ -76,6 +76,16 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return 0;
 }
 
+const char *
+source_dir(void)
+{
+	const char *src = getenv("DEVMESH_SRC");
+
+	if (src == NULL || src[0] != '/' || !exists(src))
+		fail_msg("DEVMESH_SRC must be the absolute path of the source tree");
+	return src;
+}
+
 void
 remove_tree(const char *path)
 {

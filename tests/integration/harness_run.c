@@ -17,14 +17,11 @@ extern char **environ;
 const char *
 run_server(struct world *w)
 {
-	const char *src = getenv("DEVMESH_SRC");
 	char *path = fmt(w, "%s/server.py", w->dir), *from;
 
 	if (exists(path))
 		return path;
-	from = fmt(w, "%s/tests/integration/server.py", src != NULL ? src : ".");
-	if (from[0] != '/' || !exists(from))
-		fail_msg("DEVMESH_SRC must be the absolute path of the source tree");
+	from = fmt(w, "%s/tests/integration/server.py", source_dir());
 	write_text(path, read_text(w, from));
 	return path;
 }

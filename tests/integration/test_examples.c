@@ -25,31 +25,6 @@ struct example {
 	bool npm;
 };
 
-static const char *
-source_dir(void)
-{
-	const char *src = getenv("DEVMESH_SRC");
-
-	assert_non_null(src); /* the source tree: make check sets it */
-	return src;
-}
-
-/* The private mesh; the port of its https server. */
-static int
-mesh_start(struct world *w)
-{
-	int http = free_port(w), https = free_port(w);
-
-	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
-	world_env(w, "DEVMESH_MESH_DOMAIN", NULL);
-	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
-	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
-	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
-	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	return https;
-}
-
 /* Debian's servers are scripts of Debian's interpreters, whatever else is first in PATH. */
 static void
 system_first(struct world *w)
@@ -129,7 +104,7 @@ run_example(struct world *w, const struct example *example)
 	struct expected expected = {.example = example};
 	struct proc *server;
 	struct reply r;
-	int https = mesh_start(w);
+	int https = private_mesh(w);
 
 	run_ok(w, NULL,
 	    ARGV("cp", "-R", fmt(w, "%s/examples/%s/.", source_dir(), example->name), dir));
@@ -249,7 +224,7 @@ TEST(elixir_registers_itself)
 	char *repo = repo_new(w, "shop"), *bin = fmt(w, "%s", w->devmesh);
 	const struct example example = {"elixir", NULL, "/a", "GET /a in ", true, false};
 	struct expected expected = {.example = &example};
-	int https = mesh_start(w);
+	int https = private_mesh(w);
 	struct proc *server;
 
 	*strrchr(bin, '/') = '\0';

@@ -160,7 +160,7 @@ TEST(worktrunk_example)
 	static const char server[] = "require('http').createServer((q, r) => r.end('example'))"
 				     ".listen(process.env.PORT, '127.0.0.1');\n";
 	char *repo = repo_new(w, "shop"), *vars = fmt(w, "%s/vars", w->dir);
-	char *example = fmt(w, "%s/examples/worktrunk/.config", getenv("DEVMESH_SRC"));
+	char *example = fmt(w, "%s/examples/worktrunk/.config", source_dir());
 
 	put_script(w, fmt(w, "%s/wt", bin_dir(w)), wt_script);
 	world_env(w, "WT_VARS", vars);
