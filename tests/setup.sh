@@ -51,6 +51,9 @@ check | uvicorn           | uvicorn              | python3-uvicorn    | uvicorn 
 check | gunicorn          | gunicorn             | python3-gunicorn   | gunicorn  | py3-gunicorn       | python3-gunicorn   |
 check | is:flask          | python3-flask        | python3-flask      | python-flask | py3-flask       | python3-Flask      |
 check | is:django         | python3-django       | python3-django     | python-django | py3-django     | python3-Django     |
+check | is:dockerd        | docker.io            | moby-engine        | docker    | docker             | docker             | -
+check | is:docker         | docker-cli/docker.io | docker-cli         | docker    | docker-cli         | docker             | -
+check | is:compose        | docker-compose-v2/docker-compose | docker-compose | docker-compose | docker-cli-compose | docker-compose | -
 check | certutil          | libnss3-tools        | nss-tools          | nss       | nss-tools          | mozilla-nss-tools  | nss
 check | chromium          | chromium             | chromium           | chromium  | chromium           | chromium           | chromium
 EOF
@@ -73,10 +76,19 @@ python_has() {
 	PATH=/usr/bin:/bin:$PATH python3 -c "import $1" 2>/dev/null
 }
 
+# The test that needs Docker starts a daemon of its own, which only root can; others skip it.
+no_daemon() {
+	[ "$(id -u)" -ne 0 ]
+}
+
 has() {
 	case $1 in
 	is:flask) python_has flask ;;
 	is:django) python_has django ;;
+	is:docker) no_daemon || command -v docker >/dev/null ;;
+	is:dockerd) no_daemon || command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] ;;
+	is:compose) no_daemon || docker compose version >/dev/null 2>&1 ||
+		command -v docker-compose >/dev/null ;;
 	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
@@ -124,29 +136,35 @@ packages() {
 	echo "$lacking" | cut -d ' ' -f 2 | sort -u | tr '\n' ' '
 }
 
-# Debian's caddy package enables and starts a system-wide Caddy. Nobody asked for that here: the
-# unit is masked while the package is set up, and left disabled.
-mask_caddy() {
-	if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
-		if as_root systemctl --quiet --runtime mask caddy.service caddy-api.service; then
-			masked=yes
-			trap unmask_caddy EXIT
-		else
-			say "could not keep the caddy package from starting its system service"
-		fi
+# Debian's packages of Caddy and Docker enable and start system-wide services. Nobody asked for that
+# here: units that are new are masked while the packages are set up, and left disabled.
+mask_units() {
+	[ -d /run/systemd/system ] && command -v systemctl >/dev/null || return 0
+	for unit in "$@"; do
+		systemctl cat "$unit" >/dev/null 2>&1 || masked="$masked $unit"
+	done
+	[ -n "$masked" ] || return 0
+	trap unmask_units EXIT
+	# shellcheck disable=SC2086 # names of units
+	if ! as_root systemctl --quiet --runtime mask $masked; then
+		say "could not keep the packages from starting system services"
+		masked=
 	fi
 }
 
-unmask_caddy() {
+unmask_units() {
 	trap - EXIT
-	if [ "$masked" = yes ]; then
-		masked=no
-		as_root systemctl --quiet --runtime unmask caddy.service caddy-api.service
-		if systemctl is-enabled caddy.service >/dev/null 2>&1; then
-			as_root systemctl --quiet disable caddy.service
+	[ -n "$masked" ] || return 0
+	units=$masked
+	masked=
+	# shellcheck disable=SC2086
+	as_root systemctl --quiet --runtime unmask $units
+	for unit in $units; do
+		if systemctl is-enabled "$unit" >/dev/null 2>&1; then
+			as_root systemctl --quiet disable "$unit"
 		fi
-		say "caddy's system service is installed, but neither started nor enabled"
-	fi
+	done
+	say "installed, but neither started nor enabled:$units"
 }
 
 has_package() {
@@ -181,13 +199,16 @@ install_debian() {
 		fi
 	done
 	case " $* " in
-	*" caddy "*) mask_caddy ;;
+	*" caddy "*) mask_units caddy.service caddy-api.service ;;
+	esac
+	case " $* " in
+	*" docker.io "*) mask_units docker.service docker.socket containerd.service ;;
 	esac
 	if [ $# -gt 0 ]; then
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
 			install --no-install-recommends "$@" >&2 </dev/null
 	fi
-	unmask_caddy
+	unmask_units
 }
 
 jobs=
@@ -212,7 +233,7 @@ for pair in apt-get:debian dnf:fedora pacman:arch apk:alpine zypper:suse; do
 done
 [ "$(uname)" = Darwin ] && system=brew
 
-masked=no
+masked=
 lacking=$(missing)
 [ -z "$lacking" ] && exit 0
 if [ "$system" = debian ]; then
