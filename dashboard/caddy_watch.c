@@ -19,6 +19,7 @@
 #include "exits.h"
 #include "services.h"
 #include "state.h"
+#include "timer.h"
 
 enum {
 	ANSWER_MAX = 64 << 20,
@@ -75,14 +76,6 @@ caddy_state_name(enum caddy_state state)
 }
 
 static void
-schedule(struct caddy_watch *caddy, int64_t ms)
-{
-	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	(void)event_add(caddy->timer, &t);
-}
-
-static void
 forget_process(struct caddy_watch *caddy)
 {
 	if (caddy->process.pid != 0)
@@ -136,7 +129,7 @@ lost(struct caddy_watch *caddy, enum caddy_state state, const char *problem)
 	caddy->pause_ms = caddy->pause_ms == 0 || moved ? DOWN_MIN_MS : caddy->pause_ms * 2;
 	if (caddy->pause_ms > DOWN_MAX_MS)
 		caddy->pause_ms = DOWN_MAX_MS;
-	schedule(caddy, caddy->again ? SOON_MS : caddy->pause_ms);
+	timer_in(caddy->timer, caddy->again ? SOON_MS : caddy->pause_ms);
 	caddy->again = false;
 	caddy->resets = 0;
 	if (!moved)
@@ -250,7 +243,9 @@ answered(struct caddy_watch *caddy)
 	}
 	end_question(caddy);
 	caddy->resets = 0;
-	schedule(caddy, caddy->again ? SOON_MS : took * UP_SHARE > UP_MS ? took * UP_SHARE : UP_MS);
+	timer_in(caddy->timer, caddy->again		 ? SOON_MS
+			       : took * UP_SHARE > UP_MS ? took * UP_SHARE
+							 : UP_MS);
 	caddy->again = false;
 }
 
@@ -263,7 +258,7 @@ failed(struct caddy_watch *caddy, int error)
 		/* a reload, or more clients than it can take: nothing to conclude */
 		if (caddy->resets++ < RESETS) {
 			end_question(caddy);
-			schedule(caddy, SOON_MS * caddy->resets);
+			timer_in(caddy->timer, SOON_MS * caddy->resets);
 			return;
 		}
 	}
@@ -377,7 +372,7 @@ caddy_watch_open(struct daemon *d, struct dm_err *err)
 		caddy_watch_close(caddy);
 		return NULL;
 	}
-	schedule(caddy, 0);
+	timer_in(caddy->timer, 0);
 	return caddy;
 }
 
@@ -389,7 +384,7 @@ caddy_watch_ask(struct caddy_watch *caddy)
 	if (caddy->question != NULL)
 		caddy->again = true;
 	else
-		schedule(caddy, SOON_MS);
+		timer_in(caddy->timer, SOON_MS);
 }
 
 void
@@ -398,7 +393,7 @@ caddy_watch_reload(struct caddy_watch *caddy)
 	end_question(caddy);
 	caddy->address_count = 0;
 	caddy->state = CADDY_UNKNOWN;
-	schedule(caddy, 0);
+	timer_in(caddy->timer, 0);
 }
 
 void
@@ -408,7 +403,7 @@ caddy_watch_process_ended(struct caddy_watch *caddy, const struct dm_proc_id *id
 		return;
 	caddy->process.pid = 0;
 	end_question(caddy);
-	schedule(caddy, 0);
+	timer_in(caddy->timer, 0);
 }
 
 struct caddy_info

@@ -24,6 +24,8 @@
 #include "parts.h"
 #include "services.h"
 #include "store.h"
+#include "timer.h"
+#include "tree_watch.h"
 #include "version.h"
 
 enum {
@@ -69,7 +71,7 @@ daemon_hint(struct daemon *d, const char *dir, const char *name)
 	if (strcmp(dir, registry_dir(d->session->registry)) == 0)
 		services_hint(d->services, name);
 	else
-		finder_directory_hint(d->finder, dir, name);
+		tree_watch_hint(d->trees, dir, name);
 }
 
 void
@@ -98,12 +100,10 @@ static void
 tick(struct daemon *d)
 {
 	int64_t ms = d->ready ? TICK_MS : READY_MS, alive = notify_alive_interval_ms(d->notify);
-	struct timeval t;
 
 	if (alive > 0 && alive < ms)
 		ms = alive;
-	t = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-	(void)event_add(d->tick, &t);
+	timer_in(d->tick, ms);
 }
 
 static void

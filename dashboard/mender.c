@@ -20,6 +20,7 @@
 #include "mend.h"
 #include "out.h"
 #include "services.h"
+#include "timer.h"
 #include "workers.h"
 
 enum {
@@ -113,15 +114,13 @@ static void
 schedule(struct mender *m, int64_t ms)
 {
 	int64_t now = dm_now_ms(), at = now + ms;
-	struct timeval t;
 
 	if (at < m->looked_ms + OFTEN_MS)
 		at = m->looked_ms + OFTEN_MS;
 	if (m->due_ms != 0 && m->due_ms <= at)
 		return;
 	m->due_ms = at;
-	t = (struct timeval){.tv_sec = (at - now) / 1000, .tv_usec = (at - now) % 1000 * 1000};
-	(void)event_add(m->timer, &t);
+	timer_in(m->timer, at - now);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "mender.h"
 #include "services.h"
 #include "store.h"
+#include "tree_watch.h"
 #include "watch.h"
 #include "workers.h"
 
@@ -84,6 +85,7 @@ parts_close(struct daemon *d)
 	workers_free(d->workers);
 	mender_close(d->mender);
 	finder_close(d->finder);
+	tree_watch_close(d->trees);
 	caddy_watch_close(d->caddy);
 	services_close(d->services);
 	if (d->watch != NULL)

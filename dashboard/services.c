@@ -19,6 +19,7 @@
 #include "state.h"
 #include "store.h"
 #include "survey.h"
+#include "timer.h"
 
 enum {
 	/* Looks again at what makes no hint when it changes: a bound socket that starts to
@@ -41,14 +42,6 @@ struct services {
 
 static void on_sweep(evutil_socket_t fd, short what, void *user);
 static void on_recheck(evutil_socket_t fd, short what, void *user);
-
-static void
-schedule(struct event *timer, int64_t ms)
-{
-	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	(void)event_add(timer, &t);
-}
 
 struct services *
 services_open(struct daemon *d, struct dm_err *err)
@@ -257,7 +250,7 @@ plan_recheck(struct services *services, struct service *svc)
 	svc->recheck_ms = svc->recheck_step == 0 ? 0 : dm_now_ms() + svc->recheck_step;
 	if (svc->recheck_ms != 0 &&
 	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_step < PORT_MS))
-		schedule(services->recheck, svc->recheck_step);
+		timer_in(services->recheck, svc->recheck_step);
 }
 
 /* Notes since when things are missing. */
@@ -444,7 +437,7 @@ services_sweep(struct services *services, const char *why)
 	if (services->swept_ms != 0 && now - services->swept_ms > 2 * interval + SLEPT_MS)
 		begin_grace_anew(services);
 	services->swept_ms = now;
-	schedule(services->sweep, interval);
+	timer_in(services->sweep, interval);
 	if (!registry_scan(d->session->registry, &claims, &err)) {
 		/* nothing was seen, so nothing is concluded */
 		dm_warn("%s", err.msg);
@@ -505,7 +498,7 @@ on_recheck(evutil_socket_t fd, short what, void *user)
 			next = at;
 	}
 	if (next != 0)
-		schedule(services->recheck, next > now ? next - now : 0);
+		timer_in(services->recheck, next > now ? next - now : 0);
 }
 
 bool
@@ -573,5 +566,5 @@ services_routes_changed(struct services *services, const char *why)
 void
 services_reload(struct services *services)
 {
-	schedule(services->sweep, 0);
+	timer_in(services->sweep, 0);
 }

@@ -15,6 +15,7 @@
 #include "out.h"
 #include "services.h"
 #include "store.h"
+#include "tree_watch.h"
 #include "version.h"
 
 static void
@@ -87,7 +88,7 @@ state_of_found(const struct found *found)
 }
 
 struct cJSON *
-state_of_worktree(const struct daemon *d, const struct finder_worktree *tree)
+state_of_worktree(const struct daemon *d, const struct watched_tree *tree)
 {
 	const struct worktree *info = tree->worktree;
 	const struct worktree_detail *detail = tree->detail;
@@ -163,8 +164,8 @@ state_whole(const struct daemon *d)
 			(void)cJSON_AddItemToArray(list, state_of_found(&found->list[i]));
 	}
 	list = cJSON_AddArrayToObject(o, "worktrees");
-	for (size_t i = 0; i < finder_worktree_count(d->finder); i++) {
-		struct finder_worktree tree = finder_worktree_at(d->finder, i);
+	for (size_t i = 0; i < tree_watch_count(d->trees); i++) {
+		struct watched_tree tree = tree_watch_at(d->trees, i);
 
 		(void)cJSON_AddItemToArray(list, state_of_worktree(d, &tree));
 	}

@@ -9,7 +9,7 @@
 struct cJSON;
 struct daemon;
 struct service;
-struct finder_worktree;
+struct watched_tree;
 struct found;
 
 /* The caller owns all of these. */
@@ -22,6 +22,6 @@ struct cJSON *state_service(const struct daemon *d, const char *id);
 struct cJSON *state_of_service(const struct daemon *d, const struct service *service);
 struct cJSON *state_of_caddy(const struct daemon *d);
 struct cJSON *state_of_found(const struct found *found);
-struct cJSON *state_of_worktree(const struct daemon *d, const struct finder_worktree *worktree);
+struct cJSON *state_of_worktree(const struct daemon *d, const struct watched_tree *worktree);
 
 #endif

@@ -111,25 +111,28 @@ defaults(void **state)
 	}
 }
 
-static const char every_key[] = "; all of them\n"
-				"[mesh]\n"
-				"domain = dev.example.com\n"
-				"app = My App\n"
-				"[caddy]\n"
-				"admin = unix:///run/caddy/admin.sock\n"
-				"server = srv1\n"
-				"registration = route\n"
-				"timeout = 250   ; ms\n"
-				"allow_https_change = YES\n"
-				"[sockets]\n"
-				"dir = ~/sockets//\n"
-				"[local]\n"
-				"http_port = 8081\n"
-				"https_port: 8444\n"
-				"state_dir = /var/lib/x\n"
-				"caddy = /opt/caddy\n"
-				"[run]\n"
-				"worktree_gone = keep\n";
+static const char every_key[] =
+    "; all of them\n"
+    "[mesh]\n"
+    "domain = dev.example.com\n"
+    "app = My App\n"
+    "[caddy]\n"
+    "admin = unix:///run/caddy/admin.sock\n"
+    "server = srv1\n"
+    "registration = route\n"
+    "timeout = 250   ; ms\n"
+    "allow_https_change = YES\n"
+    "[sockets]\n"
+    "dir = ~/sockets//\n"
+    "[local]\n"
+    "http_port = 8081\n"
+    "https_port: 8444\n"
+    "state_dir = /var/lib/x\n"
+    "caddy = /opt/caddy\n"
+    "[run]\n"
+    "worktree_gone = keep\n"
+    "[daemon]\nstart = no\ngrace = 1\nprobe_interval = 2\nscan_interval = 3\nport_from = 4\n"
+    "port_to = 5\norphans = end\nhistory_days = 6\nhistory_mb = 7\n";
 
 static void
 sets_every_key(void **state)
@@ -152,6 +155,15 @@ sets_every_key(void **state)
 	assert_string_equal(conf->state_dir, "/var/lib/x");
 	assert_string_equal(conf->caddy, "/opt/caddy");
 	assert_int_equal(conf->worktree_gone, CONF_WORKTREE_GONE_KEEP);
+	assert_false(conf->daemon_start);
+	assert_int_equal(conf->grace_s, 1);
+	assert_int_equal(conf->probe_s, 2);
+	assert_int_equal(conf->scan_s, 3);
+	assert_int_equal(conf->port_from, 4);
+	assert_int_equal(conf->port_to, 5);
+	assert_int_equal(conf->orphans, CONF_ORPHANS_END);
+	assert_int_equal(conf->history_days, 6);
+	assert_int_equal(conf->history_mb, 7);
 	for (size_t i = 0; i < conf_key_count; i++)
 		assert_true(dm_starts_with(conf->values[i].origin, "f.ini:"));
 	assert_string_equal(value_of(conf, "mesh", "domain")->origin, "f.ini:3");
