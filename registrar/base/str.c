@@ -213,6 +213,16 @@ dm_path_base(const char *path)
 	return dm_strndup(path + start, end - start);
 }
 
+bool
+dm_path_inside(const char *dir, const char *path)
+{
+	size_t n = strlen(dir);
+
+	while (n > 0 && dir[n - 1] == '/')
+		n--;
+	return strncmp(dir, path, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
 char *
 dm_path_dir(const char *path)
 {

@@ -65,6 +65,8 @@ bool dm_ends_with(const char *s, const char *suffix);
 char *dm_path_base(const char *path);
 /* The path without its last component; the caller owns it. "/a" gives "/". */
 char *dm_path_dir(const char *path);
+/* Whether `path` is `dir` or below it; both absolute, nothing is resolved. */
+bool dm_path_inside(const char *dir, const char *path);
 
 /*
  * Edit distance with adjacent transpositions (optimal string alignment), for "did you mean".

@@ -194,24 +194,13 @@ checkout_top(const char *dir)
 	return dm_steal_pointer(&at);
 }
 
-/* Whether `path` is `dir` or below it. */
-static bool
-is_inside(const char *dir, const char *path)
-{
-	size_t n = strlen(dir);
-
-	while (n > 0 && dir[n - 1] == '/')
-		n--;
-	return strncmp(dir, path, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
-
 bool
 checkout_contains(const char *worktree, const char *dir)
 {
 	const char *const args[] = {"rev-parse", "--show-superproject-working-tree", NULL};
 	DM_AUTO_FREE char *top = NULL;
 
-	if (!is_inside(worktree, dir))
+	if (!dm_path_inside(worktree, dir))
 		return false;
 	if (!is_top(worktree))
 		return true;

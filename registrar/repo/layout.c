@@ -67,6 +67,22 @@ follow_file(const char *top, struct layout *out)
 	return LAYOUT_FOUND;
 }
 
+char *
+layout_common_dir(const char *top)
+{
+	DM_AUTO_FREE char *line = layout_read_line(top, ".git");
+	DM_AUTO_FREE char *git_dir = NULL;
+	DM_AUTO_FREE char *common = NULL;
+
+	if (line == NULL)
+		return resolve(top, ".git");
+	if (!dm_starts_with(line, "gitdir: ") ||
+	    (git_dir = resolve(top, line + strlen("gitdir: "))) == NULL)
+		return NULL;
+	common = layout_read_line(git_dir, "commondir");
+	return common == NULL ? dm_steal_pointer(&git_dir) : resolve(git_dir, common);
+}
+
 /* Whether `dir` itself is a git directory: bare, or inside of .git. */
 static bool
 is_git_dir(const char *dir)

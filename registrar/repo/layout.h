@@ -28,6 +28,12 @@ struct layout {
 enum layout_kind layout_find(const char *dir, struct layout *out);
 void layout_release(struct layout *layout);
 
+/*
+ * The common git directory of the worktree, or submodule, with this top level, whatever its kind;
+ * NULL if there is none. The caller owns it.
+ */
+char *layout_common_dir(const char *top);
+
 /* First line of a small file, or NULL if it cannot be read or is empty. The caller owns it. */
 char *layout_read_line(const char *dir, const char *name);
 
