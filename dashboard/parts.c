@@ -52,6 +52,7 @@ parts_open(struct daemon *d, struct dm_err *err)
 	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
 	    (d->services = services_open(d, err)) == NULL ||
 	    (d->caddy = caddy_watch_open(d, err)) == NULL ||
+	    (d->trees = tree_watch_open(d, err)) == NULL ||
 	    (d->finder = finder_open(d, err)) == NULL || (d->mender = mender_open(d, err)) == NULL)
 		return false;
 	watch_add(d->watch, registry_dir(d->session->registry));

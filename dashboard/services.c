@@ -28,6 +28,9 @@ enum {
 	RECHECK_MAX_MS = 500,
 	/* ...and a port: cheap, but never silent. */
 	PORT_MS = 250,
+	/* A claim is written before its route: so long it is asked for, so often. */
+	NEW_ROUTE_MS = 1000,
+	NEW_ROUTE_STEP_MS = 50,
 	/* so late a sweep means that the machine, or we, have slept */
 	SLEPT_MS = 5000,
 };
@@ -230,10 +233,19 @@ move(struct service *svc, enum service_state to, const char *why)
 	return true;
 }
 
+static bool
+waits_for_route(const struct service *svc)
+{
+	return svc->claim->registration == CLAIM_ROUTE && svc->route_missing_ms != 0 &&
+	       !svc->had_route && dm_now_ms() - svc->route_missing_ms < NEW_ROUTE_MS;
+}
+
 /* When to look again at something whose next change makes no hint; 0: not needed. */
 static int64_t
 recheck_step(const struct service *svc)
 {
+	if (waits_for_route(svc))
+		return NEW_ROUTE_STEP_MS;
 	if (svc->evidence.is_tcp && !svc->evidence.listening)
 		return PORT_MS;
 	if (svc->socket.state != DM_SOCK_BOUND && !svc->evidence.no_server)
@@ -486,6 +498,8 @@ on_recheck(evutil_socket_t fd, short what, void *user)
 
 		if (svc->recheck_ms == 0 || svc->recheck_ms > now)
 			continue;
+		if (waits_for_route(svc))
+			caddy_watch_ask(services->d->caddy);
 		if (svc->evidence.is_tcp && !dm_tcp_listening(svc->claim->port))
 			svc->recheck_ms = now + PORT_MS;
 		else
