@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -79,6 +80,18 @@ let_go(struct exits_entry *e)
 		free_unwanted(x);
 }
 
+/*
+ * Whether it has ended for sure. A look that fails for want of a descriptor says the same as one at
+ * a process that is gone, so it counts only if this very process can be seen.
+ */
+static bool
+has_ended(const struct dm_proc_id *id)
+{
+	struct dm_proc_id self;
+
+	return !dm_proc_alive(id) && dm_proc_id(getpid(), &self) && !dm_proc_alive(id);
+}
+
 static void
 complain(struct exits *x, const struct dm_proc_id *id, int error)
 {
@@ -106,7 +119,7 @@ attach(struct exits_entry *e)
 		if (error != 0 && error != ESRCH)
 			complain(x, &e->id, error);
 	}
-	if (!dm_proc_alive(&e->id)) {
+	if (has_ended(&e->id)) {
 		detach(e);
 		e->ended = true;
 	}
@@ -235,7 +248,7 @@ exits_add(struct exits *exits, const struct dm_proc_id *id)
 	exits->list[exits->count++] = e;
 	exits->wanted++;
 	/* a kernel may know one process for each pid only, so it is asked about live ones alone */
-	e->ended = !dm_proc_alive(id);
+	e->ended = has_ended(id);
 	if (!e->ended) {
 		end_namesakes(e);
 		attach(e);
