@@ -374,6 +374,8 @@ watch_close(struct watch *watch)
 	if (watch == NULL)
 		return;
 	for (size_t i = 0; i < watch->count; i++)
+		set_handle(watch->list[i], -1);
+	for (size_t i = 0; i < watch->count; i++)
 		free_dir(watch->list[i]);
 	if (watch->kernel != NULL)
 		watch_kernel_close(watch->kernel);
