@@ -12,15 +12,16 @@
 #include "store_file.h"
 
 enum {
-	WAITING_MAX = 1000, /* events, and as many minutes of services times four */
-	MINUTES_MAX = 4000,
+	WAITING_MAX = 1000, /* events */
 	WAITING_BYTES_MAX = 1 << 20,
+	MINUTES_MAX = 4000,
 	MANY = 256,	      /* events that are written without waiting for store_flush() */
 	EVENT_MAX = 64 << 10, /* bytes */
-	ID_MAX = 255,
-	RETRY_MS = 15 * 1000, /* after a failure */
+	ID_MAX = 255,	      /* bytes */
+	PAUSE_MS = 15 * 1000, /* after a failure */
+	BUSY_PAUSE_MS = 1000,
 	TRIM_MS = 3600 * 1000,
-	BYTES_MIN = 1 << 20, /* less is no bound that SQLite could keep */
+	BYTES_MIN = 1 << 20, /* less is no bound that could be kept */
 };
 
 /* An event that waits; `text` holds kind, id and data, each with its NUL. */
@@ -46,6 +47,7 @@ struct store {
 	struct dm_err problem; /* while failing */
 	bool warned;	       /* since it last went well */
 	int64_t tried_ms;      /* when it last failed */
+	int64_t pause_ms;      /* how long to leave it alone then */
 	int64_t aside_ms;      /* when a file was last set aside; 0: never */
 	int64_t trimmed_ms;    /* when what is too old was last looked for; 0: never */
 	bool trimming;	       /* there is more to remove */
@@ -157,10 +159,11 @@ close_db(struct store *s)
 }
 
 static void
-set_problem(struct store *s, int64_t now_ms, bool warn)
+set_problem(struct store *s, int64_t now_ms, int64_t pause_ms, bool warn)
 {
 	s->failing = true;
 	s->tried_ms = now_ms;
+	s->pause_ms = pause_ms;
 	if (!warn || s->warned)
 		return;
 	s->warned = true;
@@ -187,32 +190,42 @@ is_due(int64_t now_ms, int64_t last_ms, int64_t pause_ms)
 	return now_ms < last_ms || now_ms - last_ms >= pause_ms;
 }
 
-/* What s->problem says has happened; true if it is worth to go on at once, with a new file. */
+static bool
+is_pausing(const struct store *s, int64_t now_ms)
+{
+	return s->failing && !is_due(now_ms, s->tried_ms, s->pause_ms);
+}
+
+/* What s->problem says has happened; true if it is worth going on at once, with a new file. */
 static bool
 fail(struct store *s, enum db_status status, int64_t now_ms)
 {
 	struct dm_err reason = s->problem;
-	bool soon;
+	bool again;
 
-	if (status == DB_UNWRITABLE || status == DB_BAD)
+	if (status == DB_BUSY) {
+		/* that somebody else writes is no news, unless it lasts */
+		set_problem(s, now_ms, BUSY_PAUSE_MS, s->lost > s->lost_told);
+		return false;
+	}
+	if (status != DB_FULL)
 		close_db(s);
 	if (status != DB_BAD) {
-		/* that somebody else writes is no news, unless it lasts */
-		set_problem(s, now_ms, status != DB_BUSY || s->lost > s->lost_told);
+		set_problem(s, now_ms, PAUSE_MS, true);
 		return false;
 	}
 	if (!store_file_set_aside(s->path, &s->problem)) {
 		(void)dm_wrap(&s->problem, "%.300s", reason.msg);
-		set_problem(s, now_ms, true);
+		set_problem(s, now_ms, PAUSE_MS, true);
 		return false;
 	}
 	dm_warn("%s: set aside as %s.bad; a new history is begun", reason.msg, s->path);
-	/* one after the other is bad: then the fault is not in the file */
-	soon = s->aside_ms == 0 || is_due(now_ms, s->aside_ms, RETRY_MS);
+	/* twice within a short time the fault is not in the file */
+	again = s->aside_ms != 0 && !is_due(now_ms, s->aside_ms, PAUSE_MS);
 	s->aside_ms = now_ms;
-	if (!soon)
-		set_problem(s, now_ms, true);
-	return soon;
+	if (again)
+		set_problem(s, now_ms, PAUSE_MS, true);
+	return !again;
 }
 
 static bool
@@ -225,7 +238,7 @@ is_open(struct store *s, int64_t now_ms)
 		close_db(s);
 	}
 	while (s->db == NULL) {
-		if (s->failing && !is_due(now_ms, s->tried_ms, RETRY_MS))
+		if (is_pausing(s, now_ms))
 			return false;
 		status = store_db_open(s->path, s->limits.max_bytes, &s->db, &s->problem);
 		if (status == DB_OK)
@@ -264,32 +277,30 @@ store_lost(const struct store *store)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* Adds events up to the size of a transaction; *count is how many. */
+/* Adds events, as many as one transaction should have; *count is how many. */
 static enum db_status
 add_events(struct store *s, size_t *count)
 {
-	size_t room = store_db_batch_bytes(s->db), used = 0;
 	enum db_status status = DB_OK;
 
 	*count = 0;
-	for (struct waiting *w = s->first; w != NULL && status == DB_OK; w = w->next) {
-		used += w->bytes;
-		if (used > room && *count > 0)
-			break;
+	for (struct waiting *w = s->first;
+	     w != NULL && status == DB_OK && !store_db_is_enough(s->db); w = w->next) {
 		status = store_db_add_event(s->db, &w->event, &s->problem);
 		(*count)++;
 	}
 	return status;
 }
 
-/* Adds minutes that are over, or with `all` every one; *count is how many. */
+/* The same with minutes that are over, or, with `all`, every one. */
 static enum db_status
-add_minutes(struct store *s, size_t max, int64_t now_minute, bool all, size_t *count)
+add_minutes(struct store *s, int64_t now_minute, bool all, size_t *count)
 {
 	enum db_status status = DB_OK;
 
 	*count = 0;
-	for (size_t i = 0; i < s->minute_count && status == DB_OK && *count < max; i++) {
+	for (size_t i = 0; i < s->minute_count && status == DB_OK && !store_db_is_enough(s->db);
+	     i++) {
 		const struct minute *m = &s->minutes[i];
 
 		/* entries are in the order of time: the present minute's are at the end */
@@ -317,8 +328,7 @@ write_some(struct store *s, int64_t now_ms, bool all, bool *some)
 	if (status == DB_OK)
 		status = add_events(s, &events);
 	if (status == DB_OK)
-		status =
-		    add_minutes(s, store_db_batch_bytes(s->db) / 64, now_minute, all, &minutes);
+		status = add_minutes(s, now_minute, all, &minutes);
 	if (status == DB_OK)
 		status = store_db_commit(s->db, &s->problem);
 	if (status != DB_OK) {
@@ -332,38 +342,38 @@ write_some(struct store *s, int64_t now_ms, bool all, bool *some)
 }
 
 static enum db_status
-trim(struct store *s, int64_t now_ms)
+trim(struct store *s, int64_t now_ms, bool written)
 {
 	bool over = false, hourly = s->trimmed_ms == 0 || is_due(now_ms, s->trimmed_ms, TRIM_MS);
-	enum db_status status = store_db_is_over(s->db, &over, &s->problem);
+	enum db_status status = DB_OK;
 
+	if (written)
+		status = store_db_is_over(s->db, &over, &s->problem);
 	if (status != DB_OK || (!over && !hourly && !s->trimming))
 		return status;
 	if (hourly)
 		store_file_forget_aside(s->path, s->limits.max_age_s);
-	s->trimmed_ms = now_ms;
+	s->trimmed_ms = hourly ? now_ms : s->trimmed_ms;
 	return store_db_trim(s->db, now_ms - s->limits.max_age_s * 1000, &s->trimming, &s->problem);
 }
 
-/* Writes all that waits, or, after a failure, nothing before the pause is over. */
+/* Writes all that waits, and makes room; after a failure nothing, before the pause is over. */
 static void
-write_waiting(struct store *s, int64_t now_ms, bool all)
+write_waiting(struct store *s, int64_t now_ms)
 {
-	enum db_status status = DB_OK;
-	bool some = false;
+	enum db_status status;
+	bool some;
 
 	if (s->reading)
 		return;
 	do {
-		if (!is_open(s, now_ms))
+		if (!is_open(s, now_ms) || is_pausing(s, now_ms))
 			return;
-		if (s->failing && !is_due(now_ms, s->tried_ms, RETRY_MS))
-			return;
-		do
-			status = write_some(s, now_ms, all, &some);
-		while (status == DB_OK && some);
-		if (status == DB_OK)
-			status = trim(s, now_ms);
+		do {
+			status = write_some(s, now_ms, false, &some);
+			if (status == DB_OK)
+				status = trim(s, now_ms, some);
+		} while (status == DB_OK && some);
 		if (status == DB_OK) {
 			clear_problem(s);
 			return;
@@ -383,7 +393,7 @@ store_event(struct store *s, const struct store_event *event)
 		return;
 	}
 	if (s->count >= MANY && !s->failing)
-		write_waiting(s, event->time_ms, false);
+		write_waiting(s, event->time_ms);
 	while (s->count >= WAITING_MAX || (s->count > 0 && s->bytes + bytes > WAITING_BYTES_MAX)) {
 		forget_first(s);
 		s->lost++;
@@ -409,7 +419,21 @@ store_heartbeat(struct store *s, int64_t time_ms, const char *id, const char *st
 void
 store_flush(struct store *s, int64_t now_ms)
 {
-	write_waiting(s, now_ms, false);
+	write_waiting(s, now_ms);
+}
+
+/* The last chance: also the minute that is not over, and without a pause. */
+static void
+write_rest(struct store *s)
+{
+	int64_t now_ms = dm_wall_seconds() * 1000;
+	bool some;
+
+	s->pause_ms = 0;
+	if (!is_open(s, now_ms))
+		return;
+	while (write_some(s, now_ms, true, &some) == DB_OK && some)
+		;
 }
 
 void
@@ -417,8 +441,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	s->tried_ms = INT64_MAX; /* the last chance is now */
-	write_waiting(s, dm_wall_seconds() * 1000, true);
+	write_rest(s);
 	close_db(s);
 	while (s->first != NULL)
 		forget_first(s);
@@ -430,11 +453,11 @@ store_close(struct store *s)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* After a read that has failed. */
+/* A file that cannot be read is not kept open. */
 static void
 check_read(struct store *s, enum db_status status)
 {
-	if (status != DB_OK)
+	if (status == DB_BAD || status == DB_UNWRITABLE)
 		(void)fail(s, status, dm_wall_seconds() * 1000);
 }
 

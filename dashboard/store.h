@@ -18,7 +18,8 @@ struct store;
 
 struct store_limits {
 	int64_t max_age_s; /* what is older goes; 14 days unless configured */
-	int64_t max_bytes; /* of the file with its journal; the oldest goes first; 50 MB */
+	int64_t max_bytes; /* of the file with its journal, 1 MiB or more; the oldest goes first; 50
+			      MB */
 };
 
 /* Never NULL; a store that cannot be opened forgets what it is given. The caller owns it. */
@@ -42,7 +43,7 @@ struct store_event {
 	int64_t time_ms;  /* wall clock */
 	const char *kind; /* "service", "mend", ... */
 	const char *id;	  /* what it is about; NULL: the daemon */
-	const char *json; /* its data */
+	const char *json; /* its data; what is read may have been changed by anybody: parse it */
 };
 void store_event(struct store *store, const struct store_event *event);
 

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_db.h"
 
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "store.h"
-#include "store_file.h"
+#include "store_db_impl.h"
 
 enum {
 	BUSY_MS = 20,	    /* the loop waits no longer for another process */
-	TRIM_MS = 10,	    /* nor for old rows to go */
 	HEAP_MAX = 1 << 20, /* SQLite gives back cache before it takes more */
-	VACUUM_PAGES = 256, /* given back at a time */
 };
 
 /*
@@ -37,16 +33,6 @@ enum {
 	VERSION = sizeof(steps) / sizeof(steps[0])
 };
 
-enum statement {
-	INSERT_EVENT,
-	EVENTS,
-	EVENTS_OF,
-	EXTEND_RUN,
-	INSERT_RUN,
-	RUNS,
-	STATEMENTS
-};
-
 static const char *const statements[STATEMENTS] = {
     /* after the clock was set back a number may come twice: the later one stays */
     [INSERT_EVENT] = "INSERT OR REPLACE INTO event (seq, time_ms, kind, id, data)"
@@ -61,15 +47,6 @@ static const char *const statements[STATEMENTS] = {
     [INSERT_RUN] = "INSERT INTO heartbeat (id, first, last, state) VALUES (?1, ?2, ?2, ?3)",
     [RUNS] = "SELECT first, last, state FROM heartbeat WHERE id = ?1 AND last >= ?2"
 	     " ORDER BY first",
-};
-
-struct store_db {
-	char *path, *journal;
-	sqlite3 *sql;
-	sqlite3_stmt *stmt[STATEMENTS];
-	struct store_file file;
-	int64_t max_bytes;
-	int64_t page; /* bytes */
 };
 
 /* ---- how calls end ------------------------------------------------------------------------ */
@@ -122,15 +99,15 @@ ended(const struct store_db *db, int rc, const char *doing, struct dm_err *err)
 	return status;
 }
 
-static enum db_status
-run(struct store_db *db, const char *sql, const char *doing, struct dm_err *err)
+enum db_status
+store_db_run(struct store_db *db, const char *sql, const char *doing, struct dm_err *err)
 {
 	return ended(db, sqlite3_exec(db->sql, sql, NULL, NULL, NULL), doing, err);
 }
 
 /* One number. */
-static enum db_status
-ask(struct store_db *db, const char *sql, int64_t *out, struct dm_err *err)
+enum db_status
+store_db_ask(struct store_db *db, const char *sql, int64_t *out, struct dm_err *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db->sql, sql, -1, &stmt, NULL);
@@ -174,7 +151,7 @@ column_text(sqlite3_stmt *stmt, int at)
 static enum db_status
 check_version(struct store_db *db, int64_t *version, struct dm_err *err)
 {
-	enum db_status status = ask(db, "PRAGMA user_version", version, err);
+	enum db_status status = store_db_ask(db, "PRAGMA user_version", version, err);
 
 	if (status == DB_OK && (*version < 0 || *version > VERSION)) {
 		(void)dm_fail(err, DM_CONFLICT,
@@ -201,7 +178,7 @@ migrate(struct store_db *db, struct dm_err *err)
 		DM_AUTO_FREE char *sql = dm_asprintf(
 		    "%s PRAGMA user_version = %lld", steps[version], (long long)version + 1);
 
-		status = run(db, sql, "migrating the history", err);
+		status = store_db_run(db, sql, "migrating the history", err);
 		version++;
 	}
 	if (status == DB_OK)
@@ -211,14 +188,14 @@ migrate(struct store_db *db, struct dm_err *err)
 	return status;
 }
 
-static int64_t
-at_least(int64_t value, int64_t least)
+int64_t
+store_db_at_least(int64_t value, int64_t least)
 {
 	return value > least ? value : least;
 }
 
 /*
- * A checkpoint at a 32nd of the bound, and a file of three quarters of it at most, leave room for
+ * A checkpoint at a 16th of the bound, and a file of three quarters of it at most, leave room for
  * the journal (sqlite.org/wal.html: it grows past that only while somebody reads, which
  * store_db_begin() sees to).
  */
@@ -235,17 +212,17 @@ configure(struct store_db *db, struct dm_err *err)
 	/* before anything is written: a later version's file stays as it is */
 	status = check_version(db, &version, err);
 	if (status == DB_OK)
-		status = ask(db, "PRAGMA page_size", &db->page, err);
+		status = store_db_ask(db, "PRAGMA page_size", &db->page, err);
 	if (status != DB_OK)
 		return status;
-	db->page = at_least(db->page, 512);
+	db->page = store_db_at_least(db->page, 512);
 	sql = dm_asprintf("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
 			  "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256;"
 			  "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
 			  "PRAGMA wal_autocheckpoint = %lld; PRAGMA journal_size_limit = %lld",
-	    (long long)at_least(db->max_bytes / 32 / db->page, 16),
-	    (long long)at_least(db->max_bytes / 32, 16 * db->page));
-	return run(db, sql, "opening the history", err);
+	    (long long)store_db_at_least(db->max_bytes / 16 / db->page, 16),
+	    (long long)store_db_at_least(db->max_bytes / 16, 16 * db->page));
+	return store_db_run(db, sql, "opening the history", err);
 }
 
 static enum db_status
@@ -272,6 +249,7 @@ store_db_open(const char *path, int64_t max_bytes, struct store_db **out, struct
 	db->path = dm_strdup(path);
 	db->journal = dm_asprintf("%s-wal", path);
 	db->max_bytes = max_bytes;
+	db->used = INT64_MAX;
 	(void)sqlite3_soft_heap_limit64(HEAP_MAX);
 	status = store_file_check(path, &db->file, err) ? DB_OK : DB_UNWRITABLE;
 	if (status == DB_OK) {
@@ -313,12 +291,6 @@ store_db_in_place(const struct store_db *db)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-size_t
-store_db_batch_bytes(const struct store_db *db)
-{
-	return (size_t)at_least(db->max_bytes / 64, 4096);
-}
-
 static int64_t
 journal_bytes(const struct store_db *db)
 {
@@ -332,9 +304,11 @@ store_db_begin(struct store_db *db, struct dm_err *err)
 {
 	int64_t most = db->max_bytes / 8, busy;
 
+	db->added = 0;
 	/* a reader of long standing keeps the journal from beginning anew, and it grows */
 	if (journal_bytes(db) > most) {
-		enum db_status status = ask(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err);
+		enum db_status status =
+		    store_db_ask(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err);
 
 		if (status != DB_OK)
 			return status;
@@ -345,13 +319,13 @@ store_db_begin(struct store_db *db, struct dm_err *err)
 			return DB_BUSY;
 		}
 	}
-	return run(db, "BEGIN IMMEDIATE", "writing", err);
+	return store_db_run(db, "BEGIN IMMEDIATE", "writing", err);
 }
 
 enum db_status
 store_db_commit(struct store_db *db, struct dm_err *err)
 {
-	return run(db, "COMMIT", "writing", err);
+	return store_db_run(db, "COMMIT", "writing", err);
 }
 
 void
@@ -372,6 +346,7 @@ store_db_add_event(struct store_db *db, const struct store_event *event, struct 
 	bind_text(stmt, 3, event->kind);
 	bind_text(stmt, 4, event->id);
 	bind_text(stmt, 5, event->json);
+	db->added += 2 * db->page + (int64_t)strlen(event->json);
 	return finish(db, stmt, "writing", err);
 }
 
@@ -382,6 +357,7 @@ store_db_add_minute(
 	static const enum statement ways[] = {EXTEND_RUN, INSERT_RUN};
 	enum db_status status = DB_OK;
 
+	db->added += 2 * db->page;
 	for (size_t i = 0; i < 2 && status == DB_OK; i++) {
 		sqlite3_stmt *stmt = db->stmt[ways[i]];
 
@@ -395,127 +371,17 @@ store_db_add_minute(
 	return status;
 }
 
-/* ---- removing ----------------------------------------------------------------------------- */
-
-struct pages {
-	int64_t all, unused;
-};
-
-static enum db_status
-count_pages(struct store_db *db, struct pages *out, struct dm_err *err)
+int64_t
+store_db_rows_enough(const struct store_db *db)
 {
-	enum db_status status = ask(db, "PRAGMA page_count", &out->all, err);
-
-	return status == DB_OK ? ask(db, "PRAGMA freelist_count", &out->unused, err) : status;
+	/* each with its place in an index: in the worst case both change a page of their own */
+	return store_db_at_least(db->max_bytes / 32 / (2 * db->page), 4);
 }
 
-/* The file only grows when no page is unused, so what is in use bounds it. */
-static int64_t
-most_pages(const struct store_db *db)
+bool
+store_db_is_enough(const struct store_db *db)
 {
-	return db->max_bytes / 4 * 3 / db->page;
-}
-
-enum db_status
-store_db_is_over(struct store_db *db, bool *over, struct dm_err *err)
-{
-	struct pages pages;
-	enum db_status status = count_pages(db, &pages, err);
-
-	*over = status == DB_OK && pages.all - pages.unused > most_pages(db);
-	return status;
-}
-
-/* The oldest rows of a table, of these the ones that `also` is true of. */
-static enum db_status
-delete_oldest(struct store_db *db, const char *table, const char *key, const char *also,
-    int64_t rows, int64_t *gone, struct dm_err *err)
-{
-	DM_AUTO_FREE char *sql =
-	    dm_asprintf("DELETE FROM %s WHERE %s IN (SELECT %s FROM %s ORDER BY %s LIMIT %lld)%s",
-		table, key, key, table, key, (long long)rows, also);
-	enum db_status status = run(db, sql, "removing old entries from", err);
-
-	if (status == DB_OK)
-		*gone += sqlite3_changes(db->sql);
-	return status;
-}
-
-/* Some rows, in a transaction that is small against the bound: *gone is how many. */
-static enum db_status
-trim_some(struct store_db *db, int64_t cutoff_ms, int64_t target, int64_t *gone, struct dm_err *err)
-{
-	DM_AUTO_FREE char *events = dm_asprintf(" AND time_ms < %lld", (long long)cutoff_ms);
-	DM_AUTO_FREE char *beats = dm_asprintf(" AND last < %lld", (long long)(cutoff_ms / 60000));
-	int64_t rows = at_least(db->max_bytes / (64 << 10), 16), events_older;
-	struct pages pages;
-	enum db_status status;
-
-	rows = rows > 256 ? 256 : rows;
-	*gone = 0;
-	status = delete_oldest(db, "event", "seq", events, rows, gone, err);
-	if (status == DB_OK)
-		status = delete_oldest(db, "heartbeat", "no", beats, rows, gone, err);
-	if (status == DB_OK)
-		status = count_pages(db, &pages, err);
-	if (status != DB_OK || *gone > 0 || pages.all - pages.unused <= target)
-		return status;
-	status = ask(db,
-	    "SELECT coalesce((SELECT time_ms FROM event ORDER BY seq LIMIT 1)"
-	    " <= (SELECT last * 60000 FROM heartbeat ORDER BY no LIMIT 1),"
-	    " EXISTS (SELECT 1 FROM event))",
-	    &events_older, err);
-	if (status != DB_OK)
-		return status;
-	return events_older != 0 ? delete_oldest(db, "event", "seq", "", rows, gone, err)
-				 : delete_oldest(db, "heartbeat", "no", "", rows, gone, err);
-}
-
-/* A part of a file that was larger goes back to the file system, when it is worth the writing. */
-static enum db_status
-give_back(struct store_db *db, bool *more, struct dm_err *err)
-{
-	DM_AUTO_FREE char *sql = dm_asprintf("PRAGMA incremental_vacuum(%d)", (int)VACUUM_PAGES);
-	struct pages before, after;
-	enum db_status status = count_pages(db, &before, err);
-
-	if (status != DB_OK ||
-	    (before.all <= most_pages(db) && before.unused <= VACUUM_PAGES + before.all / 4))
-		return status;
-	status = run(db, sql, "shortening", err);
-	if (status == DB_OK)
-		status = count_pages(db, &after, err);
-	if (status == DB_OK && after.all < before.all && after.unused > 0)
-		*more = true;
-	return status;
-}
-
-enum db_status
-store_db_trim(struct store_db *db, int64_t cutoff_ms, bool *more, struct dm_err *err)
-{
-	int64_t end = dm_now_ms() + TRIM_MS, most = most_pages(db), gone = 0;
-	enum db_status status;
-	bool over;
-
-	*more = false;
-	status = store_db_is_over(db, &over, err);
-	if (status != DB_OK)
-		return status;
-	do {
-		status = store_db_begin(db, err);
-		/* once at it, a little more: the next time is not at once */
-		if (status == DB_OK)
-			status =
-			    trim_some(db, cutoff_ms, over ? most - most / 16 : most, &gone, err);
-		if (status == DB_OK)
-			status = store_db_commit(db, err);
-		if (status != DB_OK) {
-			store_db_rollback(db);
-			return status;
-		}
-	} while (gone > 0 && dm_now_ms() < end);
-	*more = gone > 0;
-	return give_back(db, more, err);
+	return db->added >= store_db_rows_enough(db) * 2 * db->page;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */

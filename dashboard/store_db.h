@@ -34,13 +34,12 @@ void store_db_close(struct store_db *db);
 /* Whether the path still names the file that is open. */
 bool store_db_in_place(const struct store_db *db);
 
-/* How many bytes of events should go into one transaction, so that the bound is kept. */
-size_t store_db_batch_bytes(const struct store_db *db);
-
 /* One transaction; after a failure store_db_rollback() is due. */
 enum db_status store_db_begin(struct store_db *db, struct dm_err *err) DM_MUST;
 enum db_status store_db_commit(struct store_db *db, struct dm_err *err) DM_MUST;
 void store_db_rollback(struct store_db *db);
+/* Whether the rows added since store_db_begin() are enough for one: the bound would suffer. */
+bool store_db_is_enough(const struct store_db *db);
 
 enum db_status store_db_add_event(
     struct store_db *db, const struct store_event *event, struct dm_err *err) DM_MUST;
@@ -54,7 +53,8 @@ enum db_status store_db_add_minute(struct store_db *db, const char *id, int64_t 
 
 /*
  * Removes, oldest first, what is before `cutoff_ms`, and what is too much for `max_bytes`; gives
- * unused pages back. Takes a few milliseconds at most: *more if there is more to do.
+ * unused pages back. Takes a few milliseconds, or as long as the writing took: *more if there is
+ * more to do.
  */
 enum db_status
 store_db_trim(struct store_db *db, int64_t cutoff_ms, bool *more, struct dm_err *err) DM_MUST;
