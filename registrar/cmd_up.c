@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "cmd.h"
 #include "identity.h"
+#include "mend.h"
 #include "out.h"
 #include "register.h"
 #include "wait.h"
@@ -83,6 +84,12 @@ mention_listener(const struct claim *claim)
 		dm_note("start the server of this worktree on %s", claim->socket);
 }
 
+static void
+note_reload(void)
+{
+	dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
+}
+
 /* What a person is told beside the URL. */
 static void
 comment(
@@ -97,7 +104,7 @@ comment(
 	if (request->port == 0 && claim->port != 0)
 		dm_note("it stays with port %u; devmesh down takes it back", (unsigned)claim->port);
 	if (result->wrote_route)
-		dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
+		note_reload();
 	if (result->claimed || result->wrote_route)
 		mention_listener(claim);
 	/* that takes a look at every record: 12 ms for a thousand, too much for a script */
@@ -140,6 +147,65 @@ print_json(const struct register_result *result, bool dry_run)
 	out_json(o);
 }
 
+struct restoring {
+	bool json, dry_run;
+	cJSON *changes;
+	unsigned count;
+};
+
+static void
+say_restored(void *user, const struct mend *mend)
+{
+	struct restoring *r = user;
+	cJSON *o;
+
+	r->count++;
+	if (!r->json) {
+		(void)printf("%s %s %s%s: %s\n", mend->kind, mend->name,
+		    r->dry_run ? "would be " : "", mend->what, mend->reason);
+		return;
+	}
+	o = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(o, "what", mend->what);
+	(void)cJSON_AddStringToObject(o, "kind", mend->kind);
+	(void)cJSON_AddStringToObject(o, "name", mend->name);
+	(void)cJSON_AddStringToObject(o, "reason", mend->reason);
+	(void)cJSON_AddItemToArray(r->changes, o);
+}
+
+/* --all: what Caddy has lost, of every worktree. */
+static bool
+restore(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	static const char *const others[] = {
+	    "directory", "app", "id", "socket", "port", "wait", "force"};
+	struct restoring r = {
+	    .json = ctx->line->json, .dry_run = cmd_value(ctx, "dry-run") != NULL};
+	const struct mend_options options = {.dry_run = r.dry_run, .say = say_restored, .user = &r};
+	cJSON *o;
+	bool ok;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (cmd_value(ctx, others[i]) != NULL)
+			return dm_fail(err, DM_USAGE,
+			    "--all is for all worktrees: --%s does not go with it", others[i]);
+	}
+	o = out_object();
+	(void)cJSON_AddBoolToObject(o, "dry_run", r.dry_run);
+	r.changes = cJSON_AddArrayToObject(o, "changes");
+	ok = mend_caddy(ctx->session, &options, err);
+	if (ok && r.json) {
+		out_json(o);
+		return true;
+	}
+	cJSON_Delete(o);
+	if (ok && r.count == 0)
+		dm_note("Caddy has lost nothing");
+	else if (r.count > 0 && !r.dry_run)
+		note_reload();
+	return ok;
+}
+
 static bool
 run(struct cmd_ctx *ctx, struct dm_err *err)
 {
@@ -148,6 +214,8 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	int64_t wait_ms;
 	bool ok = true;
 
+	if (cmd_value(ctx, "all") != NULL)
+		return restore(ctx, err);
 	if (!get_request(ctx, &request, err) || !cmd_seconds(ctx, "wait", WAIT_MS, &wait_ms, err) ||
 	    !register_service(ctx->session, &request, &result, err))
 		return false;
@@ -177,6 +245,7 @@ static const struct cmd_opt opts[] = {
     {"port", 0, "N", false, "lead the URL to this TCP port of this machine"},
     {"wait", 0, "SECONDS", true, "return when something answers at the URL (default 60)"},
     {"force", 0, NULL, false, "take the name over from another worktree of yours"},
+    {"all", 0, NULL, false, "put back what Caddy has lost, of all your services, at once"},
     {"dry-run", 0, NULL, false, "only say what would be done"},
     {NULL, 0, NULL, false, NULL},
 };
@@ -188,7 +257,11 @@ const struct cmd cmd_up = {
     .summary = "register this worktree and print its URL",
     .help =
 	"Claims the name <app>-<branch>, sees to it that Caddy leads its URL to the socket\n"
-	"<sockets.dir>/<app>-<branch>.sock, and prints the URL. Doing it again changes nothing.",
+	"<sockets.dir>/<app>-<branch>.sock, and prints the URL. Doing it again changes nothing.\n"
+	"\n"
+	"With --all it registers nothing new: the routes of all your services that Caddy has "
+	"lost,\n"
+	"by a restart or a new configuration, are put back in one write.",
     .opts = opts,
     .run = run,
 };

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/sock.h"
 #include "session.h"
+
+struct access_user;
 
 /* One change that was made, or with dry_run would be; valid during the call. */
 struct mend {
@@ -47,5 +50,21 @@ mend_clean_up(struct session *s, const struct mend_options *options, struct dm_e
  * would turn on HTTPS unasked (caddy_view_settled).
  */
 bool mend_caddy(struct session *s, const struct mend_options *options, struct dm_err *err) DM_MUST;
+
+/*
+ * Lets Caddy connect to a listening socket of ours: where it runs as another user, who may not
+ * write to the socket, the mode becomes 0666, told as "changed". Only the very file that was seen
+ * (`seen`: dm_sock_probe()), no link; one that has gone since is no error.
+ */
+bool
+mend_socket_mode(const char *path, const struct dm_sock_info *seen, const struct access_user *caddy,
+    const struct mend_options *options, struct dm_err *err) DM_MUST;
+
+/*
+ * The same for the sockets of all claims of ours, with the user that Caddy runs as
+ * (caddy_admin_owner); does nothing where that one cannot be told.
+ */
+bool mend_socket_modes(
+    struct session *s, const struct mend_options *options, struct dm_err *err) DM_MUST;
 
 #endif
