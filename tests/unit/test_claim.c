@@ -62,6 +62,7 @@ assert_same(const struct claim *got, const struct claim *want)
 	assert_text(got->host, want->host);
 	assert_text(got->identity, want->identity);
 	assert_true(got->created == want->created);
+	assert_int_equal(got->pinned, want->pinned);
 }
 
 static struct claim *
@@ -90,6 +91,7 @@ sample(unsigned variant)
 		c->identity = dm_strdup("/home/me/.local/state/devmesh/identity");
 	}
 	c->created = (variant & 64) != 0 ? 1700000000 : INT64_C(99999999999);
+	c->pinned = (variant & 128) != 0;
 	c->uid = 4711;
 	return c;
 }
@@ -98,7 +100,7 @@ static void
 round_trip(void **state)
 {
 	(void)state;
-	for (unsigned variant = 0; variant < 128; variant++) {
+	for (unsigned variant = 0; variant < 256; variant++) {
 		dm_auto(claim) c = sample(variant);
 		dm_auto(claim) copy = claim_dup(c);
 		dm_auto(claim) back = NULL;

@@ -371,6 +371,62 @@ alias_of_another_user(void **state)
 	assert_false(registry_alias_is_free(p->reg, one));
 }
 
+/* A pin stays over whatever else is written down, and goes with the claim. */
+static void
+pins(void **state)
+{
+	struct place *p = *state;
+	struct name name = name_of("shop", "main");
+	dm_auto(claim) claim = wish(&name, p->worktree[0]);
+	dm_auto(claim) pinned = NULL;
+	dm_auto(claim) bare = NULL;
+	dm_auto(claim) again = NULL;
+	dm_auto(claim) other = NULL;
+	struct claim_run run = {.runner = {.pid = getpid(), .start = 1}};
+	struct dm_err err = {.code = DM_OK};
+	bool held, ours = false, taken;
+
+	assert_ok(registry_take(p->reg, &name, false, claim, complete, NULL, &held, &err), &err);
+	assert_ok(registry_set_pinned(p->reg, claim, true, &ours, &err), &err);
+	assert_true(ours);
+	pinned = find(p, "shop-main");
+	assert_true(pinned->pinned);
+	assert_true(pinned->created == 1700000000);
+	/* registered again, served by a run, led to by an alias */
+	take_as(p, &name, 0, "shop-main");
+	assert_ok(registry_set_run(p->reg, claim, &run, &ours, &err), &err);
+	assert_ok(registry_take_alias(p->reg, pinned, "h", "u", &taken, &err), &err);
+	assert_true(taken);
+	again = find(p, "shop-main");
+	assert_true(again->pinned);
+	assert_int_equal(again->run.runner.pid, getpid());
+	bare = find(p, "shop");
+	assert_false(bare->pinned);
+	/* an alias is not pinned, nor what another worktree has */
+	assert_ok(registry_set_pinned(p->reg, bare, true, &ours, &err), &err);
+	assert_false(ours);
+	free(pinned->worktree);
+	pinned->worktree = dm_strdup(p->worktree[1]);
+	assert_ok(registry_set_pinned(p->reg, pinned, false, &ours, &err), &err);
+	assert_false(ours);
+	claim_free(again);
+	again = find(p, "shop-main");
+	assert_true(again->pinned);
+	/* the next one has it anew */
+	assert_ok(registry_release(p->reg, again, &err), &err);
+	assert_ok(registry_set_pinned(p->reg, again, true, &ours, &err), &err);
+	assert_false(ours);
+	assert_holder(p, "shop-main", -1);
+	take_as(p, &name, 0, "shop-main");
+	other = find(p, "shop-main");
+	assert_false(other->pinned);
+	assert_ok(registry_set_pinned(p->reg, other, true, &ours, &err), &err);
+	assert_ok(registry_set_pinned(p->reg, other, false, &ours, &err), &err);
+	claim_free(other);
+	other = find(p, "shop-main");
+	assert_false(other->pinned);
+}
+
 int
 main(void)
 {
@@ -389,6 +445,7 @@ main(void)
 	    IN_PLACE(aliases_give_way),
 	    IN_PLACE(alias_is_free),
 	    IN_PLACE(alias_of_another_user),
+	    IN_PLACE(pins),
 	};
 
 	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
