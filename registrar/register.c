@@ -266,6 +266,29 @@ register_again(struct session *s, const struct claim *claim, bool *wrote, struct
 	       (place.how == CLAIM_MESH || placement_write(s, &place, claim, false, wrote, err));
 }
 
+bool
+register_moved(struct session *s, const struct claim *claim, const char *worktree, bool *moved,
+    struct dm_err *err)
+{
+	dm_auto(claim) now = NULL;
+	bool wrote;
+
+	*moved = false;
+	if (!session_need_registry(s, err) ||
+	    !registry_move(s->registry, claim, worktree, moved, err))
+		return dm_wrap(err, "following the worktree of %s to %s", claim->id.s, worktree);
+	if (!*moved)
+		return true;
+	if (!registry_find(s->registry, claim->id.s, &now, err))
+		return false;
+	if (now == NULL)
+		return true;
+	(void)identity_publish(s->registry, now);
+	/* where the socket was inside, Caddy has to be told where it is now */
+	return now->registration != CLAIM_ROUTE || now->socket == NULL || claim->socket == NULL ||
+	       strcmp(now->socket, claim->socket) == 0 || register_again(s, now, &wrote, err);
+}
+
 /* Checks --socket, and makes it absolute in the claim. */
 static bool
 set_upstream(struct claim *claim, const struct register_request *request, struct dm_err *err)

@@ -46,6 +46,14 @@ bool register_service(struct session *s, const struct register_request *request,
 bool register_again(
     struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err) DM_MUST;
 
+/*
+ * Lets a claim follow its worktree, which was moved (git worktree move), with its alias, its
+ * identity documents and, where the socket was inside, its route: registry_move() says when *moved
+ * is false. Not for one that a living devmesh run serves: that follows by itself.
+ */
+bool register_moved(struct session *s, const struct claim *claim, const char *worktree, bool *moved,
+    struct dm_err *err) DM_MUST;
+
 void register_result_release(struct register_result *result);
 
 struct unregister_result {

@@ -504,6 +504,7 @@ release(struct runner *r)
 	tool_plan_release(&r->plan);
 	claim_free(r->claim);
 	free(r->private_socket);
+	layout_release(&r->git);
 	free(r->worktree);
 }
 
@@ -579,7 +580,9 @@ runner_run(struct session *s, const struct runner_options *options, int *status,
 		return runner_exec(options->argv, err);
 	}
 	forget_outer_run();
+	runner_tree_remember(&r);
 	if (!dm_proc_id(getpid(), &r.run.runner)) {
+		layout_release(&r.git);
 		free(r.worktree);
 		return dm_fail(err, DM_FAILED, "reading this process's own start time");
 	}

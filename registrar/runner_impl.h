@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "repo/layout.h"
 #include "run/bridge.h"
 #include "run/child.h"
 #include "run/ports.h"
@@ -26,6 +27,9 @@ struct runner {
 	struct session *s;
 	const struct runner_options *options;
 	char *worktree;
+	dev_t tree_dev; /* which directory that is, wherever it may be moved */
+	ino_t tree_ino;
+	struct layout git;    /* its paths may be NULL */
 	struct claim *claim;  /* NULL: it runs without a URL */
 	bool was_up;	      /* it was registered before, by `up`: that stays */
 	struct claim_run run; /* as it stands in the claim */
@@ -68,6 +72,21 @@ bool runner_start_bridge(struct runner *r, struct dm_err *err) DM_MUST;
  * claim. `place` and `listener` say what was found.
  */
 void runner_look(struct runner *r);
+
+/* Takes note of what the worktree's directory is, and of git's files for it. */
+void runner_tree_remember(struct runner *r);
+
+enum runner_tree {
+	RUNNER_TREE_THERE,
+	RUNNER_TREE_MOVED, /* it has another path now: `worktree`, `git` and the claim say so */
+	RUNNER_TREE_GONE,
+};
+
+/* Looks whether the worktree is still there, and follows one that was moved. */
+enum runner_tree runner_tree_look(struct runner *r);
+
+/* A number that changes with HEAD and the index. */
+int64_t runner_tree_state(const struct runner *r);
 
 /* Removes the service's socket, if it is still the one that we have bound. */
 void runner_remove_socket(struct runner *r);

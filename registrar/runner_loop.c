@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,7 +12,6 @@
 #include "identity.h"
 #include "out.h"
 #include "register.h"
-#include "repo/layout.h"
 #include "run/errand.h"
 #include "runner_impl.h"
 #include "wait.h"
@@ -56,7 +53,6 @@ struct loop {
 	bool renewed;
 	bool caddy_lost;
 
-	struct layout git; /* of the worktree; its paths may be NULL */
 	int64_t git_state; /* changes with HEAD and the index */
 	int64_t next_route;
 	int64_t next_identity; /* when the identity document is renewed in any case */
@@ -270,24 +266,12 @@ see_to_announcement(struct loop *l)
 		send_errand(l, JOB_ANSWER);
 }
 
-static int64_t
-changed_at(const char *dir, const char *name)
-{
-	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, name);
-	struct stat st;
-
-	return stat(path, &st) == 0 ? (int64_t)st.st_mtime * 31 + (int64_t)st.st_size : 0;
-}
-
 /* What is said about the service grows old with every commit. */
 static void
 see_to_identity(struct loop *l)
 {
-	int64_t state = 0, now = dm_now_ms();
+	int64_t state = runner_tree_state(l->r), now = dm_now_ms();
 
-	if (l->git.git_dir != NULL)
-		state =
-		    changed_at(l->git.git_dir, "HEAD") * 7 + changed_at(l->git.git_dir, "index");
 	if (l->errand != NULL || (state == l->git_state && now < l->next_identity))
 		return;
 	l->git_state = state;
@@ -471,9 +455,11 @@ check_claim(struct loop *l)
 static void
 check_worktree(struct loop *l)
 {
-	struct stat st;
+	enum runner_tree tree = l->by_us ? RUNNER_TREE_THERE : runner_tree_look(l->r);
 
-	if (l->by_us || stat(l->r->worktree, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
+	if (tree == RUNNER_TREE_MOVED)
+		l->next_identity = 0; /* what is said about it has changed */
+	if (tree != RUNNER_TREE_GONE)
 		return;
 	if (l->r->s->conf->worktree_gone == CONF_WORKTREE_GONE_KEEP) {
 		dm_debug("the worktree %s is gone", l->r->worktree);
@@ -514,8 +500,8 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	}
 	if (now >= l->next_check) {
 		l->next_check = now + CHECK_MS;
+		check_worktree(l); /* first: the claim may have followed it already */
 		check_claim(l);
-		check_worktree(l);
 		look_after(l);
 	}
 	runner_look(l->r);
@@ -554,7 +540,6 @@ set_up(struct loop *l, struct dm_err *err)
 		return dm_fail(err, DM_FAILED, "setting up the event loop: no timer");
 	l->r->missed = on_missed;
 	l->r->missed_user = l;
-	(void)layout_find(l->r->worktree, &l->git);
 	return runner_start_bridge(l->r, err);
 }
 
@@ -565,7 +550,6 @@ tear_down(struct loop *l)
 	bridge_free(l->r->bridge);
 	l->r->bridge = NULL;
 	end_errand(l);
-	layout_release(&l->git);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		if (l->signals[i] != NULL)
 			event_free(l->signals[i]);

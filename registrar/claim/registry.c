@@ -348,6 +348,54 @@ registry_set_pinned(
 	return publish(reg, now, true, err);
 }
 
+/* A path below `from` as it is below `to`; any other one stays. Takes it over. */
+static char *
+moved_path(char *path, const char *from, const char *to)
+{
+	char *moved;
+
+	if (path == NULL || !dm_path_inside(from, path))
+		return path;
+	moved = dm_asprintf("%s%s", to, path + strlen(from));
+	free(path);
+	return moved;
+}
+
+static bool
+write_moved(struct registry *reg, struct claim *record, const char *worktree, struct dm_err *err)
+{
+	if (strcmp(record->worktree, worktree) == 0)
+		return true;
+	record->socket = moved_path(record->socket, record->worktree, worktree);
+	free(record->worktree);
+	record->worktree = dm_strdup(worktree);
+	return publish(reg, record, true, err);
+}
+
+bool
+registry_move(struct registry *reg, const struct claim *claim, const char *worktree, bool *ours,
+    struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	dm_auto(claim) now = NULL;
+	dm_auto(claim) alias = NULL;
+
+	*ours = false;
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
+	    !registry_find(reg, claim->id.s, &now, err))
+		return false;
+	if (now == NULL || now->is_alias || now->uid != geteuid() ||
+	    (strcmp(now->worktree, worktree) != 0 &&
+		(strcmp(now->worktree, claim->worktree) != 0 || !claim_worktree_gone(now))))
+		return true;
+	*ours = true;
+	if (!write_moved(reg, now, worktree, err) || !registry_find(reg, claim->app.s, &alias, err))
+		return false;
+	return alias == NULL || !alias->is_alias || alias->uid != geteuid() ||
+	       strcmp(alias->alias_of.s, claim->id.s) != 0 ||
+	       write_moved(reg, alias, worktree, err);
+}
+
 bool
 registry_alias_is_free(const struct registry *reg, const struct claim *claim)
 {

@@ -94,6 +94,15 @@ bool registry_set_run(struct registry *reg, const struct claim *claim, const str
 bool registry_set_pinned(struct registry *reg, const struct claim *claim, bool pinned, bool *ours,
     struct dm_err *err) DM_MUST;
 
+/*
+ * Lets the claim, and an alias that leads to it, follow their worktree to the path where that is
+ * now, with a socket that was inside it; the id stays. *ours is false, and nothing is written, if
+ * the record is gone, or says another worktree, or the old path is still there. Doing it again
+ * changes nothing.
+ */
+bool registry_move(struct registry *reg, const struct claim *claim, const char *worktree,
+    bool *ours, struct dm_err *err) DM_MUST;
+
 /* Whether the bare app name may become, or stay, an alias of the claim. */
 bool registry_alias_is_free(const struct registry *reg, const struct claim *claim);
 
