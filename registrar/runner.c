@@ -127,11 +127,8 @@ runner_stop(const struct claim *claim, struct dm_err *err)
 void
 runner_remove_socket(struct runner *r)
 {
-	struct stat st;
-
-	if (r->has_socket && lstat(r->claim->socket, &st) == 0 && st.st_dev == r->dev &&
-	    st.st_ino == r->ino)
-		(void)unlink(r->claim->socket);
+	if (r->has_socket)
+		dm_sock_unlink_own(r->claim->socket, r->dev, r->ino);
 	r->has_socket = false;
 }
 

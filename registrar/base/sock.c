@@ -237,6 +237,33 @@ dm_sock_listen_unix(const char *path, mode_t mode, dev_t *dev, ino_t *ino, struc
 	return fd;
 }
 
+bool
+dm_sock_make_way(const char *path, struct dm_err *err)
+{
+	struct dm_sock_info seen;
+	bool removed;
+
+	dm_sock_probe(path, &seen);
+	if (!seen.exists)
+		return true;
+	if (seen.state == DM_SOCK_REFUSED && !seen.is_link)
+		return dm_sock_unlink_stale(path, &seen, &removed, err);
+	(void)dm_fail(err, DM_CONFLICT, "%s is in the way: %s", path,
+	    seen.state == DM_SOCK_LISTENING || seen.state == DM_SOCK_BOUND
+		? "another process has it"
+		: "it is no socket that was left behind");
+	return dm_hint(err, "end that process, or remove the file");
+}
+
+void
+dm_sock_unlink_own(const char *path, dev_t dev, ino_t ino)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_dev == dev && st.st_ino == ino)
+		(void)unlink(path);
+}
+
 /* The loopback address of one family; its length. */
 static socklen_t
 loopback(int family, uint16_t port, struct sockaddr_storage *ss)

@@ -78,6 +78,15 @@ bool dm_sock_unix_address(const char *path, struct dm_sock_address *out) DM_MUST
 int dm_sock_listen_unix(
     const char *path, mode_t mode, dev_t *dev, ino_t *ino, struct dm_err *err) DM_MUST;
 
+/*
+ * Removes a stale socket of ours that is in the way of dm_sock_listen_unix(). For whoever knows, by
+ * a lock, that it is nobody else's. DM_CONFLICT if somebody listens, or it is no such socket.
+ */
+bool dm_sock_make_way(const char *path, struct dm_err *err) DM_MUST;
+
+/* Removes the socket, if it is still the very file that dm_sock_listen_unix() has made. */
+void dm_sock_unlink_own(const char *path, dev_t dev, ino_t ino);
+
 /* Whether somebody listens on the loopback TCP port, on either address family. */
 bool dm_tcp_listening(uint16_t port);
 
