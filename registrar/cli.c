@@ -17,15 +17,9 @@ static int
 report(const struct dm_err *err, bool json)
 {
 	if (json) {
-		cJSON *o = out_object(), *e = cJSON_AddObjectToObject(o, "error");
-		DM_AUTO_FREE char *lines = err->lines ? dm_printable_lines(err->hint) : NULL;
+		cJSON *o = out_object();
 
-		(void)cJSON_AddStringToObject(e, "code", dm_code_name(err->code));
-		out_add_text(e, "message", err->msg);
-		if (lines != NULL)
-			(void)cJSON_AddStringToObject(e, "hint", lines);
-		else
-			out_add_text(e, "hint", err->hint);
+		out_add_error(o, err);
 		out_json(o);
 	} else {
 		(void)fflush(stdout);

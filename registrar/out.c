@@ -42,6 +42,20 @@ out_add_text(struct cJSON *o, const char *key, const char *text)
 }
 
 void
+out_add_error(struct cJSON *o, const struct dm_err *err)
+{
+	cJSON *e = cJSON_AddObjectToObject(o, "error");
+	DM_AUTO_FREE char *lines = err->lines ? dm_printable_lines(err->hint) : NULL;
+
+	(void)cJSON_AddStringToObject(e, "code", dm_code_name(err->code));
+	out_add_text(e, "message", err->msg);
+	if (lines != NULL)
+		(void)cJSON_AddStringToObject(e, "hint", lines);
+	else
+		out_add_text(e, "hint", err->hint);
+}
+
+void
 out_add_claim(struct cJSON *o, const struct claim *claim)
 {
 	out_add_text(o, "id", claim->id.s);

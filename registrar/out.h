@@ -9,6 +9,7 @@
 
 struct cJSON;
 struct claim;
+struct dm_err;
 
 /* A new object with "schema_version". The caller owns it. */
 struct cJSON *out_object(void);
@@ -19,6 +20,9 @@ void out_json(struct cJSON *document);
 void out_add_claim(struct cJSON *object, const struct claim *claim);
 /* The member's text, or null: a member that comes and goes is harder to read. */
 void out_add_text(struct cJSON *object, const char *key, const char *text);
+
+/* Adds the member "error" as every failure has it: code, message, hint. */
+void out_add_error(struct cJSON *object, const struct dm_err *err);
 
 /* Rows of texts, printed with aligned columns. */
 struct table {
