@@ -43,7 +43,8 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o) $(TEMPLATES_C:.c=.o)
 LIB      := $(BUILD)/libdevmesh.a
 DAEMON_SRC := $(filter-out dashboard/main.c dashboard/%_$(other_os).c,$(wildcard dashboard/*.c))
 DAEMON_LIB := $(BUILD)/libdevmeshd.a
-DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o)
+OPENAPI_C  := $(BUILD)/generated/openapi.c
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(OPENAPI_C:.c=.o)
 
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit/test_*.c))
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
@@ -91,7 +92,14 @@ $(TEMPLATES_C): $(TEMPLATES) Makefile
 		echo "const char template_$$(basename $$f .in | tr .- __)[] ="; \
 		sed -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' $$f; echo ';'; done) >$@
 
-$(TEMPLATES_C:.c=.o): $(TEMPLATES_C) $(BUILD)/flags
+# What devmeshd serves; as numbers, since C does not have to know strings that long.
+$(OPENAPI_C): dashboard/openapi.json Makefile
+	@mkdir -p $(@D)
+	$(Q)(echo '#include "openapi.h"'; echo 'const char openapi_json[] = {'; \
+		od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		echo 'const size_t openapi_json_len = sizeof(openapi_json) - 1;') >$@
+
+$(TEMPLATES_C:.c=.o) $(OPENAPI_C:.c=.o): %.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -c $< -o $@
 
 $(LIB): $(LIB_OBJ)
@@ -212,11 +220,11 @@ check-compilers:
 	@$(SELF) CC=clang WERROR=1 BUILD=$(BUILD)/werror-clang all
 
 FUZZ_SECONDS ?= 60
-fuzz: $(TEMPLATES_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
+fuzz: $(TEMPLATES_C) $(OPENAPI_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
 	@for f in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/$$f && \
 		clang $(DM_CPPFLAGS) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(DAEMON_SRC) $(LIB_SRC) $(TEMPLATES_C) $(DAEMON_LIBS) $(LIBS) && \
+			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(DAEMON_SRC) $(LIB_SRC) $(TEMPLATES_C) $(OPENAPI_C) $(DAEMON_LIBS) $(LIBS) && \
 		$(BUILD)/fuzz/$$f/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$f/ \
 			$$(ls tests/fuzz/$${f#fuzz_}.dict 2>/dev/null | sed 's/^/-dict=/') \
 			$(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; \

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* What the API tells. */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api_impl.h"
+#include "base/str.h"
+#include "ctl_server.h"
+#include "daemon.h"
+#include "events.h"
+#include "http_server.h"
+#include "openapi.h"
+#include "out.h"
+#include "services.h"
+#include "state.h"
+#include "version.h"
+
+enum {
+	DOCTOR_MS = 60000
+};
+
+void
+api_get_state(struct api_call *call, const struct api_request *request, const char *id)
+{
+	(void)request;
+	(void)id;
+	api_answer_json(call, 200, state_whole(api_daemon(call)));
+}
+
+void
+api_get_services(struct api_call *call, const struct api_request *request, const char *id)
+{
+	const struct daemon *d = api_daemon(call);
+	cJSON *o = out_object(), *list;
+
+	(void)request;
+	(void)id;
+	(void)cJSON_AddNumberToObject(o, "seq", (double)events_seq(d->events));
+	list = cJSON_AddArrayToObject(o, "services");
+	for (size_t i = 0; i < services_count(d->services); i++)
+		(void)cJSON_AddItemToArray(list, state_of_service(d, services_at(d->services, i)));
+	api_answer_json(call, 200, o);
+}
+
+void
+api_get_service(struct api_call *call, const struct api_request *request, const char *id)
+{
+	cJSON *service = state_service(api_daemon(call), id);
+
+	(void)request;
+	if (service != NULL)
+		api_answer_service(call, service);
+	else
+		api_answer_no_service(call, id);
+}
+
+void
+api_get_events(struct api_call *call, const struct api_request *request, const char *id)
+{
+	struct api_reply reply = {
+	    .status = 200, .type = "text/event-stream", .text = "", .stream = true};
+	struct dm_err err;
+	char since[32];
+
+	(void)id;
+	if (request->query != NULL && strstr(request->query, "since=") != NULL) {
+		reply.has_since = api_query(request->query, "since", since, sizeof(since)) &&
+				  dm_parse_uint(since, 0, UINT64_MAX, &reply.since);
+		if (!reply.has_since) {
+			(void)dm_fail(&err, DM_USAGE, "\"since\" is not the number of an event");
+			api_answer_err(call, &err);
+			return;
+		}
+	}
+	api_answer(call, &reply);
+}
+
+void
+api_get_doctor(struct api_call *call, const struct api_request *request, const char *id)
+{
+	static const char *const words[] = {"doctor", "--json", NULL};
+
+	(void)request;
+	(void)id;
+	api_answer_verb(call, words, DOCTOR_MS);
+}
+
+void
+api_get_openapi(struct api_call *call, const struct api_request *request, const char *id)
+{
+	const struct api_reply reply = {.status = 200,
+	    .type = "application/json",
+	    .text = openapi_json,
+	    .len = openapi_json_len};
+
+	(void)request;
+	(void)id;
+	api_answer(call, &reply);
+}
+
+void
+api_get_healthz(struct api_call *call, const struct api_request *request, const char *id)
+{
+	const struct daemon *d = api_daemon(call);
+	cJSON *o = out_object();
+
+	(void)request;
+	(void)id;
+	(void)cJSON_AddStringToObject(o, "status",
+	    d->draining ? "stopping"
+	    : !d->ready ? "starting"
+			: "ok");
+	api_answer_json(call, d->ready && !d->draining ? 200 : 503, o);
+}
+
+void
+api_get_page(struct api_call *call, const struct api_request *request, const char *id)
+{
+	static const char page[] =
+	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	    "<title>devmesh</title>\n<h1>devmesh</h1>\n"
+	    "<p>devmeshd " DEVMESH_VERSION " watches over the services of this machine's "
+	    "worktrees.\n"
+	    "<ul>\n<li><a href=\"/api/v1/state\">what it knows</a>\n"
+	    "<li><a href=\"/api/v1/graph\">the same as a graph</a>\n"
+	    "<li><a href=\"/api/v1/events\">what happens</a>\n"
+	    "<li><a href=\"/api/v1/openapi.json\">the API</a>\n</ul>\n";
+
+	(void)request;
+	(void)id;
+	api_answer_text(call, 200, "text/html; charset=utf-8", page);
+}
+
+void
+api_get_status(struct api_call *call, const struct api_request *request, const char *id)
+{
+	const struct daemon *d = api_daemon(call);
+	cJSON *o = out_object();
+	size_t clients = d->ctl == NULL ? 0 : ctl_server_clients(d->ctl);
+
+	(void)request;
+	(void)id;
+	(void)cJSON_AddStringToObject(o, "version", DEVMESH_VERSION);
+	(void)cJSON_AddNumberToObject(o, "pid", (double)getpid());
+	(void)cJSON_AddNumberToObject(o, "started", (double)d->started);
+	(void)cJSON_AddBoolToObject(o, "ready", d->ready);
+	out_add_text(o, "config_file", d->config_file);
+	out_add_text(o, "url", d->url);
+	(void)cJSON_AddNumberToObject(o, "seq", (double)events_seq(d->events));
+	(void)cJSON_AddNumberToObject(o, "services", (double)services_count(d->services));
+	(void)cJSON_AddNumberToObject(o, "control_clients", (double)clients);
+	(void)cJSON_AddNumberToObject(
+	    o, "streams", d->http == NULL ? 0 : (double)http_server_counts(d->http)->streams);
+	api_answer_json(call, 200, o);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Between api.c, which has the routes, and api_get.c and api_post.c, which answer. */
+#ifndef DEVMESH_API_IMPL_H
+#define DEVMESH_API_IMPL_H
+
+#include "api.h"
+
+struct worker_result;
+
+struct api_call {
+	struct api *api;
+	api_done *done; /* NULL: whoever asked has gone */
+	void *user;
+	bool answered, asking; /* asking: api_ask() has not returned yet */
+	const char *sweep;     /* look at everything before the answer, and why; NULL: no need */
+	struct api_call *next, **back;
+};
+
+/*
+ * One row's function: answers, or leaves that to a worker. `id` is what stands for ":id" in the
+ * path: a valid name, but of a service only if somebody has looked.
+ */
+typedef void api_handler(struct api_call *call, const struct api_request *request, const char *id);
+
+struct daemon *api_daemon(const struct api_call *call);
+
+/* Each answers the call, which is not to be used any more then. */
+void api_answer(struct api_call *call, const struct api_reply *reply);
+void api_answer_json(struct api_call *call, int status, struct cJSON *document); /* takes it */
+void api_answer_text(struct api_call *call, int status, const char *type, const char *text);
+/* As the CLI fails: the code says which status. */
+void api_answer_err(struct api_call *call, const struct dm_err *err);
+
+/* With one service, as state.h has it, which it takes; or that there is none of this name. */
+void api_answer_service(struct api_call *call, struct cJSON *service);
+void api_answer_no_service(struct api_call *call, const char *id);
+
+/*
+ * Answers with what a command line of devmesh says; `words` go behind "devmesh [--config FILE]",
+ * and are NULL-terminated.
+ */
+void api_answer_verb(struct api_call *call, const char *const words[], int64_t timeout_ms);
+
+api_handler api_get_page, api_get_state, api_get_services, api_get_service, api_get_events,
+    api_get_doctor, api_get_openapi, api_get_healthz, api_get_status;
+api_handler api_post_forget, api_post_probe, api_post_publish, api_post_gc, api_post_stop,
+    api_post_reload;
+
+#endif
