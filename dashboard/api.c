@@ -41,6 +41,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/openapi.json", false, api_get_openapi},
     {"GET", "/healthz", false, api_get_healthz},
     {"POST", "/api/v1/services/:id/forget", false, api_post_forget},
+    {"POST", "/api/v1/services/:id/pin", false, api_post_pin},
     {"POST", "/api/v1/services/:id/probe", false, api_post_probe},
     {"POST", "/api/v1/publish", false, api_post_publish},
     {"POST", "/api/v1/gc", false, api_post_gc},
@@ -231,6 +232,7 @@ on_verb_done(void *user, const struct worker_result *result)
 	struct dm_err err;
 
 	call->api->waiting--;
+	daemon_drained(d);
 	if (call->sweep != NULL)
 		services_sweep(d->services, call->sweep);
 	if (o != NULL && result->status <= (int)DM_TIMEOUT) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The API: one table of routes (api.c) behind both transports, HTTP (http_server.h) and the control socket
- * (ctl_server.h). What a transport has let through is trusted to be who it says; what it asks for
- * is checked here.
+ * The API: one table of routes (api.c) behind both transports, HTTP (http_server.h) and the control
+ * socket (ctl_server.h). What a transport has let through is trusted to be who it says; what it
+ * asks for is checked here.
  *
  * To add a route: a row in api.c, its handler, its description in openapi.json.
  */

@@ -118,6 +118,35 @@ api_post_probe(struct api_call *call, const struct api_request *request, const c
 	api_get_service(call, request, id);
 }
 
+void
+api_post_pin(struct api_call *call, const struct api_request *request, const char *id)
+{
+	static const char *const names[] = {"pinned", NULL};
+	const struct daemon *d = api_daemon(call);
+	const cJSON *pinned = member(request, "pinned");
+	const struct service *service = services_find(d->services, id);
+	bool ours = false;
+	struct dm_err err;
+
+	if (!has_only(call, request, names))
+		return;
+	if (!cJSON_IsBool(pinned)) {
+		answer_usage(call, "pin wants {\"pinned\": true} or {\"pinned\": false}");
+		return;
+	}
+	if (service == NULL) {
+		api_answer_no_service(call, id);
+		return;
+	}
+	if (!registry_set_pinned(
+		d->session->registry, service->claim, cJSON_IsTrue(pinned), &ours, &err)) {
+		api_answer_err(call, &err);
+		return;
+	}
+	services_sweep(d->services, ours ? "pinned" : "its claim was released");
+	api_get_service(call, request, id);
+}
+
 /* The process that was found to listen there; NULL if there is none. */
 static const struct found *
 find_found(const struct daemon *d, uint32_t pid, uint32_t port)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "parts.h"
 
+#include "api.h"
 #include "base/str.h"
 #include "caddy_watch.h"
+#include "ctl_server.h"
 #include "daemon.h"
 #include "events.h"
 #include "exits.h"
 #include "finder.h"
+#include "http_server.h"
 #include "mender.h"
 #include "services.h"
 #include "store.h"
@@ -62,15 +65,16 @@ parts_open(struct daemon *d, struct dm_err *err)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
-	(void)d;
-	(void)err;
-	return true;
+	d->api = api_new(d);
+	return (d->ctl = ctl_server_open(d, err)) != NULL &&
+	       (d->http = http_server_open(d, d->socket_path, err)) != NULL;
 }
 
 void
 parts_drain(struct daemon *d)
 {
-	(void)d;
+	if (d->http != NULL)
+		http_server_drain(d->http);
 }
 
 bool
@@ -84,6 +88,9 @@ parts_close(struct daemon *d)
 {
 	/* first whoever could call the others */
 	workers_free(d->workers);
+	http_server_close(d->http);
+	ctl_server_close(d->ctl);
+	api_free(d->api);
 	mender_close(d->mender);
 	finder_close(d->finder);
 	tree_watch_close(d->trees);
