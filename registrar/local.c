@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "caddy/http.h"
 #include "caddy/mesh.h"
+#include "ctl/ctl.h"
 #include "identity.h"
 #include "runner.h"
 
@@ -35,18 +36,17 @@ local_root_certificate(const struct session *s)
 	return dm_asprintf("%s/data/pki/authorities/local/root.crt", s->state_dir);
 }
 
-/* The state directory, private, and with paths short enough for its socket. */
-static bool
-prepare_state_dir(struct session *s, struct dm_err *err)
+bool
+local_prepare(struct session *s, struct dm_err *err)
 {
-	DM_AUTO_FREE char *admin = NULL;
+	DM_AUTO_FREE char *longest = NULL;
 	struct stat st;
 
 	if (!session_need_state_dir(s, err) || !dm_make_dirs(s->state_dir, 0700, err))
 		return false;
-	admin = session_private_admin(s);
-	if (strlen(admin) > dm_sock_path_max()) {
-		(void)dm_fail(err, DM_USAGE, "%s is too long for a Unix socket", admin);
+	longest = ctl_path(s->state_dir);
+	if (strlen(longest) > dm_sock_path_max()) {
+		(void)dm_fail(err, DM_USAGE, "%s is too long for a Unix socket", longest);
 		return dm_hint(err, "set [local] state_dir to a shorter path");
 	}
 	if (stat(s->state_dir, &st) != 0)
@@ -277,7 +277,7 @@ local_start(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	struct dm_sock_info info;
 
 	memset(mesh, 0, sizeof(*mesh));
-	if (!prepare_state_dir(s, err) || !session_need_registry(s, err))
+	if (!local_prepare(s, err) || !session_need_registry(s, err))
 		return false;
 	admin = session_private_admin(s);
 	lock_path = dm_asprintf("%s/lock", s->state_dir);

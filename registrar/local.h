@@ -21,6 +21,12 @@ struct local_mesh {
 };
 
 /*
+ * Makes the state directory if it is missing, and private to this user: it holds the admin socket of
+ * Caddy, and the control socket of devmeshd, whose paths must be short enough.
+ */
+bool local_prepare(struct session *s, struct dm_err *err) DM_MUST;
+
+/*
  * Starts it, and returns when it has answered an HTTPS request. One that runs already is left
  * alone, with a warning if its settings differ from the configuration. When Caddy does not come
  * up, the error holds what it said.
