@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/os.h"
 #include "base/sock.h"
 #include "base/str.h"
 #include "daemon.h"
@@ -43,6 +42,8 @@ struct caddy_watch {
 	int64_t since, read_ms;
 	unsigned changes;
 	struct dm_proc_id process; /* pid 0: unknown */
+	struct access_user user;
+	bool user_known;
 
 	/* The question under way; NULL: none. */
 	struct bufferevent *question;
@@ -159,23 +160,22 @@ hash_of(const char *bytes, size_t n)
 	return hash;
 }
 
-/* Whose process it is: for word of its end. */
+/* Whose process it is: for word of its end, and for what it may open. */
 static void
 find_process(struct caddy_watch *caddy)
 {
-	evutil_socket_t fd = bufferevent_getfd(caddy->question);
-	uint16_t port = caddy_admin_port(caddy->d->session->admin);
 	struct dm_proc_id id;
 	pid_t pid = 0;
 	uid_t uid;
 
-	if (dm_proc_alive(&caddy->process))
+	if (dm_proc_alive(&caddy->process) ||
+	    (caddy->state == CADDY_UP && caddy->user_known && caddy->process.pid == 0))
 		return;
 	forget_process(caddy);
-	if (port != 0)
-		pid = dm_proc_of_port(port);
-	else if (!dm_os_peer((int)fd, &pid, &uid))
-		pid = 0;
+	caddy->user_known = caddy_admin_owner(caddy->d->session->admin, &uid, &pid);
+	if (!caddy->user_known)
+		return;
+	access_user_of(uid, pid, &caddy->user);
 	if (pid == 0 || !dm_proc_id(pid, &id))
 		return;
 	caddy->process = id;
@@ -404,6 +404,12 @@ caddy_watch_process_ended(struct caddy_watch *caddy, const struct dm_proc_id *id
 	caddy->process.pid = 0;
 	end_question(caddy);
 	timer_in(caddy->timer, 0);
+}
+
+const struct access_user *
+caddy_watch_user(const struct caddy_watch *caddy)
+{
+	return caddy->state == CADDY_UP && caddy->user_known ? &caddy->user : NULL;
 }
 
 struct caddy_info

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "access.h"
 #include "base/err.h"
 #include "base/proc.h"
 
@@ -43,6 +44,8 @@ void caddy_watch_reload(struct caddy_watch *caddy);
 void caddy_watch_process_ended(struct caddy_watch *caddy, const struct dm_proc_id *id);
 /* Borrowed until the loop's next turn. */
 struct caddy_info caddy_watch_info(const struct caddy_watch *caddy);
+/* The user that it runs as, while it is up and that can be told; NULL otherwise. Borrowed. */
+const struct access_user *caddy_watch_user(const struct caddy_watch *caddy);
 /* "up", ... Static storage. */
 const char *caddy_state_name(enum caddy_state state);
 

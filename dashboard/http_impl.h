@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Between http_server.c, which has the connections, and http_conn.c, which reads and answers them. */
+/* Between http_server.c, which has the connections, and http_conn.c, which reads and answers them.
+ */
 #ifndef DEVMESH_HTTP_IMPL_H
 #define DEVMESH_HTTP_IMPL_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "http_server.h"
 #include "http_parse.h"
+#include "http_server.h"
 #include "http_token.h"
 
 struct api_call;

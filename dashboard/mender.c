@@ -1,71 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-#include "mender.h"
+#include "mender_impl.h"
 
-#include <cjson/cJSON.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "caddy/route.h"
 #include "caddy_watch.h"
 #include "daemon.h"
-#include "events.h"
-#include "mend.h"
-#include "out.h"
+#include "repo/checkout.h"
 #include "services.h"
 #include "timer.h"
-#include "workers.h"
 
 enum {
 	SOON_MS = 20,	/* what changes together is looked at together */
 	OFTEN_MS = 100, /* between two looks */
 	/* A claim that is being made has no route yet: it is given this long, and a fresh look. */
 	NEW_ROUTE_MS = 1000,
-	JOB_MS = 60000,
-	/* after a try that has mended nothing */
-	PAUSE_MIN_MS = 1000,
-	PAUSE_MAX_MS = 60000,
 	THOROUGH_MS = 3600 * 1000, /* documents, temporary files */
-};
-
-/* A socket of ours in the registry's directory that no claim has, and that refuses. */
-struct stray {
-	char *path;
-	struct dm_sock_info seen;
-	int64_t since_ms;
-	bool counted;
-};
-
-struct mender {
-	struct daemon *d;
-	struct event *timer;
-	struct mender_counts counts;
-	char *problem;
-
-	int64_t due_ms; /* of the timer; 0: not set */
-	int64_t looked_ms;
-
-	bool working;		     /* a worker is at it */
-	bool want_clean, want_caddy; /* what for */
-	unsigned mended;	     /* by this worker */
-	bool failed;
-	int64_t pause_ms, not_before_ms;
-	int64_t thorough_ms;	/* the next time */
-	int64_t dead_routes_ms; /* there have been some since; 0: none */
-
-	struct stray *strays;
-	size_t stray_count;
-	int64_t strays_ms; /* when they are looked for next */
-
-	struct dm_proc_id *told; /* servers that were told to end: once is enough */
-	size_t told_count;
 };
 
 static void on_timer(evutil_socket_t fd, short what, void *user);
@@ -90,6 +46,8 @@ mender_close(struct mender *m)
 {
 	if (m == NULL)
 		return;
+	mender_forget_moves(m);
+	free(m->moves);
 	if (m->timer != NULL)
 		event_free(m->timer);
 	for (size_t i = 0; i < m->stray_count; i++)
@@ -128,56 +86,6 @@ mender_consider(struct mender *m)
 {
 	if (m != NULL)
 		schedule(m, SOON_MS);
-}
-
-/* ---- what was done ---------------------------------------------------------------------- */
-
-static cJSON *
-mend_data(const struct mend *mend)
-{
-	cJSON *data = cJSON_CreateObject();
-
-	out_add_text(data, "what", mend->what);
-	out_add_text(data, "kind", mend->kind);
-	out_add_text(data, "name", mend->name);
-	out_add_text(data, "reason", mend->reason);
-	return data;
-}
-
-/* Takes `data`. */
-static void
-publish(struct mender *m, cJSON *data)
-{
-	const char *what = cJSON_GetStringValue(cJSON_GetObjectItem(data, "what"));
-	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItem(data, "kind"));
-	const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(data, "name"));
-	const char *reason = cJSON_GetStringValue(cJSON_GetObjectItem(data, "reason"));
-	/* deleting takes them along */
-	DM_AUTO_FREE char *id = dm_strdup(name);
-
-	dm_note("%s %s %s: %s", what, kind, name, reason);
-	m->counts.mends++;
-	events_publish(m->d->events, EVENT_MEND, id, data);
-}
-
-static void
-say_failure(struct mender *m, const char *message)
-{
-	cJSON *data;
-
-	m->counts.failures++;
-	m->failed = true;
-	if (m->problem != NULL && strcmp(m->problem, message) == 0)
-		return; /* once is enough */
-	free(m->problem);
-	m->problem = dm_strdup(message);
-	dm_warn("%s", message);
-	data = cJSON_CreateObject();
-	(void)cJSON_AddStringToObject(data, "what", "failed");
-	(void)cJSON_AddNullToObject(data, "kind");
-	(void)cJSON_AddNullToObject(data, "name");
-	out_add_text(data, "reason", message);
-	events_publish(m->d->events, EVENT_MEND, NULL, data);
 }
 
 /* ---- what is due ------------------------------------------------------------------------ */
@@ -234,114 +142,14 @@ has_lost_route(const struct mender *m, const struct service *svc, int64_t *next)
 	return caddy.read_ms > svc->route_missing_ms + NEW_ROUTE_MS / 2;
 }
 
-/* For mend.h, in the worker's process: whether a claim may be acted on. */
-static bool
-may(const struct claim *claim, void *user)
+bool
+mender_may(const struct claim *claim, void *user)
 {
 	const struct mender *m = user;
 	const struct service *svc = services_find(m->d->services, claim->id.s);
 	int64_t ignored = 0;
 
 	return svc != NULL && (is_dead(m, svc, &ignored) || has_lost_route(m, svc, &ignored));
-}
-
-/* ---- the worker ------------------------------------------------------------------------- */
-
-static void
-print_mend(void *user, const struct mend *mend)
-{
-	cJSON *data = mend_data(mend);
-	DM_AUTO_FREE char *text = cJSON_PrintUnformatted(data);
-
-	(void)user;
-	cJSON_Delete(data);
-	(void)puts(text);
-}
-
-static void
-print_failure(const struct dm_err *err)
-{
-	cJSON *o = cJSON_CreateObject();
-	DM_AUTO_FREE char *text = NULL;
-
-	out_add_text(o, "error", err->msg);
-	text = cJSON_PrintUnformatted(o);
-	cJSON_Delete(o);
-	(void)puts(text);
-}
-
-/* In a process of its own, with the daemon's table as it was. */
-static int
-work(void *arg)
-{
-	struct mender *m = arg;
-	struct mend_options options = {.may = may, .say = print_mend, .user = m};
-	struct dm_err err = {.code = DM_OK};
-	struct session *s = session_open(m->d->config_file, &err);
-	int status = 0;
-
-	if (s == NULL || (m->want_clean && !mend_clean_up(s, &options, &err))) {
-		print_failure(&err);
-		status = 1;
-	}
-	if (s != NULL && m->want_caddy && !mend_caddy(s, &options, &err)) {
-		print_failure(&err);
-		status = 1;
-	}
-	session_free(s);
-	return status;
-}
-
-/* One line of the worker's. */
-static void
-take_line(struct mender *m, const char *line, size_t length)
-{
-	cJSON *o = cJSON_ParseWithLength(line, length);
-	const char *error = cJSON_GetStringValue(cJSON_GetObjectItem(o, "error"));
-
-	if (error != NULL) {
-		say_failure(m, error);
-	} else if (cJSON_GetStringValue(cJSON_GetObjectItem(o, "what")) != NULL) {
-		m->mended++;
-		publish(m, o);
-		return;
-	}
-	cJSON_Delete(o);
-}
-
-static void
-worked(void *user, const struct worker_result *result)
-{
-	struct mender *m = user;
-	const char *p = result->out, *end = result->out + result->len;
-
-	m->working = m->failed = false;
-	m->mended = 0;
-	while (p < end) {
-		const char *newline = memchr(p, '\n', (size_t)(end - p));
-		size_t n = (size_t)((newline == NULL ? end : newline) - p);
-
-		take_line(m, p, n);
-		p += n + 1;
-	}
-	if (result->status != 0 && !m->failed)
-		say_failure(m, result->status == 124 ? "putting things right took too long"
-						     : "putting things right failed");
-	if (!m->failed) {
-		free(m->problem);
-		m->problem = NULL;
-	}
-	if (m->mended > 0 && !m->failed)
-		m->pause_ms = 0;
-	else
-		m->pause_ms = m->pause_ms == 0		       ? PAUSE_MIN_MS
-			      : m->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
-							       : m->pause_ms * 2;
-	m->not_before_ms = dm_now_ms() + m->pause_ms;
-	m->dead_routes_ms = 0;
-	caddy_watch_ask(m->d->caddy);
-	services_sweep(m->d->services, "after a mend");
-	mender_consider(m);
 }
 
 /* ---- looking for what is wrong ---------------------------------------------------------- */
@@ -354,14 +162,14 @@ remove_socket(struct mender *m, const char *path, const struct dm_sock_info *see
 	DM_AUTO_FREE char *name = dm_path_base(path);
 
 	if (!dm_sock_unlink_stale(path, seen, &removed, &err)) {
-		say_failure(m, err.msg);
+		mender_tell_failure(m, err.msg);
 		return;
 	}
 	if (removed)
-		publish(m, mend_data(&(struct mend){.what = "removed",
-			       .kind = "socket",
-			       .name = path,
-			       .reason = "nobody listens on it"}));
+		mender_tell(m, &(struct mend){.what = "removed",
+				   .kind = "socket",
+				   .name = path,
+				   .reason = "nobody listens on it"});
 	services_hint(m->d->services, name);
 }
 
@@ -392,10 +200,42 @@ end_orphan(struct mender *m, const struct service *svc)
 		return;
 	m->told = dm_reallocarray(m->told, m->told_count + 1, sizeof(m->told[0]));
 	m->told[m->told_count++] = id;
-	publish(m, mend_data(&(struct mend){.what = "ended",
-		       .kind = "server",
-		       .name = svc->claim->id.s,
-		       .reason = "its worktree is gone"}));
+	mender_tell(m, &(struct mend){.what = "ended",
+			   .kind = "server",
+			   .name = svc->claim->id.s,
+			   .reason = "its worktree is gone"});
+}
+
+/* A living server whose worktree is gone may only have gone elsewhere with it. */
+static void
+follow_server(struct mender *m, const struct service *svc)
+{
+	DM_AUTO_FREE char *cwd = svc->pid == 0 ? NULL : dm_proc_cwd(svc->pid);
+	DM_AUTO_FREE char *top = cwd == NULL ? NULL : checkout_top(cwd);
+
+	if (top != NULL && strcmp(top, svc->claim->worktree) != 0)
+		mender_moved(m, svc->claim->worktree, top);
+}
+
+static void
+say_here(void *user, const struct mend *mend)
+{
+	mender_tell(user, mend);
+}
+
+/* A socket that Caddy, run by somebody else, may not connect to. */
+static void
+open_socket(struct mender *m, const struct service *svc)
+{
+	const struct access_user *caddy = caddy_watch_user(m->d->caddy);
+	const struct mend_options options = {.say = say_here, .user = m};
+	struct dm_err err;
+
+	if (caddy != NULL && caddy->uid != geteuid() && caddy->uid != 0 &&
+	    svc->claim->socket != NULL && svc->evidence.listening &&
+	    svc->socket.owner == geteuid() &&
+	    !mend_socket_mode(svc->claim->socket, &svc->socket, caddy, &options, &err))
+		mender_tell_failure(m, err.msg);
 }
 
 /* What can be put right here and now, without waiting for anybody. */
@@ -407,9 +247,11 @@ mend_here(struct mender *m, const struct service *svc, int64_t *next)
 
 	if (conventional && is_ours_and_refuses(&svc->socket) && is_over(m, svc->state_ms, next))
 		remove_socket(m, svc->claim->socket, &svc->socket);
-	else if (svc->state == SERVICE_ORPHAN && svc->evidence.listening && !svc->claim->pinned &&
-		 m->d->session->conf->orphans == CONF_ORPHANS_END &&
-		 is_over(m, svc->state_ms, next))
+	open_socket(m, svc);
+	if (svc->state == SERVICE_ORPHAN && svc->evidence.listening)
+		follow_server(m, svc);
+	if (svc->state == SERVICE_ORPHAN && svc->evidence.listening && !svc->claim->pinned &&
+	    m->d->session->conf->orphans == CONF_ORPHANS_END && is_over(m, svc->state_ms, next))
 		end_orphan(m, svc);
 }
 
@@ -547,13 +389,12 @@ on_timer(evutil_socket_t fd, short what, void *user)
 		m->thorough_ms = now + THOROUGH_MS;
 		m->want_clean = true;
 	}
-	if (m->want_clean || m->want_caddy) {
+	if (m->want_clean || m->want_caddy || m->move_count > 0) {
 		if (now < m->not_before_ms) {
 			schedule(m, m->not_before_ms - now);
 			return;
 		}
-		m->working = true;
-		workers_run(m->d->workers, work, m, JOB_MS, worked, m);
+		mender_work(m);
 		return;
 	}
 	m->pause_ms = 0;

@@ -24,6 +24,9 @@ struct mender *mender_open(struct daemon *d, struct dm_err *err) DM_MUST;
 void mender_close(struct mender *mender);
 /* Something has changed: looks, a moment later, at what there is to mend. */
 void mender_consider(struct mender *mender);
+/* A worktree has moved: the claims of the old path follow (register_moved), before anything else.
+ */
+void mender_moved(struct mender *mender, const char *from, const char *to);
 struct mender_counts mender_counts(const struct mender *mender);
 
 #endif

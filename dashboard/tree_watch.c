@@ -13,6 +13,7 @@
 #include "daemon.h"
 #include "events.h"
 #include "identity.h"
+#include "mender.h"
 #include "repo/layout.h"
 #include "services.h"
 #include "state.h"
@@ -253,6 +254,12 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 {
 	struct tree *tree = find_tree(repo, now->path);
 	bool is_new = tree == NULL;
+
+	/* under another path than before: it was moved */
+	for (size_t i = 0; i < repo->count && is_new; i++) {
+		if (strcmp(repo->trees[i].info.git_dir, now->git_dir) == 0)
+			mender_moved(w->d->mender, repo->trees[i].info.path, now->path);
+	}
 
 	if (is_new) {
 		repo->trees = dm_reallocarray(repo->trees, repo->count + 1, sizeof(repo->trees[0]));

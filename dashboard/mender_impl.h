@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What mender.c (what is wrong) and mender_work.c (putting it right, in a worker) share. */
+#ifndef DEVMESH_MENDER_IMPL_H
+#define DEVMESH_MENDER_IMPL_H
+
+#include "base/proc.h"
+#include "base/sock.h"
+#include "mend.h"
+#include "mender.h"
+
+struct event;
+
+/* A socket of ours in the registry's directory that no claim has, and that refuses. */
+struct stray {
+	char *path;
+	struct dm_sock_info seen;
+	int64_t since_ms;
+	bool counted;
+};
+
+struct move {
+	char *from, *to;
+};
+
+struct mender {
+	struct daemon *d;
+	struct event *timer;
+	struct mender_counts counts;
+	char *problem;
+
+	int64_t due_ms; /* of the timer; 0: not set */
+	int64_t looked_ms;
+
+	bool working;		     /* a worker is at it */
+	bool want_clean, want_caddy; /* what for */
+	struct move *moves;	     /* of worktrees */
+	size_t move_count;
+	unsigned mended; /* by this worker */
+	bool failed;
+	int64_t pause_ms, not_before_ms;
+	int64_t thorough_ms;	/* the next time */
+	int64_t dead_routes_ms; /* there have been some since; 0: none */
+
+	struct stray *strays;
+	size_t stray_count;
+	int64_t strays_ms; /* when they are looked for next */
+
+	struct dm_proc_id *told; /* servers that were told to end: once is enough */
+	size_t told_count;
+};
+
+/* Whether the worker may act on a claim: mender.c decides. For mend_options. */
+bool mender_may(const struct claim *claim, void *user);
+
+/* Tells of a mend, of a failure (once, as long as it is the same). */
+void mender_tell(struct mender *m, const struct mend *mend);
+void mender_tell_failure(struct mender *m, const char *message);
+
+/* Starts a worker for what is wanted. */
+void mender_work(struct mender *m);
+void mender_forget_moves(struct mender *m);
+
+#endif
