@@ -92,12 +92,36 @@ names(void **state)
 		assert_string_equal(service_state_name((enum service_state)i), words[i]);
 }
 
+/* Every state can be reached from every other, but for what no single claim can do. */
+static void
+moves(void **state)
+{
+	(void)state;
+	for (int from = 0; from < SERVICE_STATES; from++) {
+		for (int to = 0; to < SERVICE_STATES; to++) {
+			bool file = from == SERVICE_STALE, port = from == SERVICE_DOWN;
+			bool legal = from != to;
+
+			/* behind a port there is no file, and a port without a server is "down" */
+			if ((file && to == SERVICE_DOWN) || (port && to == SERVICE_STALE) ||
+			    (port && to == SERVICE_STARTING))
+				legal = false;
+			if (service_may_become((enum service_state)from, (enum service_state)to) !=
+			    legal)
+				fail_msg("from %s to %s",
+				    service_state_name((enum service_state)from),
+				    service_state_name((enum service_state)to));
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_combination),
 	    cmocka_unit_test(never_stale_before_it_ran),
+	    cmocka_unit_test(moves),
 	    cmocka_unit_test(bridge_without_a_server),
 	    cmocka_unit_test(names),
 	};
