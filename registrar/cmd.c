@@ -15,6 +15,7 @@ extern const struct cmd cmd_run;
 extern const struct cmd cmd_down;
 extern const struct cmd cmd_status;
 extern const struct cmd cmd_list;
+extern const struct cmd cmd_ps;
 extern const struct cmd cmd_url;
 extern const struct cmd cmd_name;
 extern const struct cmd cmd_env;
@@ -39,6 +40,7 @@ const struct cmd *const cmds[] = {
     &cmd_down,
     &cmd_status,
     &cmd_list,
+    &cmd_ps,
     &cmd_url,
     &cmd_name,
     &cmd_env,

@@ -54,4 +54,13 @@ void discovery_look(struct discovery *discovery, const struct discover_options *
     const struct registry_claims *claims, struct found_list *out);
 void found_release(struct found_list *list);
 
+/*
+ * The command line that registers what was found, "devmesh up -C DIR --port 3000", with --app where
+ * the worktree has a service already; NULL if it is registered, or cannot be. The caller owns it.
+ */
+char *found_publish(const struct found *found, const struct registry_claims *claims);
+/* The command line that ends an orphan: clean-up, where that is certain to; NULL: it is none. The
+ * caller owns it. */
+char *found_end(const struct found *found, const struct registry_claims *claims);
+
 #endif

@@ -199,27 +199,10 @@ is_left_out(const char *program)
 	return false;
 }
 
-/* "<pid>.<start>", as runner.h says. */
-static bool
-parse_mark(const char *mark, struct dm_proc_id *out)
-{
-	char pid[24];
-	size_t n = strcspn(mark, ".");
-	uint64_t number;
-
-	if (mark[n] != '.' || !dm_snprintf(pid, sizeof(pid), "%.*s", (int)n, mark) ||
-	    !dm_parse_uint(pid, 1, INT_MAX, &number) ||
-	    !dm_parse_uint(mark + n + 1, 1, UINT64_MAX, &out->start))
-		return false;
-	out->pid = (pid_t)number;
-	return true;
-}
-
 static struct process *
 look_at(pid_t pid, const struct processes *all, const struct registry_claims *claims)
 {
 	DM_AUTO_FREE char *program = dm_proc_program(pid);
-	DM_AUTO_FREE char *mark = NULL;
 	struct process *p;
 	struct dm_proc_id id;
 
@@ -233,8 +216,7 @@ look_at(pid_t pid, const struct processes *all, const struct registry_claims *cl
 	p->command = dm_proc_command(pid);
 	if (p->command == NULL)
 		p->command = program != NULL ? dm_printable(program) : dm_strdup("?");
-	mark = dm_proc_env(pid, RUNNER_VARIABLE);
-	if (mark != NULL && parse_mark(mark, &p->runner))
+	if (runner_of(pid, &p->runner))
 		p->abandoned = !dm_proc_alive(&p->runner);
 	locate(p, all, claims);
 	return p;

@@ -32,12 +32,6 @@ enum {
 
 extern char **environ;
 
-static char *
-run_token(const struct dm_proc_id *runner)
-{
-	return dm_asprintf("%ld.%llu", (long)runner->pid, (unsigned long long)runner->start);
-}
-
 bool
 runner_exec(const char *const argv[], struct dm_err *err)
 {
@@ -76,7 +70,7 @@ marked_processes(const char *token, struct dm_pids *out)
 unsigned
 runner_end_leftovers(const struct claim *claim, bool dry_run)
 {
-	DM_AUTO_FREE char *token = run_token(&claim->run.runner);
+	DM_AUTO_FREE char *token = runner_mark(&claim->run.runner);
 	int64_t deadline = dm_now_ms() + GRACE_MS;
 	struct dm_pids left = {.count = 0};
 	unsigned count;
@@ -149,7 +143,7 @@ is_nested(const struct runner *r)
 	    !dm_snprintf(pid, sizeof(pid), "%.*s", (int)strcspn(text, "."), text) ||
 	    !dm_parse_uint(pid, 1, INT32_MAX, &number) || !dm_proc_id((pid_t)number, &outer))
 		return false;
-	DM_AUTO_FREE char *token = run_token(&outer);
+	DM_AUTO_FREE char *token = runner_mark(&outer);
 
 	return strcmp(token, text) == 0;
 }
@@ -422,7 +416,7 @@ set_variable(char ***env, size_t *count, char *text)
 static bool
 start_command(struct runner *r, struct dm_err *err)
 {
-	DM_AUTO_FREE char *token = run_token(&r->run.runner);
+	DM_AUTO_FREE char *token = runner_mark(&r->run.runner);
 	DM_AUTO_FREE char *mark = dm_asprintf("%s=%s", RUNNER_VARIABLE, token);
 	DM_AUTO_FREE char *socket = NULL;
 	DM_AUTO_FREE char **env = NULL;

@@ -39,6 +39,11 @@ bool runner_run(struct session *s, const struct runner_options *options, int *st
  */
 #define RUNNER_VARIABLE "DEVMESH_RUN"
 
+/* What the variable says for this run; the caller owns it. */
+char *runner_mark(const struct dm_proc_id *runner);
+/* The run that has started the process, alive or not, as its environment says; false: none. */
+bool runner_of(pid_t pid, struct dm_proc_id *runner);
+
 /* Becomes the command, as it is. Returns only if that fails. */
 bool runner_exec(const char *const argv[], struct dm_err *err) DM_MUST;
 

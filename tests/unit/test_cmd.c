@@ -112,6 +112,7 @@ verbs_are_there(void **state)
 	    "down",
 	    "status",
 	    "list",
+	    "ps",
 	    "url",
 	    "name",
 	    "env",
