@@ -96,7 +96,7 @@ $(TEMPLATES_C): $(TEMPLATES) Makefile
 $(OPENAPI_C): dashboard/openapi.json Makefile
 	@mkdir -p $(@D)
 	$(Q)(echo '#include "openapi.h"'; echo 'const char openapi_json[] = {'; \
-		od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		tr -d '\n\t' <$< | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
 		echo 'const size_t openapi_json_len = sizeof(openapi_json) - 1;') >$@
 
 $(TEMPLATES_C:.c=.o) $(OPENAPI_C:.c=.o): %.o: %.c $(BUILD)/flags

@@ -117,7 +117,11 @@ send_reply(struct http_conn *conn, const struct api_reply *reply)
 static void
 on_refused(void *user, const struct api_reply *reply)
 {
-	send_reply(user, reply);
+	struct api_reply with_allow = *reply;
+
+	if (reply->status == 405)
+		with_allow.allow = HTTP_METHODS;
+	send_reply(user, &with_allow);
 }
 
 static void
@@ -228,7 +232,6 @@ read_body(struct http_conn *conn)
 static void
 look_at_head(struct http_conn *conn)
 {
-	static const char methods[] = "GET, HEAD, POST";
 	const struct http_server *server = conn->server;
 	const struct http_head *head = &conn->head;
 	const struct http_self self = {
@@ -242,14 +245,11 @@ look_at_head(struct http_conn *conn)
 	    .content_type = http_header(head, "Content-Type"),
 	    .fetch_site = http_header(head, "Sec-Fetch-Site"),
 	    .fetch_mode = http_header(head, "Sec-Fetch-Mode")};
-	bool reads = strcmp(head->method, "GET") == 0 || strcmp(head->method, "HEAD") == 0;
+	bool reads = strcmp(head->method, "POST") != 0;
 	struct dm_err err;
 	enum http_refusal why = http_guard(&self, &facts, &err);
 
-	if (why == HTTP_ALLOWED && !reads && strcmp(head->method, "POST") != 0) {
-		(void)dm_fail(&err, DM_USAGE, "%.20s: there is only %s", head->method, methods);
-		why = HTTP_REFUSED_METHOD;
-	} else if (why == HTTP_ALLOWED && reads && head->body_len > 0) {
+	if (why == HTTP_ALLOWED && reads && head->body_len > 0) {
 		(void)dm_fail(&err, DM_USAGE, "a %s has no body", head->method);
 		why = HTTP_REFUSED_FORM;
 	} else if (why == HTTP_ALLOWED && head->body_len > API_BODY_MAX) {

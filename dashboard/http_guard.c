@@ -133,7 +133,7 @@ enum http_refusal
 http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_err *err)
 {
 	bool has_token = ask->token != NULL && http_token_equal(ask->token, self->token);
-	bool changes = strcmp(ask->method, "GET") != 0 && strcmp(ask->method, "HEAD") != 0;
+	bool changes = strcmp(ask->method, "POST") == 0;
 	char host[HOST_MAX + 1];
 
 	memset(err, 0, sizeof(*err));
@@ -150,6 +150,10 @@ http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_e
 	if (!is_local(ask->forwarded_for) && !has_token && strcmp(ask->path, "/healthz") != 0) {
 		(void)dm_fail(err, DM_DENIED, "only this machine may ask");
 		return HTTP_REFUSED_REMOTE;
+	}
+	if (!changes && strcmp(ask->method, "GET") != 0 && strcmp(ask->method, "HEAD") != 0) {
+		(void)dm_fail(err, DM_USAGE, "%.20s: there is only " HTTP_METHODS, ask->method);
+		return HTTP_REFUSED_METHOD;
 	}
 	if (changes && !has_token) {
 		(void)dm_fail(err, DM_DENIED, "a change needs the header X-Devmesh with the token");

@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 
+#define HTTP_METHODS "GET, HEAD, POST"
+
 enum http_refusal {
 	HTTP_ALLOWED,
 	HTTP_REFUSED_HOST,   /* a name that is not the daemon's: 421 */
