@@ -149,6 +149,7 @@ api_get_status(struct api_call *call, const struct api_request *request, const c
 	out_add_text(o, "config_file", d->config_file);
 	out_add_text(o, "url", d->url);
 	(void)cJSON_AddNumberToObject(o, "seq", (double)events_seq(d->events));
+	(void)cJSON_AddNumberToObject(o, "kept_since", (double)events_kept_since(d->events));
 	(void)cJSON_AddNumberToObject(o, "services", (double)services_count(d->services));
 	(void)cJSON_AddNumberToObject(o, "control_clients", (double)clients);
 	(void)cJSON_AddNumberToObject(

@@ -132,6 +132,12 @@ events_seq(const struct events *events)
 	return events->seq;
 }
 
+uint64_t
+events_kept_since(const struct events *events)
+{
+	return events->seq - events->count;
+}
+
 struct events_listener *
 events_subscribe(struct events *events, events_fn *fn, void *user)
 {
@@ -163,9 +169,7 @@ events_listeners(const struct events *events)
 bool
 events_replay(const struct events *events, uint64_t since, events_fn *fn, void *user)
 {
-	uint64_t first = events->seq - events->count + 1; /* the oldest one that is kept */
-
-	if (since > events->seq || since + 1 < first)
+	if (since > events->seq || since < events_kept_since(events))
 		return false;
 	for (uint64_t seq = since + 1; seq <= events->seq; seq++)
 		fn(user, &events->ring[seq % EVENTS_KEPT].event);

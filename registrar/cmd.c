@@ -21,6 +21,8 @@ extern const struct cmd cmd_name;
 extern const struct cmd cmd_env;
 extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
+extern const struct cmd cmd_events;
+extern const struct cmd cmd_graph;
 extern const struct cmd cmd_gc;
 extern const struct cmd cmd_init;
 extern const struct cmd cmd_hook;
@@ -46,6 +48,8 @@ const struct cmd *const cmds[] = {
     &cmd_env,
     &cmd_wait,
     &cmd_assert,
+    &cmd_events,
+    &cmd_graph,
     &cmd_gc,
     &cmd_init,
     &cmd_hook,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,7 +15,9 @@
 #include "survey.h"
 
 enum {
-	WATCH_MS = 1000
+	WATCH_MS = 1000, /* without devmeshd */
+	LOOK_MS = 10000, /* with it: also ages change */
+	SETTLE_MS = 100	 /* events that come together are shown together */
 };
 
 static char *
@@ -110,21 +113,64 @@ show(struct cmd_ctx *ctx, char **last, struct dm_err *err)
 	return true;
 }
 
+/* The events of devmeshd, if it runs, so that nothing has to be looked at for nothing. */
+static struct ctl *
+open_events(struct session *s)
+{
+	struct ask_status status;
+	struct dm_err why;
+	dm_auto(ctl) ctl = ask_open(s, &status, &why);
+
+	if (ctl == NULL || !ask_events(ctl, &status.seq, &why)) {
+		dm_debug("%s", why.msg);
+		return NULL;
+	}
+	return DM_STEAL(&ctl);
+}
+
+/* Returns when something has changed, or could have. */
+static void
+wait_for_change(struct session *s, struct ctl **ctl)
+{
+	int64_t deadline = 0, wait_ms = LOOK_MS;
+	cJSON *event;
+	struct dm_err why;
+
+	if (*ctl == NULL) {
+		dm_pause_ms(WATCH_MS);
+		*ctl = open_events(s);
+		return;
+	}
+	while (wait_ms > 0 && (event = ctl_next(*ctl, wait_ms, &why)) != NULL) {
+		cJSON_Delete(event);
+		if (deadline == 0)
+			deadline = dm_now_ms() + SETTLE_MS;
+		wait_ms = deadline - dm_now_ms();
+	}
+	if (wait_ms > 0 && why.code != DM_TIMEOUT) {
+		ctl_free(*ctl);
+		*ctl = NULL;
+	}
+}
+
 static bool
 run_status(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	DM_AUTO_FREE char *last = NULL;
+	dm_auto(ctl) events = NULL;
 	bool watch = cmd_value(ctx, "watch") != NULL;
 
 	if (watch && isatty(STDOUT_FILENO) && !ctx->line->json)
 		(void)fputs("\033[H\033[J", stdout);
+	if (watch) /* before the first look: nothing is missed in between */
+		events = open_events(ctx->session);
 	for (;;) {
 		if (!show(ctx, &last, err))
 			return false;
 		/* a reader that has gone away ends the watching */
 		if (!watch || fflush(stdout) != 0)
 			return true;
-		dm_pause_ms(WATCH_MS);
+		wait_for_change(ctx->session, &events);
 		session_drop_view(ctx->session);
 	}
 }
@@ -164,7 +210,7 @@ run_list(struct cmd_ctx *ctx, struct dm_err *err)
 }
 
 static const struct cmd_opt status_opts[] = {
-    {"watch", 0, NULL, false, "look again every second, until interrupted"},
+    {"watch", 0, NULL, false, "look again whenever something changes, until interrupted"},
     {NULL, 0, NULL, false, NULL},
 };
 

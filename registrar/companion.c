@@ -169,12 +169,12 @@ take_turn(const struct session *s, int *fd, struct dm_err *err)
 	return dm_lock(path, LOCK_MS, fd, err) || dm_wrap(err, "starting or ending " PROGRAM);
 }
 
-static void
-check_version(const struct companion *c)
+void
+companion_check_version(const char *version)
 {
-	if (c->version != NULL && strcmp(c->version, DEVMESH_VERSION) != 0)
-		dm_warn(PROGRAM " %s runs, and this is devmesh %s: devmesh daemon restart",
-		    c->version, DEVMESH_VERSION);
+	if (version != NULL && strcmp(version, DEVMESH_VERSION) != 0)
+		dm_warn(PROGRAM " %s runs, and this is devmesh %s: devmesh daemon restart", version,
+		    DEVMESH_VERSION);
 }
 
 /* ---- starting ----------------------------------------------------------------------------- */
@@ -383,7 +383,7 @@ companion_start(
 	companion_look(s, out);
 	if (out->state == COMPANION_READY) {
 		out->was_running = true;
-		check_version(out);
+		companion_check_version(out->version);
 		return true;
 	}
 	if (unit.path != NULL)

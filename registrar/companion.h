@@ -46,6 +46,9 @@ char *companion_program(void);
 /* "<state_dir>/devmeshd.log"; the caller owns it. Needs the state directory. */
 char *companion_log(const struct session *s);
 
+/* Warns if the version that has answered (NULL: none has) is another than that of devmesh. */
+void companion_check_version(const char *version);
+
 /* What is there now. Nothing is started; `out` is to be released. */
 void companion_look(struct session *s, struct companion *out);
 

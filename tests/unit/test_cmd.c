@@ -118,6 +118,8 @@ verbs_are_there(void **state)
 	    "env",
 	    "wait",
 	    "assert",
+	    "events",
+	    "graph",
 	    "gc",
 	    "init",
 	    "hook",
