@@ -32,6 +32,8 @@ extern const struct cmd cmd_setup;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
 extern const struct cmd cmd_trust;
+extern const struct cmd cmd_daemon;
+extern const struct cmd cmd_service;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
@@ -59,6 +61,8 @@ const struct cmd *const cmds[] = {
     &cmd_start,
     &cmd_stop,
     &cmd_trust,
+    &cmd_daemon,
+    &cmd_service,
     &cmd_config,
     &cmd_completion,
     &cmd_help,

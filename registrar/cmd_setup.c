@@ -52,71 +52,6 @@ read_options(const struct cmd_ctx *ctx, struct setup_options *o, struct dm_err *
 	       port_option(ctx, "http-port", 80, &o->http_port, err);
 }
 
-/* Each line indented, and nothing in it that could drive the terminal. */
-static void
-show_text(FILE *out, const char *text)
-{
-	while (*text != '\0') {
-		size_t n = strcspn(text, "\n");
-		DM_AUTO_FREE char *line = dm_strndup(text, n), *shown = NULL;
-
-		/* a tab is a control character */
-		for (char *p = line; *p != '\0'; p++)
-			*p = *p == '\t' ? ' ' : *p;
-		shown = dm_printable(line);
-		(void)fprintf(out, "    %s\n", shown);
-		text += n + (text[n] == '\n' ? 1 : 0);
-	}
-}
-
-static void
-show_commands(FILE *out, const struct setup *u, bool before)
-{
-	for (size_t i = 0; i < u->command_count; i++) {
-		if (u->commands[i].before != before)
-			continue;
-		(void)fputs("run:", out);
-		for (size_t k = 0; u->commands[i].argv[k] != NULL; k++)
-			(void)fprintf(out, " %s", u->commands[i].argv[k]);
-		(void)fputs("\n", out);
-	}
-}
-
-/* Everything that will be done, with the secret left out. Paths are ours or were checked. */
-static void
-show(FILE *out, const struct setup *u)
-{
-	show_commands(out, u, true);
-	for (size_t i = 0; i < u->step_count; i++) {
-		const struct setup_step *step = &u->steps[i];
-		const char *text = step->shown != NULL ? step->shown : step->text;
-
-		(void)fprintf(out, "%s: %s%s", setup_action_name(step->action), step->path,
-		    step->is_dir ? "/" : "");
-		if (step->action == SETUP_KEEP)
-			(void)fprintf(out, " (%s)", step->why_kept);
-		else if (step->action != SETUP_REMOVE)
-			(void)fprintf(out, " (mode %04o)", (unsigned)step->mode);
-		if (step->is_dir && step->action == SETUP_CREATE)
-			(void)fprintf(out, " (owner uid %lu)", (unsigned long)step->owner);
-		(void)fputs("\n", out);
-		if ((step->action == SETUP_CREATE || step->action == SETUP_UPDATE) && text != NULL)
-			show_text(out, text);
-	}
-	if (!u->want.remove && u->running == SETUP_OTHERS)
-		(void)fprintf(out,
-		    "replace: what the Caddy at %s serves now:\n    %s\n"
-		    "    it is kept in %s\n",
-		    u->running_admin, u->running_hosts, u->backup);
-	if (u->autosave != NULL)
-		(void)fprintf(out, "rename: %s to %s.before-setup (--resume would prefer it)\n",
-		    u->autosave, u->autosave);
-	show_commands(out, u, false);
-	if (!u->want.remove && !u->managed &&
-	    (u->running == SETUP_OTHERS || u->running == SETUP_EMPTY))
-		(void)fprintf(out, "load: POST %s/load\n", u->facts.admin);
-}
-
 static bool
 confirm(const struct cmd_ctx *ctx, struct dm_err *err)
 {
@@ -134,42 +69,11 @@ confirm(const struct cmd_ctx *ctx, struct dm_err *err)
 	return dm_fail(err, DM_DENIED, "nothing was changed");
 }
 
-static void
-add_steps(cJSON *o, const struct setup *u)
-{
-	cJSON *list = cJSON_AddArrayToObject(o, "files"), *item;
-
-	for (size_t i = 0; i < u->step_count; i++) {
-		const struct setup_step *step = &u->steps[i];
-		char mode[8];
-
-		item = cJSON_CreateObject();
-		(void)cJSON_AddItemToArray(list, item);
-		out_add_text(item, "path", step->path);
-		out_add_text(item, "action", setup_action_name(step->action));
-		(void)snprintf(mode, sizeof(mode), "%04o", (unsigned)step->mode & 07777);
-		out_add_text(item, "mode", mode);
-		out_add_text(item, "why", step->action == SETUP_KEEP ? step->why_kept : NULL);
-		/* with its newlines, which out_add_text would take out */
-		if (u->want.dry_run && step->text != NULL)
-			(void)cJSON_AddStringToObject(
-			    item, "text", step->shown != NULL ? step->shown : step->text);
-	}
-	list = cJSON_AddArrayToObject(o, "commands");
-	for (size_t i = 0; i < u->command_count; i++) {
-		item = cJSON_CreateArray();
-		(void)cJSON_AddItemToArray(list, item);
-		for (size_t k = 0; u->commands[i].argv[k] != NULL; k++)
-			(void)cJSON_AddItemToArray(
-			    item, cJSON_CreateString(u->commands[i].argv[k]));
-	}
-}
-
 /* `state` is what was observed: "planned", "unchanged", "written", "pending", "ready", "removed" */
 static void
 answer_json(const struct setup *u, const char *state)
 {
-	cJSON *o = out_object(), *list, *item;
+	cJSON *o = out_object();
 
 	out_add_text(o, "state", state);
 	out_add_text(o, "scope", u->facts.user_scope ? "user" : "system");
@@ -178,16 +82,7 @@ answer_json(const struct setup *u, const char *state)
 	out_add_text(o, "admin", u->facts.admin);
 	out_add_text(o, "backup", u->backup);
 	out_add_text(o, "missing_modules", u->missing_modules);
-	add_steps(o, u);
-	list = cJSON_AddArrayToObject(o, "problems");
-	for (size_t i = 0; i < u->problem_count; i++) {
-		item = cJSON_CreateObject();
-		(void)cJSON_AddItemToArray(list, item);
-		out_add_text(item, "code", dm_code_name(u->problems[i].code));
-		out_add_text(item, "message", u->problems[i].msg);
-		out_add_text(
-		    item, "hint", u->problems[i].hint[0] != '\0' ? u->problems[i].hint : NULL);
-	}
+	setup_add_json(o, u);
 	out_json(o);
 }
 
@@ -198,7 +93,7 @@ answer_dry_run(const struct cmd_ctx *ctx, const struct setup *u)
 		answer_json(u, "planned");
 		return true;
 	}
-	show(stdout, u);
+	setup_show(stdout, u);
 	for (size_t i = 0; i < u->problem_count; i++) {
 		dm_warn("it would fail: %s", u->problems[i].msg);
 		if (u->problems[i].hint[0] != '\0')
@@ -286,7 +181,7 @@ install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
-			show(stderr, u);
+			setup_show(stderr, u);
 		if (!confirm(ctx, err) || !setup_backup(u, err) ||
 		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
 		    !setup_activate(u, err))
@@ -315,7 +210,7 @@ uninstall(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
-			show(stderr, u);
+			setup_show(stderr, u);
 		if (!confirm(ctx, err) || !setup_run_commands(u, true, err) ||
 		    !setup_write(u, err) || !setup_run_commands(u, false, err))
 			return false;

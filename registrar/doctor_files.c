@@ -62,7 +62,7 @@ void
 doctor_check_config(struct doctor *d)
 {
 	DM_AUTO_FREE char *user = dm_user_config_file();
-	const char *named = d->config_file != NULL ? d->config_file : getenv("DEVMESH_CONFIG");
+	const char *named = session_config_file(d->config_file);
 
 	if (d->session == NULL) {
 		doctor_say(

@@ -12,15 +12,20 @@
 /* Caddy's own default (caddyserver.com/docs/api). */
 #define USUAL_ADMIN "http://localhost:2019"
 
+const char *
+session_config_file(const char *flag)
+{
+	const char *file = flag != NULL ? flag : getenv("DEVMESH_CONFIG");
+
+	return file == NULL || file[0] == '\0' ? NULL : file;
+}
+
 struct session *
 session_open(const char *config_file, struct dm_err *err)
 {
 	dm_auto(session) s = dm_calloc(1, sizeof(*s));
-	const char *file = config_file != NULL ? config_file : getenv("DEVMESH_CONFIG");
 
-	if (file != NULL && file[0] == '\0')
-		file = NULL;
-	if ((s->conf = conf_load(file, err)) == NULL)
+	if ((s->conf = conf_load(session_config_file(config_file), err)) == NULL)
 		return NULL;
 	return DM_STEAL(&s);
 }

@@ -30,6 +30,12 @@ struct session {
 /* The domain of a private mesh, and of any other if nothing says otherwise. */
 #define DEFAULT_DOMAIN "dev.localhost"
 
+/*
+ * The file that is read besides the usual ones: `flag` (--config), else DEVMESH_CONFIG; NULL: none.
+ * Borrowed.
+ */
+const char *session_config_file(const char *flag);
+
 /* Loads the configuration; `config_file` (from --config) may be NULL. */
 struct session *session_open(const char *config_file, struct dm_err *err) DM_MUST;
 void session_free(struct session *session);

@@ -19,6 +19,8 @@
 #include "base/sock.h"
 #include "base/str.h"
 #include "caddy/system.h"
+#include "service_unit.h"
+#include "setup_daemon.h"
 
 #ifndef DEVMESH_SYSCONFDIR
 #define DEVMESH_SYSCONFDIR "/etc"
@@ -46,8 +48,8 @@ is_there(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-static bool
-look_at_places(struct setup *u, struct dm_err *err)
+bool
+setup_look_at_places(struct setup *u, struct dm_err *err)
 {
 	struct setup_facts *f = &u->facts;
 	DM_AUTO_FREE char *user_file = dm_user_config_file();
@@ -55,16 +57,15 @@ look_at_places(struct setup *u, struct dm_err *err)
 	struct stat st;
 	char *slash;
 
+	f->units_dir = setup_own(u, service_units_dir(!u->want.user));
+	f->log_dir = setup_own(u, service_logs_dir(!u->want.user));
 	f->manager = dm_os_has_launchd() ? SETUP_LAUNCHD : SETUP_SYSTEMD;
 	f->user_scope = u->want.user;
 	if (!f->user_scope) {
 		f->conf_dir = DEVMESH_SYSCONFDIR "/devmesh";
 		f->state_dir = "/var/lib/devmesh-caddy";
 		f->home = f->state_dir;
-		f->log_dir = "/var/log";
 		f->tmpfiles_dir = "/etc/tmpfiles.d";
-		f->units_dir =
-		    f->manager == SETUP_LAUNCHD ? "/Library/LaunchDaemons" : "/etc/systemd/system";
 		f->debian_caddy = f->manager == SETUP_SYSTEMD &&
 				  (is_there("/lib/systemd/system/caddy.service") ||
 				      is_there("/usr/lib/systemd/system/caddy.service") ||
@@ -87,13 +88,9 @@ look_at_places(struct setup *u, struct dm_err *err)
 	f->conf_dir = setup_own(u, dm_strdup(user_file));
 	f->state_dir = setup_own(u, dm_asprintf("%s/caddy", u->session->state_dir));
 	f->home = setup_own(u, dm_strdup(home));
-	f->log_dir = setup_own(u, dm_asprintf("%s/Library/Logs", home));
 	slash = strrchr(user_file, '/'); /* now the one above: XDG_CONFIG_HOME */
 	*slash = '\0';
 	f->tmpfiles_dir = setup_own(u, dm_asprintf("%s/user-tmpfiles.d", user_file));
-	f->units_dir =
-	    setup_own(u, f->manager == SETUP_LAUNCHD ? dm_asprintf("%s/Library/LaunchAgents", home)
-						     : dm_asprintf("%s/systemd/user", user_file));
 	return true;
 }
 
@@ -109,25 +106,23 @@ service_user(struct setup *u)
 	return pw == NULL ? "root" : setup_own(u, dm_strdup(pw->pw_name));
 }
 
-/*
- * Identity documents: Caddy reads them, and believes whoever can write there. On a machine's Caddy
- * that is the one person who sets it up.
- */
-static void
-look_at_identity(struct setup *u)
+void
+setup_look_at_person(struct setup *u)
 {
 	const char *sudo = getenv("SUDO_UID");
 	uint64_t uid;
 
 	u->person = geteuid();
-	if (u->facts.user_scope) {
-		u->facts.identity_dir =
-		    setup_own(u, dm_asprintf("%s/identity", u->session->state_dir));
-		return;
-	}
-	u->facts.identity_dir = "/var/lib/devmesh/identity";
-	if (u->person == 0 && sudo != NULL && dm_parse_uint(sudo, 0, UINT32_MAX - 1, &uid))
+	if (!u->facts.user_scope && u->person == 0 && sudo != NULL &&
+	    dm_parse_uint(sudo, 0, UINT32_MAX - 1, &uid))
 		u->person = (uid_t)uid;
+	/*
+	 * Identity documents: Caddy reads them, and believes whoever can write there. On a
+	 * machine's Caddy that is the one person who sets it up.
+	 */
+	u->facts.identity_dir =
+	    u->facts.user_scope ? setup_own(u, dm_asprintf("%s/identity", u->session->state_dir))
+				: "/var/lib/devmesh/identity";
 }
 
 /* Domain, zone, interface and ports: all that is put into Caddy's configuration. */
@@ -306,9 +301,10 @@ look(struct setup *u, struct dm_err *err)
 {
 	struct setup_facts *f = &u->facts;
 	const char *caddy = u->session->conf->caddy;
+	struct dm_err why;
 	char *found;
 
-	if (!look_at_places(u, err) || !setup_choose_admin(u, err))
+	if (!setup_look_at_places(u, err) || !setup_choose_admin(u, err))
 		return false;
 	if (u->want.remove) {
 		/* all that could have been written, whatever the wishes were */
@@ -316,14 +312,13 @@ look(struct setup *u, struct dm_err *err)
 		f->zone = f->domain;
 		f->dns_provider = "cloudflare";
 		f->interface = "lo";
-		f->devmeshd = "/devmeshd";
 	} else if (!look_at_wishes(u, err) || (f->dns_provider != NULL && !get_token(u, err))) {
 		return false;
-	} else if ((found = dm_find_program("devmeshd")) != NULL) {
-		f->devmeshd = setup_own(u, found);
 	}
 	f->sockets_dir = u->session->conf->sockets_dir;
-	look_at_identity(u);
+	setup_look_at_person(u);
+	if (!setup_look_at_daemon(u, NULL, &why) && why.code != DM_NOT_FOUND)
+		dm_warn("devmeshd gets no unit: %s", why.msg);
 	f->run_as = service_user(u);
 	setup_look_at_group(u);
 	if ((found = dm_find_program(caddy)) != NULL) {
@@ -365,6 +360,7 @@ setup_free(struct setup *u)
 		free(u->steps[i].text);
 		free(u->steps[i].shown);
 	}
+	conf_free(u->person_conf);
 	free(u->missing_modules);
 	free(u->running_config);
 	free(u->running_hosts);

@@ -11,12 +11,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "session.h"
 #include "setup_plan.h"
+
+struct cJSON;
 
 /* Borrowed from the command line; NULL where not given. */
 struct setup_options {
@@ -58,21 +61,24 @@ enum setup_running {
 enum {
 	SETUP_STEPS_MAX = 16,
 	SETUP_PROBLEMS_MAX = 8,
-	SETUP_COMMANDS_MAX = 8,
-	SETUP_OWNED_MAX = 24,
+	SETUP_COMMANDS_MAX = 12,
+	SETUP_OWNED_MAX = 40,
 };
 
 struct setup_command {
-	const char *argv[8]; /* NULL-terminated */
-	bool may_fail;	     /* there may be nothing to stop */
-	bool before;	     /* before the files are written, not afterwards */
+	const char *argv[12]; /* NULL-terminated */
+	bool may_fail;	      /* there may be nothing to stop */
+	bool before;	      /* before the files are written, not afterwards */
 };
 
 struct setup {
 	struct session *session;   /* borrowed */
 	struct setup_options want; /* borrowed */
 	struct setup_facts facts;
-	uid_t person; /* whose services these are: who called sudo(8), else who runs this */
+	uid_t person;	  /* whose services these are: who called sudo(8), else who runs this */
+	bool only_daemon; /* of all the files only the unit of devmeshd */
+	bool daemon_runs; /* as its service manager has started it, and of this version */
+	struct conf *person_conf; /* that person's configuration; NULL: the session's */
 	struct setup_step steps[SETUP_STEPS_MAX];
 	size_t step_count;
 	struct dm_err problems[SETUP_PROBLEMS_MAX]; /* why it cannot be done */
@@ -97,6 +103,9 @@ struct setup *
 setup_open(struct session *session, const struct setup_options *want, struct dm_err *err) DM_MUST;
 void setup_free(struct setup *setup);
 DM_DEFINE_FREEP(setup)
+/* setup.c: where files of the scope are; and whose services these are. */
+bool setup_look_at_places(struct setup *setup, struct dm_err *err) DM_MUST;
+void setup_look_at_person(struct setup *setup);
 /* Hands a string to the setup, which frees it; returns it. */
 const char *setup_own(struct setup *setup, char *text);
 void setup_problem(struct setup *setup, const struct dm_err *err);
@@ -119,6 +128,10 @@ const char *setup_action_name(enum setup_action action);
 /* setup_check.c: finds out which Caddy this is, before setup_look(); then fills in `problems`. */
 void setup_probe(struct setup *setup);
 void setup_check(struct setup *setup);
+
+/* setup_show.c: all that will be done, for people, and as members of a JSON answer. */
+void setup_show(FILE *out, const struct setup *setup);
+void setup_add_json(struct cJSON *object, const struct setup *setup);
 
 /* setup_service.c: what the service manager is told. */
 void setup_plan_commands(struct setup *setup);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "caddy/system.h"
+#include "service_unit.h"
 #include "setup_templates.h"
 
 /* Followed by 16 hexadecimal digits: the checksum of the file as if they were zeros. */
@@ -70,19 +71,31 @@ setup_owner_of(const char *text, size_t len)
 	return strlen(copy) == len && strcmp(digits, want) == 0 ? SETUP_OURS : SETUP_CHANGED;
 }
 
+/*
+ * What stands for @NAME@, and whether a line that begins with @?NAME@ is there: it is unless that
+ * is NULL.
+ */
 static const char *
 value_of(const struct setup_facts *f, const char *name, size_t n)
 {
+	const bool admin = f->admin_dir != NULL, group = f->admin_group != NULL;
+	const bool root = f->person != NULL && strcmp(f->person, "root") == 0;
 	const struct {
 		const char *name, *value;
 	} values[] = {{"MARK", MARK MARK_DIGITS}, {"CADDY", f->caddy}, {"CONF", f->conf_dir},
 	    {"STATE", f->state_dir}, {"HOME", f->home}, {"LOG", f->log_dir},
-	    {"SOCKETS", f->sockets_dir}, {"USER", f->run_as}, {"DEVMESHD", f->devmeshd},
-	    {"?TOKEN", f->dns_provider != NULL ? "" : NULL}, {"?SYSTEM", f->user_scope ? NULL : ""},
-	    {"?USERSCOPE", f->user_scope ? "" : NULL}, {"GROUP", f->admin_group},
-	    {"?ADMINDIR", f->admin_dir != NULL ? "" : NULL},
-	    {"?ADMINGROUP", f->admin_dir != NULL && f->admin_group != NULL ? "" : NULL},
-	    {"?ADMINALONE", f->admin_dir != NULL && f->admin_group == NULL ? "" : NULL}};
+	    {"SOCKETS", f->sockets_dir}, {"USER", f->run_as}, {"GROUP", f->admin_group},
+	    {"IDENTITY", f->identity_dir}, {"DEVMESHD", f->devmeshd}, {"PERSON", f->person},
+	    {"PERSONHOME", f->person_home}, {"PERSONSTATE", f->person_state},
+	    {"SOCKETSPARENT", f->sockets_parent}, {"PATH", f->daemon_path},
+	    {"CONFIGFILE", f->config_file}, {"XDGCONFIG", f->xdg_config},
+	    {"XDGSTATE", f->xdg_state},
+	    /* these only say whether */
+	    {"TOKEN", f->dns_provider != NULL ? "" : NULL}, {"SYSTEM", f->user_scope ? NULL : ""},
+	    {"USERSCOPE", f->user_scope ? "" : NULL}, {"ADMINDIR", admin ? "" : NULL},
+	    {"ADMINGROUP", admin && group ? "" : NULL}, {"ADMINALONE", admin && !group ? "" : NULL},
+	    {"NOCONFIGFILE", f->config_file == NULL ? "" : NULL},
+	    {"UNPRIVILEGED", f->user_scope || root ? NULL : ""}};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		if (strlen(values[i].name) == n && strncmp(values[i].name, name, n) == 0)
@@ -99,16 +112,18 @@ render_line(const struct setup_facts *f, const char *line, size_t len, struct dm
 
 	while (line < end) {
 		const char *at = memchr(line, '@', (size_t)(end - line)), *close, *value;
+		bool asks;
 
 		if (at == NULL || (close = memchr(at + 1, '@', (size_t)(end - at - 1))) == NULL) {
 			(void)dm_str_add(out, line, (size_t)(end - line));
 			return;
 		}
-		value = value_of(f, at + 1, (size_t)(close - at - 1));
-		if (value == NULL && at[1] == '?')
+		asks = at[1] == '?';
+		value = value_of(f, at + 1 + asks, (size_t)(close - at - 1 - asks));
+		if (value == NULL && asks)
 			return;
 		(void)dm_str_add(out, line, (size_t)(at - line));
-		if (value != NULL)
+		if (value != NULL && !asks)
 			(void)dm_str_addf(out, "%s", value);
 		line = close + 1;
 	}
@@ -232,13 +247,53 @@ static bool
 check_paths(const struct setup_facts *f, struct dm_err *err)
 {
 	return check_path("Caddy", f->caddy, true, err) &&
-	       check_path("devmeshd", f->devmeshd, true, err) &&
 	       check_path("the configuration", f->conf_dir, true, err) &&
 	       check_path("the state", f->state_dir, true, err) &&
 	       check_path("the home directory", f->home, true, err) &&
 	       check_path("the log", f->log_dir, true, err) &&
 	       check_path("the identity documents", f->identity_dir, true, err) &&
 	       check_path("the sockets", f->sockets_dir, false, err);
+}
+
+/* Of a path list: without what would be a word or a line of its own. */
+static bool
+check_words(const char *what, const char *text, struct dm_err *err)
+{
+	if (text == NULL || text[strcspn(text, " \"'\\$%<>&@\t\r\n")] == '\0')
+		return true;
+	return dm_fail(err, DM_USAGE,
+	    "%s, %s, has a character that setup does not write into units", what, text);
+}
+
+static bool
+add_daemon(struct setup_plan *plan, const struct setup_facts *f, struct dm_err *err)
+{
+	if (f->devmeshd == NULL)
+		return true;
+	if (!check_path("devmeshd", f->devmeshd, true, err) ||
+	    !check_path("its state", f->person_state, true, err) ||
+	    !check_path("the home directory", f->person_home, true, err) ||
+	    !check_path("the configuration", f->config_file, true, err) ||
+	    !check_path("XDG_CONFIG_HOME", f->xdg_config, true, err) ||
+	    !check_path("XDG_STATE_HOME", f->xdg_state, true, err) ||
+	    !check_words("PATH", f->daemon_path, err) || !check_words("the user", f->person, err))
+		return false;
+	if (f->manager == SETUP_LAUNCHD)
+		add_unit(plan, f, f->units_dir, SERVICE_UNIT_LAUNCHD ".plist",
+		    template_com_devmesh_devmeshd_plist);
+	else
+		add_unit(plan, f, f->units_dir, SERVICE_UNIT_SYSTEMD, template_devmeshd_service);
+	return true;
+}
+
+bool
+setup_plan_daemon(const struct setup_facts *f, struct setup_plan *plan, struct dm_err *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	return check_path("the sockets", f->sockets_dir, false, err) &&
+	       check_path("the log", f->log_dir, true, err) &&
+	       check_path("the identity documents", f->identity_dir, true, err) &&
+	       add_daemon(plan, f, err);
 }
 
 bool
@@ -260,10 +315,7 @@ setup_plan_make(const struct setup_facts *f, struct setup_plan *plan, struct dm_
 		plan->files[plan->count - 1].mode = 0755;
 		add_unit(plan, f, f->units_dir, "com.devmesh.caddy.plist",
 		    template_com_devmesh_caddy_plist);
-		if (f->devmeshd != NULL)
-			add_unit(plan, f, f->units_dir, "com.devmesh.devmeshd.plist",
-			    template_com_devmesh_devmeshd_plist);
-		return true;
+		return add_daemon(plan, f, err);
 	}
 	add_unit(plan, f, f->tmpfiles_dir, "devmesh.conf", template_devmesh_tmpfiles_conf);
 	if (f->debian_caddy)
@@ -272,7 +324,7 @@ setup_plan_make(const struct setup_facts *f, struct setup_plan *plan, struct dm_
 	else
 		add_unit(
 		    plan, f, f->units_dir, "devmesh-caddy.service", template_devmesh_caddy_service);
-	return true;
+	return add_daemon(plan, f, err);
 }
 
 void

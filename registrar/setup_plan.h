@@ -40,9 +40,16 @@ struct setup_facts {
 	const char *sockets_dir;
 	const char *identity_dir; /* of the identity documents; NULL: none */
 	const char *caddy;	  /* the program */
-	const char *devmeshd;	  /* the daemon; NULL: not installed */
 	const char *run_as;	  /* user that Caddy runs as, of a unit of our own */
 	const char *conf_dir, *state_dir, *home, *units_dir, *tmpfiles_dir, *log_dir;
+
+	const char *devmeshd; /* the daemon; NULL: it gets no unit */
+	const char *person;   /* user that devmeshd runs as; unprivileged unless "root" */
+	const char *person_home, *person_state; /* that user's, and devmesh's in it */
+	const char *sockets_parent; /* where sockets_dir is made anew when /tmp was emptied */
+	const char *daemon_path;    /* PATH: where git and Caddy are */
+	const char *config_file;    /* --config; NULL: none */
+	const char *xdg_config, *xdg_state; /* XDG_..._HOME; NULL: not set */
 };
 
 struct setup_file {
@@ -67,6 +74,9 @@ struct setup_plan {
  * that would have to be escaped somewhere. Release the plan also after a failure.
  */
 bool setup_plan_make(
+    const struct setup_facts *facts, struct setup_plan *plan, struct dm_err *err) DM_MUST;
+/* Of these only the unit of devmeshd. */
+bool setup_plan_daemon(
     const struct setup_facts *facts, struct setup_plan *plan, struct dm_err *err) DM_MUST;
 void setup_plan_release(struct setup_plan *plan);
 

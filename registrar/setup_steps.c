@@ -227,7 +227,7 @@ look_at_old_files(struct setup *u, bool debian_caddy, struct dm_err *err)
 	bool ok;
 
 	facts.debian_caddy = debian_caddy;
-	ok = setup_plan_make(&facts, &plan, err);
+	ok = (u->only_daemon ? setup_plan_daemon : setup_plan_make)(&facts, &plan, err);
 	for (size_t i = 0; ok && i < plan.count; i++)
 		look_at_old_file(u, &plan.files[i]);
 	setup_plan_release(&plan);
@@ -240,6 +240,15 @@ setup_look(struct setup *u, struct dm_err *err)
 	struct setup_plan plan;
 	bool ok;
 
+	if (u->only_daemon && u->want.remove)
+		return look_at_old_files(u, false, err);
+	if (u->only_daemon) {
+		ok = setup_plan_daemon(&u->facts, &plan, err);
+		for (size_t i = 0; ok && i < plan.count; i++)
+			look_at_file(u, &plan.files[i]);
+		setup_plan_release(&plan);
+		return ok;
+	}
 	/* what the private mesh uses as well is not setup's to remove */
 	/* (whoever can write to the identity documents can pose as another service) */
 	if (!u->want.remove || !u->facts.user_scope)

@@ -11,6 +11,7 @@ extern const char template_devmesh_caddy_service[];
 extern const char template_devmesh_tmpfiles_conf[];
 extern const char template_com_devmesh_caddy_plist[];
 extern const char template_com_devmesh_devmeshd_plist[];
+extern const char template_devmeshd_service[];
 extern const char template_caddy_sh[];
 
 #endif

@@ -129,6 +129,8 @@ verbs_are_there(void **state)
 	    "start",
 	    "stop",
 	    "trust",
+	    "daemon",
+	    "service",
 	    "config",
 	    "completion",
 	    "help",
