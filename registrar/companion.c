@@ -463,8 +463,8 @@ companion_stop(struct session *s, pid_t *pid, struct dm_err *err)
 			dm_warn(PROGRAM " (pid %ld) does not end: sending signal %d", (long)id.pid,
 			    signals[i]);
 			/* that very process, and as long as it is there */
-			if (dm_proc_alive(&id))
-				(void)kill(id.pid, signals[i]);
+			if (dm_proc_alive(&id) && kill(id.pid, signals[i]) == 0)
+				(void)kill(id.pid, SIGCONT); /* one that is stopped hears nothing */
 		}
 		if (await_end(s, &id)) {
 			*pid = id.pid;
