@@ -21,8 +21,8 @@ struct local_mesh {
 };
 
 /*
- * Makes the state directory if it is missing, and private to this user: it holds the admin socket of
- * Caddy, and the control socket of devmeshd, whose paths must be short enough.
+ * Makes the state directory if it is missing, and private to this user: it holds the admin socket
+ * of Caddy, and the control socket of devmeshd, whose paths must be short enough.
  */
 bool local_prepare(struct session *s, struct dm_err *err) DM_MUST;
 

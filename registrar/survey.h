@@ -28,9 +28,9 @@ struct survey {
 };
 
 /*
- * Looks at one claim; Caddy is not asked, its view is the session's (NULL: no route leads anywhere).
- * `listeners` as in answerer_find(). `socket` (may be NULL) is what was found at its socket. The
- * row borrows the claim; survey_row_release().
+ * Looks at one claim; Caddy is not asked, its view is the session's (NULL: no route leads
+ * anywhere). `listeners` as in answerer_find(). `socket` (may be NULL) is what was found at its
+ * socket. The row borrows the claim; survey_row_release().
  */
 void survey_look(const struct session *s, const struct claim *claim,
     const struct dm_listeners *listeners, struct survey_row *row, struct dm_sock_info *socket);
