@@ -4,15 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon.h"
 #include "model/name.h"
+#include "workers.h"
+
+enum {
+	JOB_MS = 30000
+};
 
 /* What is known about the claim when it is written. */
 struct plan {
-	struct daemon *d;
+	const struct daemon *d;
 	char domain[HOST_MAX + 1];
 };
 
@@ -44,9 +48,18 @@ complete(struct claim *claim, void *user, struct dm_err *err)
 	return true;
 }
 
-/* Where it knows no better than before, what was found then stays: Caddy will come back. */
+static void
+remember(struct daemon *d, const struct claim *claim)
+{
+	home_forget(d);
+	d->id = dm_strdup(claim->id.s);
+	d->host = dm_strdup(claim->host);
+	d->url = dm_strdup(claim->url);
+	d->socket_path = dm_strdup(claim->socket);
+}
+
 static bool
-write_claim(struct daemon *d, struct dm_err *err)
+write_claim(const struct daemon *d, struct registry *reg, struct claim **out, struct dm_err *err)
 {
 	const struct name_input input = {.app_flag = "devmesh", .main_dir = "devmesh"};
 	struct plan plan = {.d = d};
@@ -60,29 +73,78 @@ write_claim(struct daemon *d, struct dm_err *err)
 	claim->app = name.app;
 	claim->worktree = dm_strdup(d->session->state_dir);
 	claim->created = d->started;
-	if (!registry_take(d->session->registry, &name, false, claim, complete, &plan, &held, err))
+	if (!registry_take(reg, &name, false, claim, complete, &plan, &held, err))
 		return dm_wrap(err, "claiming a name for devmeshd");
-	home_forget(d);
-	d->id = dm_strdup(claim->id.s);
-	d->host = dm_strdup(claim->host);
-	d->url = dm_strdup(claim->url);
-	d->socket_path = dm_strdup(claim->socket);
+	*out = DM_STEAL(&claim);
 	return true;
 }
 
 bool
 home_claim(struct daemon *d, struct dm_err *err)
 {
-	return write_claim(d, err);
+	dm_auto(claim) claim = NULL;
+
+	if (!write_claim(d, d->session->registry, &claim, err))
+		return false;
+	remember(d, claim);
+	return true;
+}
+
+/* The lock of claims may be held by others for a while: not for the loop to wait for. */
+static int
+write_in_worker(void *arg)
+{
+	const struct daemon *d = arg;
+	dm_auto(claim) claim = NULL;
+	dm_auto(registry) reg = NULL;
+	struct dm_err err;
+
+	if ((reg = registry_open(registry_dir(d->session->registry), &err)) != NULL &&
+	    write_claim(d, reg, &claim, &err))
+		return 0;
+	dm_warn("%s", err.msg);
+	return 1;
+}
+
+static void
+written(void *user, const struct worker_result *result)
+{
+	struct daemon *d = user;
+	dm_auto(claim) claim = NULL;
+	struct dm_err err;
+
+	if (result->status == 0 && registry_find(d->session->registry, d->id, &claim, &err) &&
+	    claim != NULL)
+		remember(d, claim);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 void
 home_settle(struct daemon *d)
 {
+	struct plan plan = {.d = d};
+	dm_auto(claim) now = NULL;
+	dm_auto(claim) then = claim_new();
 	struct dm_err err;
 
-	if (d->session->view != NULL && !write_claim(d, &err))
-		dm_warn("%s", err.msg);
+	/* while Caddy is away, what was found before stays: it will be back */
+	if (d->session->view == NULL || d->id == NULL ||
+	    !registry_find(d->session->registry, d->id, &now, &err))
+		return;
+	session_domain(d->session, plan.domain);
+	if (now != NULL) {
+		then->id = now->id;
+		if (!complete(then, &plan, &err) ||
+		    (same_text(then->host, now->host) && same_text(then->url, now->url) &&
+			then->registration == now->registration))
+			return;
+	}
+	workers_run(d->workers, write_in_worker, d, JOB_MS, written, d);
 }
 
 void

@@ -223,19 +223,23 @@ publish_tree(struct tree_watch *w, const struct repository *repo, const struct t
 }
 
 /* The identity documents of a worktree whose HEAD has moved: devmesh run renews its own. */
-static int
-renew_identity(void *arg)
+static void
+renew_identity(const struct tree_watch *w)
 {
-	struct tree_watch *w = arg;
+	dm_auto(registry) reg = NULL;
+	struct dm_err err;
 
+	if ((reg = registry_open(registry_dir(w->d->session->registry), &err)) == NULL) {
+		dm_warn("%s", err.msg);
+		return;
+	}
 	for (size_t i = 0; i < services_count(w->d->services); i++) {
 		const struct service *svc = services_at(w->d->services, i);
 
 		if (strcmp(svc->claim->worktree, w->asked_path) == 0 &&
 		    !dm_proc_alive(&svc->claim->run.runner))
-			(void)identity_publish(w->d->session->registry, svc->claim);
+			(void)identity_publish(reg, svc->claim);
 	}
-	return 0;
 }
 
 static struct tree *
@@ -388,7 +392,7 @@ look_at_tree(void *arg)
 
 	if (tree == NULL)
 		return 1;
-	(void)renew_identity(w);
+	renew_identity(w);
 	worktree_look(&tree->info, DETAIL_JOB_MS / 2, &out);
 	(void)printf("%d %d %d %lld %lld %lld\n", out.dirty, out.ahead, out.behind,
 	    (long long)out.last_commit, (long long)out.last_access, (long long)out.bytes);

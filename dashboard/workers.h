@@ -2,7 +2,8 @@
 /*
  * What may take its time (git, Caddy's admin API, a doctor's look at the network): jobs in forked
  * processes of this program, one after the other or a few at a time, so that the loop never waits.
- * A job sees the daemon's memory as it was when it began, and can only answer by its output.
+ * A job sees the daemon's memory as it was when it began, and can only answer by its output. None
+ * of the daemon's descriptors is open there: it opens the registry, say, for itself.
  */
 #ifndef DEVMESH_WORKERS_H
 #define DEVMESH_WORKERS_H
