@@ -36,7 +36,9 @@ struct discovery {
 	struct known *sockets; /* by inode */
 	size_t count;
 	struct processes processes;
+	struct dm_pids seen; /* when owners were looked for */
 	uint64_t looks;
+	bool in_doubt; /* every process is looked at anew */
 };
 
 /* Of one look. */
@@ -44,12 +46,19 @@ struct look {
 	struct discovery *d;
 	const struct discover_options *options;
 	const struct registry_claims *claims;
+	const struct claim_index *index;
 };
 
 struct discovery *
 discovery_new(void)
 {
 	return dm_calloc(1, sizeof(struct discovery));
+}
+
+void
+discovery_doubt(struct discovery *d)
+{
+	d->in_doubt = true;
 }
 
 void
@@ -61,88 +70,8 @@ discovery_free(struct discovery *d)
 		free(d->sockets[i].socket.path);
 	free(d->sockets);
 	processes_release(&d->processes);
+	dm_pids_release(&d->seen);
 	free(d);
-}
-
-/* ---- claims -------------------------------------------------------------------------------- */
-
-static bool
-same_process(const struct dm_proc_id *a, const struct dm_proc_id *b)
-{
-	return a->pid != 0 && a->pid == b->pid && a->start == b->start;
-}
-
-/* The claim whose server is to be on the Unix socket; NULL: none. */
-static const struct claim *
-claim_of_path(const struct look *look, const char *path)
-{
-	for (size_t i = 0; i < look->claims->count; i++) {
-		const struct claim *c = look->claims->list[i];
-
-		if (!c->is_alias && ((c->socket != NULL && strcmp(c->socket, path) == 0) ||
-					strcmp(c->run.socket, path) == 0))
-			return c;
-	}
-	return NULL;
-}
-
-static bool
-is_claimed_port(const struct look *look, uint16_t port)
-{
-	for (size_t i = 0; i < look->claims->count; i++) {
-		const struct claim *c = look->claims->list[i];
-
-		if (!c->is_alias && (c->port == port || c->run.port == port))
-			return true;
-	}
-	return false;
-}
-
-/* Whether the `devmesh run` of the claim leads to that port of the process. */
-static bool
-is_behind_run(const struct claim *c, const struct process *p)
-{
-	if (c->run.runner.pid == 0)
-		return false;
-	if (p->runner.pid != 0)
-		return same_process(&p->runner, &c->run.runner);
-	/* one whose environment was cleared */
-	return p->worktree != NULL && strcmp(p->worktree, c->worktree) == 0 &&
-	       dm_proc_alive(&c->run.runner);
-}
-
-/* The claim that a process with that TCP socket serves; NULL: none. */
-static const struct claim *
-claim_of_port(const struct look *look, const struct dm_listener *listener, const struct process *p)
-{
-	const struct claim *best = NULL;
-
-	if (!dm_listener_is_local(listener))
-		return NULL;
-	for (size_t i = 0; i < look->claims->count; i++) {
-		const struct claim *c = look->claims->list[i];
-
-		if (c->is_alias)
-			continue;
-		if (c->run.port == listener->port && is_behind_run(c, p))
-			return c;
-		if (c->port == listener->port &&
-		    (best == NULL ||
-			(p->worktree != NULL && strcmp(c->worktree, p->worktree) == 0)))
-			best = c;
-	}
-	return best;
-}
-
-/* What listens for the server behind it is not the server. */
-static bool
-is_runner(const struct look *look, const struct process *p)
-{
-	for (size_t i = 0; i < look->claims->count; i++) {
-		if (same_process(&look->claims->list[i]->run.runner, &p->id))
-			return true;
-	}
-	return false;
 }
 
 /* ---- sockets ------------------------------------------------------------------------------- */
@@ -178,21 +107,23 @@ is_wanted(const struct look *look, struct known *k)
 	if (s->path == NULL)
 		return (s->listener.port >= look->options->port_from &&
 			   s->listener.port <= look->options->port_to) ||
-		       is_claimed_port(look, s->listener.port);
+		       claims_have_port(look->index, s->listener.port);
 	/* relative to a directory that only its owner tells */
 	if (s->path[0] != '/' || is_directly_in(look->options->sockets_dir, s->path))
 		return true;
 	if (!k->judged)
 		judge_path(k);
-	return k->in_work || k->lost || claim_of_path(look, s->path) != NULL;
+	return k->in_work || k->lost || claim_of_path(look->index, s->path) != NULL;
 }
 
-/* Takes the list of now over; what was known of those that are still there is kept. */
-static void
+/* Takes the list of now over; what was known of those that are still there is kept. Whether any has
+ * come or gone. */
+static bool
 take_sockets(struct discovery *d, struct dm_sockets *now)
 {
 	struct known *list = dm_calloc(now->count + 1, sizeof(*list));
-	size_t old = 0, count = 0;
+	size_t old = 0, count = 0, same = 0;
+	bool changed;
 
 	for (size_t i = 0; i < now->count; i++) {
 		struct dm_socket *s = &now->list[i];
@@ -206,6 +137,7 @@ take_sockets(struct discovery *d, struct dm_sockets *now)
 		    d->sockets[old].socket.listener.port == s->listener.port) {
 			list[count++] = d->sockets[old];
 			d->sockets[old++].socket.path = NULL;
+			same++;
 		} else {
 			list[count++].socket = *s;
 			s->path = NULL;
@@ -214,27 +146,10 @@ take_sockets(struct discovery *d, struct dm_sockets *now)
 	for (size_t i = 0; i < d->count; i++)
 		free(d->sockets[i].socket.path);
 	free(d->sockets);
+	changed = same != count || same != d->count;
 	d->sockets = list;
 	d->count = count;
-}
-
-/*
- * Which of those who share a socket it belongs to: the one that has given it to the others, a
- * prefork server's parent.
- */
-static pid_t
-first_of(const struct dm_holder *holders, size_t count)
-{
-	for (size_t i = 0; i < count && holders[0].pid != holders[count - 1].pid; i++) {
-		pid_t parent = dm_proc_parent(holders[i].pid);
-		bool inherited = false;
-
-		for (size_t j = 0; j < count; j++)
-			inherited = inherited || holders[j].pid == parent;
-		if (!inherited)
-			return holders[i].pid;
-	}
-	return holders[0].pid;
+	return changed;
 }
 
 static bool
@@ -243,42 +158,36 @@ needs_owner(const struct discovery *d, const struct known *k)
 	return k->wanted && (k->owner == NULL || k->owner->ended) && d->looks >= k->again;
 }
 
-/* Sees which process has which of the wanted sockets. */
+/* Sees which processes have the sockets that are wanted and have no owner. */
 static void
 find_owners(const struct look *look)
 {
 	struct discovery *d = look->d;
 	DM_AUTO_FREE struct dm_socket *list = dm_calloc(d->count + 1, sizeof(*list));
-	struct dm_sockets wanted = {.list = list};
-	struct dm_holders holders = {.count = 0};
-	size_t at = 0;
+	struct dm_sockets open = {.list = list}; /* borrows the paths */
 
 	for (size_t i = 0; i < d->count; i++) {
-		if (d->sockets[i].wanted)
-			list[wanted.count++] = d->sockets[i].socket;
+		if (needs_owner(d, &d->sockets[i]))
+			list[open.count++] = d->sockets[i].socket;
 	}
-	dm_listen_holders(&wanted, &holders);
+	dm_listen_owners(&open, &d->seen);
 	for (size_t i = 0; i < d->count; i++) {
 		struct known *k = &d->sockets[i];
-		size_t first;
+		const struct dm_socket *s;
 
-		while (at < holders.count && holders.list[at].inode < k->socket.inode)
-			at++;
-		first = at;
-		while (at < holders.count && holders.list[at].inode == k->socket.inode)
-			at++;
-		k->owner = NULL;
-		if (at > first)
-			k->owner = processes_know(&d->processes,
-			    first_of(holders.list + first, at - first), look->claims);
+		if (!needs_owner(d, k))
+			continue;
+		s = dm_sockets_find(&open, k->socket.inode);
+		k->owner = s->listener.pid == 0
+			       ? NULL
+			       : processes_know(&d->processes, s->listener.pid, look->claims);
 		if (k->owner != NULL) {
 			k->tries = 0;
-		} else if (k->wanted) {
+		} else {
 			k->again = d->looks + (UINT64_C(1) << k->tries);
 			k->tries += k->tries < PATIENCE_MAX ? 1 : 0;
 		}
 	}
-	dm_holders_release(&holders);
 }
 
 /* ---- what is told -------------------------------------------------------------------------- */
@@ -311,9 +220,11 @@ tell(const struct look *look, const struct known *k, struct found_list *out)
 	const struct claim *claim = NULL;
 	bool orphan = p->removed || p->abandoned;
 
-	if (p->ended || p->left_out || is_runner(look, p) || (s->path != NULL && path == NULL))
+	if (p->ended || p->left_out || claims_have_runner(look->index, &p->id) ||
+	    (s->path != NULL && path == NULL))
 		return;
-	claim = path != NULL ? claim_of_path(look, path) : claim_of_port(look, &s->listener, p);
+	claim = path != NULL ? claim_of_path(look->index, path)
+			     : claim_of_port(look->index, &s->listener, p);
 	if (claim == NULL && !orphan &&
 	    (p->worktree == NULL || k->lost ||
 		(s->path != NULL && s->path[0] != '/' && !dm_path_inside(p->worktree, path))))
@@ -434,15 +345,17 @@ void
 discovery_look(struct discovery *d, const struct discover_options *options,
     const struct registry_claims *claims, struct found_list *out)
 {
-	const struct look look = {.d = d, .options = options, .claims = claims};
+	struct claim_index *index = claim_index_new(claims);
+	const struct look look = {.d = d, .options = options, .claims = claims, .index = index};
 	struct dm_sockets now = {.count = 0};
-	bool wanting = false;
+	bool wanting = false, changed;
 
 	d->looks++;
 	dm_listen_sockets(&now);
-	take_sockets(d, &now);
+	changed = take_sockets(d, &now);
 	dm_sockets_release(&now);
-	(void)processes_check(&d->processes, claims);
+	processes_check(&d->processes, claims, changed, d->in_doubt);
+	d->in_doubt = false;
 	for (size_t i = 0; i < d->count; i++) {
 		d->sockets[i].wanted = is_wanted(&look, &d->sockets[i]);
 		wanting = wanting || needs_owner(d, &d->sockets[i]);
@@ -462,5 +375,6 @@ discovery_look(struct discovery *d, const struct discover_options *options,
 			tell(&look, k, out);
 	}
 	processes_sweep(&d->processes);
+	claim_index_free(index);
 	put_in_order(out);
 }

@@ -55,6 +55,12 @@ void discovery_look(struct discovery *discovery, const struct discover_options *
 void found_release(struct found_list *list);
 
 /*
+ * The next look sees anew where every process is, which is otherwise done for some of them in turn:
+ * for whoever knows that a worktree was removed or moved. Some milliseconds for hundreds.
+ */
+void discovery_doubt(struct discovery *discovery);
+
+/*
  * The command line that registers what was found, "devmesh up -C DIR --port 3000", with --app where
  * the worktree has a service already; NULL if it is registered, or cannot be. The caller owns it.
  */

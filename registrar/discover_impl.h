@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What discover.c (sockets) and discover_process.c (who has them) share. For nobody else. */
+/*
+ * What discover.c (sockets), discover_process.c (who has them) and discover_claims.c (what for)
+ * share. For nobody else.
+ */
 #ifndef DEVMESH_DISCOVER_IMPL_H
 #define DEVMESH_DISCOVER_IMPL_H
 
@@ -35,13 +38,30 @@ struct process *
 processes_know(struct processes *all, pid_t pid, const struct registry_claims *claims);
 
 /*
- * Finds out which have ended: those whose pid is gone, and a few in turn more thoroughly, for whom
- * it is also seen whether they are still in the same place. Whether any has ended.
+ * Sees whether some of them, in turn, are what and where they were; with `all_of_them`, whether all
+ * are. After a change among the sockets it is also seen whose pid, or whose devmesh run's, is gone.
  */
-bool processes_check(struct processes *all, const struct registry_claims *claims);
+void processes_check(
+    struct processes *all, const struct registry_claims *claims, bool change, bool all_of_them);
 
 /* Forgets those that are not used. */
 void processes_sweep(struct processes *all);
 void processes_release(struct processes *all);
+
+/* Claims, found by what serves them. */
+struct claim_index;
+
+/* The caller owns it; `claims` must outlive it. */
+struct claim_index *claim_index_new(const struct registry_claims *claims);
+void claim_index_free(struct claim_index *index);
+
+/* The claim whose server is to be on the Unix socket; NULL: none. */
+const struct claim *claim_of_path(const struct claim_index *index, const char *path);
+/* The claim that a process with that TCP socket serves; NULL: none. */
+const struct claim *claim_of_port(const struct claim_index *index,
+    const struct dm_listener *listener, const struct process *process);
+bool claims_have_port(const struct claim_index *index, uint16_t port);
+/* Whether it is the `devmesh run` of a claim: what listens for the server behind it. */
+bool claims_have_runner(const struct claim_index *index, const struct dm_proc_id *id);
 
 #endif

@@ -285,31 +285,31 @@ is_in_place(const struct process *p)
 static void
 check(struct process *p, const struct processes *all, const struct registry_claims *claims)
 {
-	p->ended = p->ended || !dm_proc_alive(&p->id);
-	if (p->ended || p->left_out)
-		return;
 	if (p->runner.pid != 0 && !p->abandoned)
 		p->abandoned = !dm_proc_alive(&p->runner);
-	if (!is_in_place(p))
+	/* one that is in its place, and has the socket, is taken for the same */
+	if (p->ended || (!p->left_out && is_in_place(p)))
+		return;
+	p->ended = !dm_proc_alive(&p->id);
+	if (!p->ended && !p->left_out)
 		locate(p, all, claims);
 }
 
-bool
-processes_check(struct processes *all, const struct registry_claims *claims)
+void
+processes_check(
+    struct processes *all, const struct registry_claims *claims, bool change, bool all_of_them)
 {
-	bool ended = false;
+	size_t some =
+	    all_of_them || all->count < CHECKED_EACH_TIME ? all->count : CHECKED_EACH_TIME;
 
-	for (size_t i = 0; i < all->count; i++) {
+	for (size_t i = 0; change && i < all->count; i++) {
 		struct process *p = all->list[i];
 
 		p->ended = p->ended || is_vacant(p->id.pid);
 		p->abandoned = p->abandoned || (p->runner.pid != 0 && is_vacant(p->runner.pid));
 	}
-	for (size_t i = 0; i < CHECKED_EACH_TIME && i < all->count; i++)
+	for (size_t i = 0; i < some; i++)
 		check(all->list[all->next++ % all->count], all, claims);
-	for (size_t i = 0; i < all->count; i++)
-		ended = ended || all->list[i]->ended;
-	return ended;
 }
 
 void

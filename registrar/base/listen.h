@@ -32,24 +32,36 @@ void dm_sockets_release(struct dm_sockets *sockets);
  */
 void dm_listen_sockets(struct dm_sockets *out);
 
+/*
+ * Finds the process of this user that has each of the sockets (by inode) open: listener.pid, 0 if
+ * none is to be seen. Of several it is the one that has handed it on to the others, a prefork
+ * server's parent. `seen` are the processes that there were at the last search, by pid, and then
+ * those of now: new ones are looked at first, which is nearly always enough; otherwise every
+ * descriptor of every process of the user is looked at, which takes some ten milliseconds.
+ */
+void dm_listen_owners(struct dm_sockets *sockets, struct dm_pids *seen);
+
+/* For listen.c alone, by listen_linux.c and listen_darwin.c: */
+
+/* Which process has which socket open. */
 struct dm_holder {
 	uint64_t inode;
 	pid_t pid;
 };
 
 struct dm_holders {
-	struct dm_holder *list; /* owned: dm_holders_release */
+	struct dm_holder *list;
 	size_t count;
 };
 
 void dm_holders_add(struct dm_holders *holders, uint64_t inode, pid_t pid);
-void dm_holders_release(struct dm_holders *holders);
 
-/*
- * Adds the processes of this user that have one of the sockets (sorted by inode) open; one that has
- * it twice is there twice. By inode, then pid. Looks at every descriptor of every process of the
- * user: some milliseconds.
- */
-void dm_listen_holders(const struct dm_sockets *sockets, struct dm_holders *out);
+/* The socket with this inode in a list that is sorted by it; NULL if there is none. */
+struct dm_socket *dm_sockets_find(const struct dm_sockets *sockets, uint64_t inode);
+
+/* Adds this user's processes; for those in `ours`, sorted, that need not be seen anew. */
+void dm_listen_processes(const struct dm_pids *ours, struct dm_pids *out);
+/* Adds which of the sockets the process has open. */
+void dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out);
 
 #endif

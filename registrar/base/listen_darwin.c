@@ -36,13 +36,13 @@ each_socket_of(pid_t pid, socket_fn *fn, void *user)
 	}
 }
 
-/* Every socket of every process of this user. */
-static void
-each_socket(socket_fn *fn, void *user)
+void
+dm_listen_processes(const struct dm_pids *ours, struct dm_pids *out)
 {
 	int bytes = proc_listpids(PROC_UID_ONLY, (uint32_t)geteuid(), NULL, 0);
 	DM_AUTO_FREE pid_t *list = NULL;
 
+	(void)ours; /* the kernel says at once whose they are */
 	if (bytes <= 0)
 		return;
 	list = dm_calloc((size_t)bytes + 64 * sizeof(*list), 1);
@@ -50,7 +50,7 @@ each_socket(socket_fn *fn, void *user)
 	    PROC_UID_ONLY, (uint32_t)geteuid(), list, bytes + (int)(64 * sizeof(*list)));
 	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof(*list); i++) {
 		if (list[i] > 0)
-			each_socket_of(list[i], fn, user);
+			dm_pids_add(out, list[i]);
 	}
 }
 
@@ -91,9 +91,14 @@ add_listening(pid_t pid, const struct socket_info *socket, void *user)
 void
 dm_listen_sockets(struct dm_sockets *out)
 {
+	const struct dm_pids none = {.count = 0};
+	struct dm_pids all = {.count = 0};
 	size_t kept = 0;
 
-	each_socket(add_listening, out);
+	dm_listen_processes(&none, &all);
+	for (size_t i = 0; i < all.count; i++)
+		each_socket_of(all.list[i], add_listening, out);
+	dm_pids_release(&all);
 	if (out->count > 0)
 		qsort(out->list, out->count, sizeof(*out->list), by_inode);
 	/* one that several processes share was met more than once */
@@ -115,31 +120,15 @@ static void
 add_holder(pid_t pid, const struct socket_info *socket, void *user)
 {
 	const struct search *search = user;
-	struct dm_socket key = {.inode = socket->soi_so};
 
-	if (bsearch(&key, search->sockets->list, search->sockets->count, sizeof(key), by_inode) !=
-	    NULL)
-		dm_holders_add(search->out, key.inode, pid);
-}
-
-static int
-by_inode_and_pid(const void *a, const void *b)
-{
-	const struct dm_holder *x = a, *y = b;
-
-	if (x->inode != y->inode)
-		return x->inode < y->inode ? -1 : 1;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
+	if (dm_sockets_find(search->sockets, socket->soi_so) != NULL)
+		dm_holders_add(search->out, socket->soi_so, pid);
 }
 
 void
-dm_listen_holders(const struct dm_sockets *sockets, struct dm_holders *out)
+dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out)
 {
 	struct search search = {.sockets = sockets, .out = out};
 
-	if (sockets->count == 0)
-		return;
-	each_socket(add_holder, &search);
-	if (out->count > 0)
-		qsort(out->list, out->count, sizeof(*out->list), by_inode_and_pid);
+	each_socket_of(pid, add_holder, &search);
 }

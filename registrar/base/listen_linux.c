@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sock_diag(7) says what is listened on, the links in /proc/<pid>/fd who has it open. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,62 +85,62 @@ dm_listen_sockets(struct dm_sockets *out)
 		qsort(out->list, kept, sizeof(*out->list), by_inode);
 }
 
-static void
-look_at_descriptors(int proc, pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out)
-{
-	char name[32], target[64];
-	const struct dirent *entry;
-	int fd;
-	DIR *d;
-
-	(void)snprintf(name, sizeof(name), "%ld/fd", (long)pid);
-	fd = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if ((d = fd < 0 ? NULL : fdopendir(fd)) == NULL) {
-		dm_closep(&fd);
-		return;
-	}
-	while ((entry = readdir(d)) != NULL) {
-		ssize_t n = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
-		struct dm_socket key;
-
-		if (n <= 0)
-			continue;
-		target[n] = '\0';
-		if (dm_text_socket(target, &key.inode) &&
-		    bsearch(&key, sockets->list, sockets->count, sizeof(key), by_inode) != NULL)
-			dm_holders_add(out, key.inode, pid);
-	}
-	(void)closedir(d);
-}
-
 static int
-by_inode_and_pid(const void *a, const void *b)
+by_pid(const void *a, const void *b)
 {
-	const struct dm_holder *x = a, *y = b;
+	const pid_t *x = a, *y = b;
 
-	if (x->inode != y->inode)
-		return x->inode < y->inode ? -1 : 1;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
+	return *x < *y ? -1 : *x > *y;
 }
 
 void
-dm_listen_holders(const struct dm_sockets *sockets, struct dm_holders *out)
+dm_listen_processes(const struct dm_pids *ours, struct dm_pids *out)
 {
-	DIR *d = sockets->count == 0 ? NULL : opendir("/proc");
+	DIR *d = opendir("/proc");
 	const struct dirent *entry;
 	uid_t us = geteuid();
-	uint64_t pid;
+	uint64_t number;
 	struct stat st;
 
-	if (d == NULL)
-		return;
-	while ((entry = readdir(d)) != NULL) {
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		pid_t pid;
+
+		if (!dm_parse_uint(entry->d_name, 1, INT_MAX, &number))
+			continue;
+		pid = (pid_t)number;
 		/* the directory of a process that may not be looked into is root's: proc(5) */
-		if (dm_parse_uint(entry->d_name, 1, INT_MAX, &pid) &&
-		    fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && st.st_uid == us)
-			look_at_descriptors(dirfd(d), (pid_t)pid, sockets, out);
+		if ((ours->count > 0 &&
+			bsearch(&pid, ours->list, ours->count, sizeof(pid), by_pid) != NULL) ||
+		    (fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && st.st_uid == us))
+			dm_pids_add(out, pid);
 	}
-	(void)closedir(d);
-	if (out->count > 0)
-		qsort(out->list, out->count, sizeof(*out->list), by_inode_and_pid);
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+void
+dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out)
+{
+	char name[32], target[64];
+	const struct dirent *entry;
+	uint64_t number, inode;
+	DIR *d;
+
+	(void)snprintf(name, sizeof(name), "/proc/%ld/fd", (long)pid);
+	d = opendir(name);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		ssize_t n;
+
+		/* nobody listens on the standard streams; to look costs, and everybody has them */
+		if (!dm_parse_uint(entry->d_name, STDERR_FILENO + 1, INT_MAX, &number))
+			continue;
+		n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (dm_text_socket(target, &inode) && dm_sockets_find(sockets, inode) != NULL)
+			dm_holders_add(out, inode, pid);
+	}
+	if (d != NULL)
+		(void)closedir(d);
 }
