@@ -36,7 +36,7 @@ struct discovery {
 	struct known *sockets; /* by inode */
 	size_t count;
 	struct processes processes;
-	struct dm_pids seen; /* when owners were looked for */
+	struct dm_searched searched; /* when owners were looked for */
 	uint64_t looks;
 	bool in_doubt; /* every process is looked at anew */
 };
@@ -70,7 +70,7 @@ discovery_free(struct discovery *d)
 		free(d->sockets[i].socket.path);
 	free(d->sockets);
 	processes_release(&d->processes);
-	dm_pids_release(&d->seen);
+	dm_searched_release(&d->searched);
 	free(d);
 }
 
@@ -170,7 +170,7 @@ find_owners(const struct look *look)
 		if (needs_owner(d, &d->sockets[i]))
 			list[open.count++] = d->sockets[i].socket;
 	}
-	dm_listen_owners(&open, &d->seen);
+	dm_listen_owners(&open, &d->searched);
 	for (size_t i = 0; i < d->count; i++) {
 		struct known *k = &d->sockets[i];
 		const struct dm_socket *s;

@@ -63,20 +63,29 @@ by_inode_and_pid(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static int
-by_pid(const void *a, const void *b)
+void
+dm_searched_release(struct dm_searched *searched)
 {
-	const pid_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
+	free(searched->list);
+	memset(searched, 0, sizeof(*searched));
 }
 
-/* In a sorted list. */
-static bool
-has(const struct dm_pids *pids, pid_t pid)
+static int
+by_pid_of_view(const void *a, const void *b)
 {
-	return pids->count > 0 &&
-	       bsearch(&pid, pids->list, pids->count, sizeof(pid), by_pid) != NULL;
+	const struct dm_view *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+struct dm_view *
+dm_searched_find(const struct dm_searched *searched, pid_t pid)
+{
+	const struct dm_view key = {.pid = pid};
+
+	if (searched->count == 0)
+		return NULL;
+	return bsearch(&key, searched->list, searched->count, sizeof(key), by_pid_of_view);
 }
 
 /* The one of those who share a socket whose parent does not; of several the lowest pid. */
@@ -95,15 +104,13 @@ first_of(const struct dm_holder *holders, size_t count)
 	return holders[0].pid;
 }
 
-/* How many of the sockets have an owner now. */
-static size_t
-choose(struct dm_sockets *sockets, struct dm_holders *holders)
+/* Gives every socket its owner, as far as one was found. */
+static void
+choose(const struct dm_sockets *sockets, struct dm_holders *holders)
 {
-	size_t found = 0;
-
 	if (holders->count > 0)
 		qsort(holders->list, holders->count, sizeof(*holders->list), by_inode_and_pid);
-	for (size_t at = 0; at < holders->count; found++) {
+	for (size_t at = 0; at < holders->count;) {
 		const struct dm_holder *first = &holders->list[at];
 		struct dm_socket *s = dm_sockets_find(sockets, first->inode);
 
@@ -111,53 +118,99 @@ choose(struct dm_sockets *sockets, struct dm_holders *holders)
 			at++;
 		s->listener.pid = first_of(first, (size_t)(&holders->list[at] - first));
 	}
-	return found;
 }
 
-/* Where only new processes were looked at: one that was there before may have started this one. */
+/* One that was not looked at in this search may have started the one that was found. */
 static void
-climb(struct dm_socket *s, const struct dm_pids *seen)
+climb(struct dm_socket *s, const struct dm_searched *searched)
 {
-	struct dm_sockets one = {.list = s, .count = 1};
-	pid_t parent;
+	const struct dm_sockets one = {.list = s, .count = 1};
+	const struct dm_view *parent;
 
-	while ((parent = dm_proc_parent(s->listener.pid)) != 0 && has(seen, parent)) {
+	while (s->listener.pid != 0 &&
+	       (parent = dm_searched_find(searched, dm_proc_parent(s->listener.pid))) != NULL &&
+	       !parent->now) {
 		struct dm_holders holders = {.count = 0};
 
-		dm_listen_held(parent, &one, &holders);
+		(void)dm_listen_held(parent->pid, &one, &holders);
 		free(holders.list);
 		if (holders.count == 0)
 			return;
-		s->listener.pid = parent;
+		s->listener.pid = parent->pid;
+	}
+}
+
+/* The processes of now, with what is known of them from last time. */
+static void
+begin(struct dm_searched *searched)
+{
+	struct dm_pids pids = {.count = 0};
+	struct dm_searched now;
+
+	dm_listen_processes(searched, &pids);
+	now = (struct dm_searched){
+	    .list = dm_calloc(pids.count + 1, sizeof(*now.list)), .count = pids.count};
+	for (size_t i = 0; i < pids.count; i++) {
+		const struct dm_view *before = dm_searched_find(searched, pids.list[i]);
+
+		now.list[i].pid = pids.list[i];
+		now.list[i].descriptors = before == NULL ? 0 : before->descriptors;
+	}
+	qsort(now.list, now.count, sizeof(*now.list), by_pid_of_view);
+	dm_pids_release(&pids);
+	dm_searched_release(searched);
+	*searched = now;
+}
+
+struct search {
+	struct dm_sockets *sockets;
+	struct dm_holders holders;
+	size_t missing; /* sockets without a holder */
+	size_t looked;	/* processes */
+};
+
+static void
+look_at(struct search *search, struct dm_view *view)
+{
+	size_t before = search->holders.count;
+
+	view->descriptors = dm_listen_held(view->pid, search->sockets, &search->holders);
+	view->now = true;
+	search->looked++;
+	for (size_t i = before; i < search->holders.count; i++) {
+		struct dm_socket *s =
+		    dm_sockets_find(search->sockets, search->holders.list[i].inode);
+
+		search->missing -= s->listener.pid == 0 ? 1 : 0;
+		s->listener.pid = view->pid;
 	}
 }
 
 void
-dm_listen_owners(struct dm_sockets *sockets, struct dm_pids *seen)
+dm_listen_owners(struct dm_sockets *sockets, struct dm_searched *searched)
 {
-	struct dm_pids now = {.count = 0};
-	struct dm_holders holders = {.count = 0};
-	bool all;
+	struct search search = {.sockets = sockets, .missing = sockets->count};
 
 	for (size_t i = 0; i < sockets->count; i++)
 		sockets->list[i].listener.pid = 0;
-	dm_listen_processes(seen, &now);
-	if (now.count > 0)
-		qsort(now.list, now.count, sizeof(*now.list), by_pid);
-	for (size_t i = 0; i < now.count; i++) {
-		if (!has(seen, now.list[i]))
-			dm_listen_held(now.list[i], sockets, &holders);
+	begin(searched);
+	for (size_t i = 0; i < searched->count; i++) {
+		if (searched->list[i].descriptors == 0)
+			look_at(&search, &searched->list[i]);
 	}
-	all = choose(sockets, &holders) == sockets->count;
-	for (size_t i = 0; i < now.count && !all; i++) {
-		if (has(seen, now.list[i]))
-			dm_listen_held(now.list[i], sockets, &holders);
+	for (size_t i = 0; i < searched->count && search.missing > 0; i++) {
+		struct dm_view *view = &searched->list[i];
+
+		if (!view->now && dm_listen_count(view->pid) != view->descriptors)
+			look_at(&search, view);
 	}
-	if (!all)
-		(void)choose(sockets, &holders);
-	for (size_t i = 0; i < sockets->count && all; i++)
-		climb(&sockets->list[i], seen);
-	free(holders.list);
-	dm_pids_release(seen);
-	*seen = now;
+	/* servers are younger than most */
+	for (size_t i = searched->count; i-- > 0 && search.missing > 0;) {
+		if (!searched->list[i].now)
+			look_at(&search, &searched->list[i]);
+	}
+	choose(sockets, &search.holders);
+	for (size_t i = 0; i < sockets->count && search.looked < searched->count; i++)
+		climb(&sockets->list[i], searched);
+	free(search.holders.list);
 }

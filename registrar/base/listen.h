@@ -32,16 +32,29 @@ void dm_sockets_release(struct dm_sockets *sockets);
  */
 void dm_listen_sockets(struct dm_sockets *out);
 
+/* The processes that there were at a search: what has not changed since need not be searched. */
+struct dm_searched {
+	struct dm_view *list; /* by pid; owned: dm_searched_release */
+	size_t count;
+};
+void dm_searched_release(struct dm_searched *searched);
+
 /*
  * Finds the process of this user that has each of the sockets (by inode) open: listener.pid, 0 if
  * none is to be seen. Of several it is the one that has handed it on to the others, a prefork
- * server's parent. `seen` are the processes that there were at the last search, by pid, and then
- * those of now: new ones are looked at first, which is nearly always enough; otherwise every
- * descriptor of every process of the user is looked at, which takes some ten milliseconds.
+ * server's parent. `searched` is of the last search (at first empty), and then of this one:
+ * processes that are new, or have another number of descriptors, are looked at first, which is
+ * nearly always enough; else all of them, which takes some ten milliseconds.
  */
-void dm_listen_owners(struct dm_sockets *sockets, struct dm_pids *seen);
+void dm_listen_owners(struct dm_sockets *sockets, struct dm_searched *searched);
 
 /* For listen.c alone, by listen_linux.c and listen_darwin.c: */
+
+struct dm_view {
+	pid_t pid;
+	size_t descriptors; /* when they were looked at; 0: they were not */
+	bool now;	    /* that was in this search */
+};
 
 /* Which process has which socket open. */
 struct dm_holder {
@@ -58,10 +71,14 @@ void dm_holders_add(struct dm_holders *holders, uint64_t inode, pid_t pid);
 
 /* The socket with this inode in a list that is sorted by it; NULL if there is none. */
 struct dm_socket *dm_sockets_find(const struct dm_sockets *sockets, uint64_t inode);
+/* What is known of the process; NULL: nothing. */
+struct dm_view *dm_searched_find(const struct dm_searched *searched, pid_t pid);
 
-/* Adds this user's processes; for those in `ours`, sorted, that need not be seen anew. */
-void dm_listen_processes(const struct dm_pids *ours, struct dm_pids *out);
-/* Adds which of the sockets the process has open. */
-void dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out);
+/* Adds this user's processes; for those that were searched that need not be seen anew. */
+void dm_listen_processes(const struct dm_searched *searched, struct dm_pids *out);
+/* How many descriptors the process has open; 0 if that is not known without looking at each. */
+size_t dm_listen_count(pid_t pid);
+/* Adds which of the sockets the process has open. How many descriptors it has. */
+size_t dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out);
 
 #endif

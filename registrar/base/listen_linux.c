@@ -85,45 +85,45 @@ dm_listen_sockets(struct dm_sockets *out)
 		qsort(out->list, kept, sizeof(*out->list), by_inode);
 }
 
-static int
-by_pid(const void *a, const void *b)
-{
-	const pid_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 void
-dm_listen_processes(const struct dm_pids *ours, struct dm_pids *out)
+dm_listen_processes(const struct dm_searched *searched, struct dm_pids *out)
 {
 	DIR *d = opendir("/proc");
 	const struct dirent *entry;
 	uid_t us = geteuid();
-	uint64_t number;
+	uint64_t pid;
 	struct stat st;
 
 	while (d != NULL && (entry = readdir(d)) != NULL) {
-		pid_t pid;
-
-		if (!dm_parse_uint(entry->d_name, 1, INT_MAX, &number))
+		if (!dm_parse_uint(entry->d_name, 1, INT_MAX, &pid))
 			continue;
-		pid = (pid_t)number;
 		/* the directory of a process that may not be looked into is root's: proc(5) */
-		if ((ours->count > 0 &&
-			bsearch(&pid, ours->list, ours->count, sizeof(pid), by_pid) != NULL) ||
+		if (dm_searched_find(searched, (pid_t)pid) != NULL ||
 		    (fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && st.st_uid == us))
-			dm_pids_add(out, pid);
+			dm_pids_add(out, (pid_t)pid);
 	}
 	if (d != NULL)
 		(void)closedir(d);
 }
 
-void
+size_t
+dm_listen_count(pid_t pid)
+{
+	char name[32];
+	struct stat st;
+
+	/* since Linux 6.2; before, it is 0 */
+	(void)snprintf(name, sizeof(name), "/proc/%ld/fd", (long)pid);
+	return stat(name, &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 0;
+}
+
+size_t
 dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *out)
 {
 	char name[32], target[64];
 	const struct dirent *entry;
 	uint64_t number, inode;
+	size_t count = 0;
 	DIR *d;
 
 	(void)snprintf(name, sizeof(name), "/proc/%ld/fd", (long)pid);
@@ -131,8 +131,11 @@ dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *o
 	while (d != NULL && (entry = readdir(d)) != NULL) {
 		ssize_t n;
 
+		if (!dm_parse_uint(entry->d_name, 0, INT_MAX, &number))
+			continue;
+		count++;
 		/* nobody listens on the standard streams; to look costs, and everybody has them */
-		if (!dm_parse_uint(entry->d_name, STDERR_FILENO + 1, INT_MAX, &number))
+		if (number <= STDERR_FILENO)
 			continue;
 		n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
 		if (n <= 0)
@@ -143,4 +146,5 @@ dm_listen_held(pid_t pid, const struct dm_sockets *sockets, struct dm_holders *o
 	}
 	if (d != NULL)
 		(void)closedir(d);
+	return count;
 }
