@@ -11,6 +11,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "cmd.h"
+#include "companion.h"
 #include "local.h"
 #include "out.h"
 
@@ -18,16 +19,58 @@ enum {
 	TRUST_MS = 120000
 };
 
+/*
+ * devmeshd beside it. It is never needed: where it does not come up, that is said, and no failure.
+ */
+static void
+start_daemon(struct cmd_ctx *ctx, struct companion *c, struct dm_err *why)
+{
+	why->code = DM_OK;
+	if (!ctx->session->conf->daemon_start)
+		return;
+	if (companion_start(ctx->session, session_config_file(ctx->line->config), c, why))
+		return;
+	if (why->code == DM_NOT_FOUND) {
+		dm_note("without devmeshd, which is not installed");
+		return;
+	}
+	dm_warn("%s", why->msg);
+	if (why->hint[0] != '\0')
+		dm_note("  try: %s", why->hint);
+}
+
+/* The member "daemon" of start's answer: null where [daemon] start = no. */
+static void
+add_daemon(cJSON *o, const struct cmd_ctx *ctx, const struct companion *c, const struct dm_err *why)
+{
+	cJSON *daemon;
+
+	if (!ctx->session->conf->daemon_start) {
+		(void)cJSON_AddNullToObject(o, "daemon");
+		return;
+	}
+	daemon = cJSON_AddObjectToObject(o, "daemon");
+	out_add_text(daemon, "state", companion_state_name(c->state));
+	(void)cJSON_AddBoolToObject(daemon, "started", why->code == DM_OK && !c->was_running);
+	(void)cJSON_AddItemToObject(
+	    daemon, "pid", c->pid == 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)c->pid));
+	if (why->code != DM_OK)
+		out_add_error(daemon, why);
+}
+
 static bool
 run_start(struct cmd_ctx *ctx, struct dm_err *err)
 {
+	COMPANION_AUTO struct companion daemon = {.pid = 0};
 	struct local_mesh mesh;
 	struct front front = {.https = true};
 	char url[URL_MAX + 1], host[HOST_MAX + 1];
 	DM_AUTO_FREE char *root = NULL;
+	struct dm_err why;
 
 	if (!local_start(ctx->session, &mesh, err))
 		return false;
+	start_daemon(ctx, &daemon, &why);
 	front.port = mesh.https_port;
 	if (!dm_snprintf(host, sizeof(host), "<app>-<branch>.%.200s", mesh.domain))
 		return dm_fail(err, DM_FAILED, "the domain is too long");
@@ -42,6 +85,7 @@ run_start(struct cmd_ctx *ctx, struct dm_err *err)
 		(void)cJSON_AddNumberToObject(o, "http_port", mesh.http_port);
 		(void)cJSON_AddNumberToObject(o, "pid", (double)mesh.pid);
 		(void)cJSON_AddStringToObject(o, "root_certificate", root);
+		add_daemon(o, ctx, &daemon, &why);
 		out_json(o);
 		return true;
 	}
@@ -57,8 +101,12 @@ run_start(struct cmd_ctx *ctx, struct dm_err *err)
 static bool
 run_stop(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	pid_t pid;
+	pid_t pid, daemon;
+	struct dm_err why;
 
+	/* first, or it would report a Caddy that has gone */
+	if (!companion_stop(ctx->session, &daemon, &why))
+		dm_warn("%s", why.msg);
 	if (!local_stop(ctx->session, &pid, err))
 		return false;
 	if (ctx->line->json) {
@@ -66,12 +114,15 @@ run_stop(struct cmd_ctx *ctx, struct dm_err *err)
 
 		(void)cJSON_AddBoolToObject(o, "was_running", pid != 0);
 		(void)cJSON_AddNumberToObject(o, "pid", (double)pid);
+		(void)cJSON_AddNumberToObject(o, "daemon_pid", (double)daemon);
 		out_json(o);
 	} else if (pid != 0) {
 		(void)printf("the private mesh has ended (pid %ld)\n", (long)pid);
 	} else {
 		(void)puts("the private mesh does not run");
 	}
+	if (!ctx->line->json && daemon != 0)
+		(void)printf("devmeshd has ended (pid %ld)\n", (long)daemon);
 	return true;
 }
 
@@ -160,15 +211,17 @@ const struct cmd cmd_start = {
     .name = "start",
     .args = "",
     .summary = "start the private mesh: a Caddy of your own, in the background",
-    .help = "Needs no root, no domain and no account. Returns when it really serves. Starting it\n"
-	    "twice is harmless. Nothing outside [local] state_dir is changed.",
+    .help =
+	"Needs no root, no domain and no account. Returns when it really serves. Starting it\n"
+	"twice is harmless. Nothing outside [local] state_dir is changed. devmeshd, the companion\n"
+	"daemon, is started as well, unless [daemon] start = no.",
     .run = run_start,
 };
 
 const struct cmd cmd_stop = {
     .name = "stop",
     .args = "",
-    .summary = "stop the private mesh",
+    .summary = "stop the private mesh, and devmeshd",
     .run = run_stop,
 };
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Ends what up.sh has started: the example server, its registration, and the private mesh if it was
-# not running before.
+# Ends what up.sh has started: the example server, its registration, and the private mesh and devmeshd
+# if they were not running before.
 #   down.sh BUILD
 set -eu
 devmesh=$1/devmesh
@@ -13,5 +13,7 @@ pid=$("$devmesh" -q status | awk -v id="$id" '$2 == id && $4 ~ /^[0-9]+$/ { prin
 "$devmesh" -q down "$id" 2>/dev/null || true
 if [ -e "$1/hello.mesh" ]; then
 	"$devmesh" stop
-	rm -f "$1/hello.mesh"
+elif [ -e "$1/hello.daemon" ]; then
+	"$devmesh" daemon stop
 fi
+rm -f "$1/hello.mesh" "$1/hello.daemon"

@@ -6,10 +6,11 @@ set -eu
 devmesh=$1/devmesh
 hello=$1/bin/hello
 
-# down.sh ends the mesh only if it was started here
+# down.sh ends the mesh, and devmeshd, only if they were started here
 mesh=$("$devmesh" start --json)
 case $mesh in
 *'"was_running":false'*) : >"$1/hello.mesh" ;;
+*'"started":true'*) : >"$1/hello.daemon" ;;
 esac
 "$devmesh" -q up --app hello >/dev/null
 id=$("$devmesh" name --app hello)

@@ -131,14 +131,16 @@ set_environment(struct world *w)
 	world_env(w, "DEVMESH_CADDY_ADMIN", w->admin);
 	world_env(w, "DEVMESH_CADDY_TIMEOUT", "60000");
 	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.test");
+	/* what is not tested is not started: world_env(w, "DEVMESH_DAEMON_START", NULL) has it
+	 * started */
+	world_env(w, "DEVMESH_DAEMON_START", "no");
 }
 
-/* Tests that run as another user need the program where that user may go: not in root's home. */
 static bool
-copy_program(struct world *w)
+copy_program(const char *from, const char *to)
 {
-	char *to = fmt(w, "%s/devmesh", w->dir), buf[65536];
-	int in = open(w->devmesh, O_RDONLY | O_CLOEXEC);
+	char buf[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
 	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	ssize_t n = -1;
 
@@ -152,8 +154,25 @@ copy_program(struct world *w)
 		close(in);
 	if (out >= 0 && (fchmod(out, 0755) != 0 || close(out) != 0))
 		n = -1;
-	w->devmesh = to;
 	return n == 0;
+}
+
+/*
+ * Tests that run as another user need the programs where that user may go: not in root's home.
+ * devmeshd is beside devmesh there as it is where both were built.
+ */
+static bool
+copy_programs(struct world *w)
+{
+	const char *slash = strrchr(w->devmesh, '/');
+	char *daemon = fmt(w, "%.*s/devmeshd", (int)(slash - w->devmesh), w->devmesh);
+	char *to = fmt(w, "%s/devmesh", w->dir);
+
+	if (!copy_program(w->devmesh, to) ||
+	    (access(daemon, X_OK) == 0 && !copy_program(daemon, fmt(w, "%s/devmeshd", w->dir))))
+		return false;
+	w->devmesh = to;
+	return true;
 }
 
 int
@@ -195,7 +214,7 @@ world_setup(void **state)
 	snprintf(w->home, sizeof w->home, "%.40s/home", w->dir);
 	snprintf(w->admin, sizeof w->admin, "unix://%.40s/admin.sock", w->dir);
 	set_environment(w);
-	if (geteuid() == 0 && !copy_program(w)) {
+	if (geteuid() == 0 && !copy_programs(w)) {
 		fprintf(stderr, "cannot copy %s: %s\n", getenv("DEVMESH_BIN"), strerror(errno));
 		return -1;
 	}
@@ -522,6 +541,7 @@ print_traces(struct world *w)
 	if (w->caddy != NULL)
 		print_file(w, "caddy", w->caddy->err);
 	print_file(w, "caddy of devmesh start", fmt(w, "%s/caddy.log", w->state));
+	print_file(w, "devmeshd", fmt(w, "%s/devmeshd.log", w->state));
 }
 
 int
