@@ -200,9 +200,13 @@ is_pausing(const struct store *s, int64_t now_ms)
 static bool
 fail(struct store *s, enum db_status status, int64_t now_ms)
 {
-	struct dm_err reason = s->problem;
+	struct dm_err reason;
 	bool again;
 
+	if (status == DB_FULL && !s->failing && s->db != NULL &&
+	    !store_db_is_sound(s->db, &s->problem))
+		status = DB_BAD;
+	reason = s->problem;
 	if (status == DB_BUSY) {
 		/* that somebody else writes is no news, unless it lasts */
 		set_problem(s, now_ms, BUSY_PAUSE_MS, s->lost > s->lost_told);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "store.h"
@@ -12,6 +13,8 @@
 enum {
 	BUSY_MS = 20,	    /* the loop waits no longer for another process */
 	HEAP_MAX = 1 << 20, /* SQLite gives back cache before it takes more */
+	MINUTE_MS = 60000,
+	RUN_MAX = 1440, /* minutes; as in EXTEND_RUN */
 };
 
 /*
@@ -78,6 +81,14 @@ status_of(int rc)
 	default:
 		return DB_UNWRITABLE;
 	}
+}
+
+static int64_t
+bytes_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
 /* For a result that may be none: says what the connection says. */
@@ -248,6 +259,7 @@ store_db_open(const char *path, int64_t max_bytes, struct store_db **out, struct
 
 	db->path = dm_strdup(path);
 	db->journal = dm_asprintf("%s-wal", path);
+	db->index = dm_asprintf("%s-shm", path);
 	db->max_bytes = max_bytes;
 	db->used = INT64_MAX;
 	(void)sqlite3_soft_heap_limit64(HEAP_MAX);
@@ -263,21 +275,35 @@ store_db_open(const char *path, int64_t max_bytes, struct store_db **out, struct
 		status = migrate(db, err);
 	if (status == DB_OK)
 		status = prepare(db, err);
-	if (status == DB_OK)
-		*out = db;
-	else
+	if (status == DB_FULL && !store_db_is_sound(db, err))
+		status = DB_BAD;
+	if (status != DB_OK) {
 		store_db_close(db);
+		return status;
+	}
+	(void)store_file_look(db->journal, &db->journal_file);
+	(void)store_file_look(db->index, &db->index_file);
+	*out = db;
 	return status;
 }
 
 void
 store_db_close(struct store_db *db)
 {
+	bool moved;
+
 	if (db == NULL)
 		return;
+	moved = db->sql != NULL && !store_db_in_place(db);
 	for (int i = 0; i < STATEMENTS; i++)
 		(void)sqlite3_finalize(db->stmt[i]);
 	(void)sqlite3_close(db->sql);
+	/* of a file that has moved SQLite leaves the journal, for whatever has its name now */
+	if (moved && store_file_in_place(db->journal, &db->journal_file))
+		(void)unlink(db->journal);
+	if (moved && store_file_in_place(db->index, &db->index_file))
+		(void)unlink(db->index);
+	free(db->index);
 	free(db->journal);
 	free(db->path);
 	free(db);
@@ -291,14 +317,6 @@ store_db_in_place(const struct store_db *db)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static int64_t
-journal_bytes(const struct store_db *db)
-{
-	struct stat st;
-
-	return stat(db->journal, &st) == 0 ? (int64_t)st.st_size : 0;
-}
-
 enum db_status
 store_db_begin(struct store_db *db, struct dm_err *err)
 {
@@ -306,13 +324,13 @@ store_db_begin(struct store_db *db, struct dm_err *err)
 
 	db->added = 0;
 	/* a reader of long standing keeps the journal from beginning anew, and it grows */
-	if (journal_bytes(db) > most) {
+	if (bytes_of(db->journal) > most) {
 		enum db_status status =
 		    store_db_ask(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err);
 
 		if (status != DB_OK)
 			return status;
-		if (journal_bytes(db) > most) {
+		if (bytes_of(db->journal) > most) {
 			(void)dm_fail(err, DM_CONFLICT,
 			    "writing %s: another process has been reading it for long", db->path);
 			(void)dm_hint(err, "see which one with: fuser -v '%s'", db->path);
@@ -386,6 +404,31 @@ store_db_is_enough(const struct store_db *db)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
+bool
+store_db_is_sound(struct store_db *db, struct dm_err *err)
+{
+	int64_t there = (bytes_of(db->path) + bytes_of(db->journal)) / db->page, pages;
+	sqlite3_stmt *stmt = NULL;
+	const char *answer = NULL;
+	bool sound;
+
+	if (store_db_ask(db, "PRAGMA page_count", &pages, err) != DB_OK)
+		return false;
+	/* else it would take very long to look at them all */
+	if (pages > there)
+		return dm_fail(err, DM_FAILED, "%s: it says that it has %lld pages, and has %lld",
+		    db->path, (long long)pages, (long long)there);
+	if (sqlite3_prepare_v2(db->sql, "PRAGMA quick_check(1)", -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		answer = column_text(stmt, 0);
+	sound = answer != NULL && strcmp(answer, "ok") == 0;
+	if (!sound)
+		(void)dm_fail(err, DM_FAILED, "%s: %s", db->path,
+		    answer != NULL ? answer : sqlite3_errmsg(db->sql));
+	(void)sqlite3_finalize(stmt);
+	return sound;
+}
+
 enum db_status
 store_db_events(struct store_db *db, uint64_t since, const char *id, size_t max,
     void (*fn)(void *user, const struct store_event *event), void *user, size_t *count,
@@ -411,9 +454,10 @@ store_db_events(struct store_db *db, uint64_t since, const char *id, size_t max,
 		    .json = column_text(stmt, 4),
 		};
 
-		/* out of memory, or a file that somebody has had a hand in */
-		if (event.kind == NULL || event.json == NULL)
+		/* out of memory, or a corrupt index */
+		if (event.kind == NULL || event.json == NULL || event.seq <= since)
 			continue;
+		since = event.seq;
 		(*count)++;
 		fn(user, &event);
 	}
@@ -438,7 +482,11 @@ store_db_minutes(struct store_db *db, const char *id, int64_t since,
 		int64_t first = sqlite3_column_int64(stmt, 0), last = sqlite3_column_int64(stmt, 1);
 		const char *state = column_text(stmt, 2);
 
-		if (state != NULL && !fn(user, first, last, state))
+		/* somebody may have had a hand in it: else it is a run of a day at most */
+		if (state == NULL || first < 0 || first > last || last >= INT64_MAX / MINUTE_MS ||
+		    last - first >= RUN_MAX)
+			continue;
+		if (!fn(user, first, last, state))
 			break;
 	}
 	status = ended(db, rc, "reading", err);

@@ -62,6 +62,12 @@ store_db_trim(struct store_db *db, int64_t cutoff_ms, bool *more, struct dm_err 
 /* Whether there is too much. */
 enum db_status store_db_is_over(struct store_db *db, bool *over, struct dm_err *err) DM_MUST;
 
+/*
+ * Looks at the whole file, when no transaction is open. A corrupt number of a page can look like
+ * DB_FULL: SQLite finds it too large.
+ */
+bool store_db_is_sound(struct store_db *db, struct dm_err *err) DM_MUST;
+
 /* At most `max` rows, oldest first; *count is how many. */
 enum db_status store_db_events(struct store_db *db, uint64_t since, const char *id, size_t max,
     void (*fn)(void *user, const struct store_event *event), void *user, size_t *count,

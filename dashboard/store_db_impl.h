@@ -19,10 +19,10 @@ enum statement {
 };
 
 struct store_db {
-	char *path, *journal;
+	char *path, *journal, *index; /* of the "-wal" and its "-shm" */
 	sqlite3 *sql;
 	sqlite3_stmt *stmt[STATEMENTS];
-	struct store_file file;
+	struct store_file file, journal_file, index_file;
 	int64_t max_bytes;
 	int64_t page;  /* bytes */
 	int64_t added; /* bytes since the transaction's begin, at most */

@@ -80,11 +80,23 @@ store_file_check(const char *path, struct store_file *out, struct dm_err *err)
 }
 
 bool
-store_file_in_place(const char *path, const struct store_file *file)
+store_file_look(const char *path, struct store_file *out)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino;
+	*out = (struct store_file){0, 0};
+	if (lstat(path, &st) != 0)
+		return false;
+	*out = (struct store_file){st.st_dev, st.st_ino};
+	return true;
+}
+
+bool
+store_file_in_place(const char *path, const struct store_file *file)
+{
+	struct store_file now;
+
+	return store_file_look(path, &now) && now.dev == file->dev && now.ino == file->ino;
 }
 
 bool

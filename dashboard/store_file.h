@@ -21,6 +21,8 @@ struct store_file {
  * has the file open in this process: closing any descriptor gives up all its locks (fcntl(2)).
  */
 bool store_file_check(const char *path, struct store_file *out, struct dm_err *err) DM_MUST;
+/* Which file has the path; false, and none, if there is none. */
+bool store_file_look(const char *path, struct store_file *out);
 /* Whether the path still names that file. */
 bool store_file_in_place(const char *path, const struct store_file *file);
 
