@@ -89,8 +89,7 @@ note_ready(struct daemon *d)
 		return;
 	d->ready = true;
 	say(d, "ready", NULL);
-	dm_note("ready: %zu services, %s", services_count(d->services),
-	    d->url == NULL ? "no URL of its own" : d->url);
+	dm_note("ready: %zu services", services_count(d->services));
 	notify_ready(d->notify, "watching");
 }
 

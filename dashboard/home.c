@@ -114,8 +114,11 @@ written(void *user, const struct worker_result *result)
 	struct dm_err err;
 
 	if (result->status == 0 && registry_find(d->session->registry, d->id, &claim, &err) &&
-	    claim != NULL)
+	    claim != NULL) {
 		remember(d, claim);
+		if (d->url != NULL)
+			dm_note("its own service is at %s", d->url);
+	}
 }
 
 static bool

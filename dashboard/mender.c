@@ -21,6 +21,7 @@ enum {
 	OFTEN_MS = 100, /* between two looks */
 	/* A claim that is being made has no route yet: it is given this long, and a fresh look. */
 	NEW_ROUTE_MS = 1000,
+	CRASH_MS = 1000,	   /* from the end of the private mesh's Caddy to a new one */
 	THOROUGH_MS = 3600 * 1000, /* documents, temporary files */
 };
 
@@ -363,6 +364,32 @@ look_at_routes(struct mender *m, int64_t *next)
 	}
 }
 
+/*
+ * Whether the private mesh's Caddy has crashed: one that was ended in any other way has removed its
+ * admin socket.
+ */
+static bool
+has_crashed(struct mender *m, int64_t *next)
+{
+	const struct session *s = m->d->session;
+	DM_AUTO_FREE char *path = session_private_admin(s);
+	struct dm_sock_info info;
+
+	if (s->conf->admin != NULL || caddy_watch_info(m->d->caddy).state != CADDY_DOWN)
+		return false;
+	dm_sock_probe(path, &info);
+	if (!is_ours_and_refuses(&info))
+		return false;
+	/* whoever has ended it may be about to start it again */
+	if (dm_now_ms() >= m->crashed_ms + CRASH_MS && m->crashed_ms != 0)
+		return true;
+	if (m->crashed_ms == 0)
+		m->crashed_ms = dm_now_ms();
+	if (*next == 0 || m->crashed_ms + CRASH_MS < *next)
+		*next = m->crashed_ms + CRASH_MS;
+	return false;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *user)
 {
@@ -389,7 +416,10 @@ on_timer(evutil_socket_t fd, short what, void *user)
 		m->thorough_ms = now + THOROUGH_MS;
 		m->want_clean = true;
 	}
-	if (m->want_clean || m->want_caddy || m->move_count > 0) {
+	m->want_start = has_crashed(m, &next);
+	if (!m->want_start && caddy_watch_info(m->d->caddy).state == CADDY_UP)
+		m->crashed_ms = 0;
+	if (m->want_clean || m->want_caddy || m->want_start || m->move_count > 0) {
 		if (now < m->not_before_ms) {
 			schedule(m, m->not_before_ms - now);
 			return;

@@ -33,12 +33,14 @@ struct mender {
 
 	bool working;		     /* a worker is at it */
 	bool want_clean, want_caddy; /* what for */
+	bool want_start;	     /* of the private mesh's Caddy */
 	struct move *moves;	     /* of worktrees */
 	size_t move_count;
 	unsigned mended; /* by this worker */
 	bool failed;
 	int64_t pause_ms, not_before_ms;
 	int64_t thorough_ms;	/* the next time */
+	int64_t crashed_ms;	/* the private mesh's Caddy has been gone since; 0: it has not */
 	int64_t dead_routes_ms; /* there have been some since; 0: none */
 
 	struct stray *strays;

@@ -9,6 +9,7 @@
 #include "caddy_watch.h"
 #include "daemon.h"
 #include "events.h"
+#include "local.h"
 #include "mender_impl.h"
 #include "out.h"
 #include "register.h"
@@ -153,6 +154,22 @@ follow_moves(const struct mender *m, struct session *s, struct dm_err *err)
 	return true;
 }
 
+static bool
+start_mesh(struct session *s, struct dm_err *err)
+{
+	struct local_mesh mesh;
+
+	if (!local_start(s, &mesh, err))
+		return dm_wrap(err, "starting the private mesh again");
+	session_drop_view(s);
+	if (!mesh.was_running)
+		print_mend(NULL, &(struct mend){.what = "restarted",
+				     .kind = "caddy",
+				     .name = "the private mesh",
+				     .reason = "it had crashed"});
+	return true;
+}
+
 /* In a process of its own, with the daemon's table as it was. */
 static int
 work(void *arg)
@@ -163,6 +180,10 @@ work(void *arg)
 	struct session *s = session_open(m->d->config_file, &err);
 	int status = 0;
 
+	if (s != NULL && m->want_start && !start_mesh(s, &err)) {
+		print_failure(&err);
+		status = 1;
+	}
 	if (s != NULL && session_need_registry(s, &err) && !follow_moves(m, s, &err)) {
 		print_failure(&err);
 		status = 1;
