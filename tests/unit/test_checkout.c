@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What is checked out, by git's files and by git itself, and which worktree a directory is in. */
-#include "unit.h"
+#include "git.h"
 
 #include "base/spawn.h"
 #include "repo/checkout.h"
-#include "repo/git.h"
 
 static const char one[] = "0123456789abcdef0123456789abcdef01234567";
 static const char two[] = "fedcba9876543210fedcba9876543210fedcba98";
@@ -35,43 +34,6 @@ teardown(void **state)
 
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-/* git, as in a user's own repository; its output is of no interest. */
-#define GIT(dir, ...) run_git(dir, (const char *const[]){__VA_ARGS__, NULL})
-
-static void
-run_git(const char *dir, const char *const args[])
-{
-	DM_AUTO_FREE char *out = NULL;
-	DM_AUTO_FREE char *errout = NULL;
-	struct dm_err err;
-	int status = 0;
-
-	assert_ok(git_run(dir, args, GIT_TIMEOUT_MS, &out, &errout, &status, &err), &err);
-	if (status != 0)
-		fail_msg("git %s: %s", args[0], errout);
-}
-
-static void
-commit_in(const char *dir)
-{
-	GIT(dir, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-aqm", "x");
-}
-
-/* A repository with a commit of the file "f"; the caller owns the path. */
-static char *
-repo_in(const struct place *p, const char *name)
-{
-	char *dir = in_dir(p->dir, name);
-	DM_AUTO_FREE char *file = in_dir(dir, "f");
-
-	assert_int_equal(mkdir(dir, 0700), 0);
-	GIT(dir, "init", "-q", "-b", "main");
-	put_file(file, "one\n");
-	GIT(dir, "add", "f");
-	commit_in(dir);
-	return dir;
-}
-
 static void
 assert_head(const char *dir)
 {
@@ -87,7 +49,7 @@ static void
 commit_of_every_layout(void **state)
 {
 	const struct place *p = *state;
-	DM_AUTO_FREE char *repo = repo_in(p, "r");
+	DM_AUTO_FREE char *repo = repo_in(p->dir, "r");
 	DM_AUTO_FREE char *linked = in_dir(p->dir, "w");
 	DM_AUTO_FREE char *file = in_dir(repo, "f");
 	DM_AUTO_FREE char *plain = in_dir(p->dir, "plain");
@@ -119,7 +81,7 @@ static void
 packed_refs(void **state)
 {
 	const struct place *p = *state;
-	DM_AUTO_FREE char *repo = repo_in(p, "r");
+	DM_AUTO_FREE char *repo = repo_in(p->dir, "r");
 	DM_AUTO_FREE char *packed = in_dir(repo, ".git/packed-refs");
 	DM_AUTO_FREE char *loose = in_dir(repo, ".git/refs/heads/main");
 	DM_AUTO_FREE char *text = dm_asprintf("# pack-refs with: peeled fully-peeled sorted\n"
@@ -142,7 +104,7 @@ static void
 changes(void **state)
 {
 	const struct place *p = *state;
-	DM_AUTO_FREE char *repo = repo_in(p, "r");
+	DM_AUTO_FREE char *repo = repo_in(p->dir, "r");
 	DM_AUTO_FREE char *file = in_dir(repo, "f");
 	DM_AUTO_FREE char *new = in_dir(repo, "new");
 
@@ -160,8 +122,8 @@ static void
 whose_directory(void **state)
 {
 	const struct place *p = *state;
-	DM_AUTO_FREE char *repo = repo_in(p, "r");
-	DM_AUTO_FREE char *lib = repo_in(p, "lib");
+	DM_AUTO_FREE char *repo = repo_in(p->dir, "r");
+	DM_AUTO_FREE char *lib = repo_in(p->dir, "lib");
 	DM_AUTO_FREE char *near = in_dir(p->dir, "r2");
 	DM_AUTO_FREE char *inner = in_dir(repo, ".worktrees/x");
 	DM_AUTO_FREE char *deep = in_dir(inner, "deep");
