@@ -309,8 +309,8 @@ clean_all(struct mend_run *run, const struct survey *survey)
 {
 	bool everything = run->options->worktree == NULL;
 	DM_AUTO_FREE const struct claim **claims =
-	    dm_calloc(2 * survey->claims.count, sizeof(*claims));
-	DM_AUTO_FREE const char **reasons = dm_calloc(2 * survey->claims.count, sizeof(*reasons));
+	    dm_calloc(survey->claims.count, sizeof(const struct claim *));
+	DM_AUTO_FREE const char **reasons = dm_calloc(survey->claims.count, sizeof(*reasons));
 	struct doomed doomed = {.claims = claims, .reasons = reasons};
 	struct mend_route_wants wants = {.dead = everything};
 	struct mend_told *told = NULL;

@@ -60,11 +60,4 @@ bool
 mend_socket_mode(const char *path, const struct dm_sock_info *seen, const struct access_user *caddy,
     const struct mend_options *options, struct dm_err *err) DM_MUST;
 
-/*
- * The same for the sockets of all claims of ours, with the user that Caddy runs as
- * (caddy_admin_owner); does nothing where that one cannot be told.
- */
-bool mend_socket_modes(
-    struct session *s, const struct mend_options *options, struct dm_err *err) DM_MUST;
-
 #endif

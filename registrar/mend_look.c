@@ -16,9 +16,10 @@
 
 /* Makes room for one more of an array: sizes are powers of two. */
 #define GROW(array, count) \
-	(((count) & ((count)-1)) == 0 ? (array) = dm_reallocarray((array), \
-					    (count) == 0 ? 1 : (count)*2, sizeof(*(array))) \
-				      : (array))
+	(((count) & ((count)-1)) == 0 \
+		? (array) = dm_reallocarray( \
+		      (array), (count) == 0 ? 1 : (count)*2, sizeof(__typeof__(*(array)))) \
+		: (array))
 
 void
 mend_look_failed(struct mend_look *l, const struct dm_err *err)

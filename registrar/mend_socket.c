@@ -39,34 +39,3 @@ mend_socket_mode(const char *path, const struct dm_sock_info *seen, const struct
 	mend_tell(&run, "changed", "socket", path, reason);
 	return true;
 }
-
-bool
-mend_socket_modes(struct session *s, const struct mend_options *options, struct dm_err *err)
-{
-	struct mend_run run = {.s = s, .options = options};
-	struct registry_claims claims;
-	struct access_user caddy;
-	uid_t uid;
-	pid_t pid;
-
-	if (!session_need_registry(s, err) || !session_need_admin(s, err))
-		return false;
-	if (!caddy_admin_owner(s->admin, &uid, &pid) || uid == geteuid() || uid == 0)
-		return true;
-	access_user_of(uid, pid, &caddy);
-	if (!registry_scan(s->registry, &claims, err))
-		return false;
-	for (size_t i = 0; i < claims.count; i++) {
-		const struct claim *claim = claims.list[i];
-		struct dm_sock_info info;
-		struct dm_err own;
-
-		if (claim->is_alias || claim->socket == NULL || !mend_concerns(&run, claim))
-			continue;
-		dm_sock_probe(claim->socket, &info);
-		if (!mend_socket_mode(claim->socket, &info, &caddy, options, &own))
-			mend_failed(&run, &own);
-	}
-	registry_claims_free(&claims);
-	return mend_end(&run, err);
-}

@@ -92,7 +92,16 @@ is_put(const struct route_batch *batch, const char *id)
 	return false;
 }
 
-/* Takes the text apart into its elements; what each says is cJSON's affair. */
+static bool
+fail_no_list(struct dm_err *err)
+{
+	return dm_fail(err, DM_FAILED, "Caddy's list of routes is not a JSON array");
+}
+
+/*
+ * Takes the text apart into its elements; what each says is cJSON's affair. That one forgives more
+ * than JSON allows: a text in which the two do not meet is none.
+ */
 static bool
 list_parse(struct list *list, const char *text, size_t len, const struct route_batch *batch,
     struct dm_err *err)
@@ -101,14 +110,16 @@ list_parse(struct list *list, const char *text, size_t len, const struct route_b
 	const cJSON *json;
 
 	list->parsed = cJSON_ParseWithLength(text, len);
-	if (!cJSON_IsArray(list->parsed))
-		return dm_fail(err, DM_FAILED, "Caddy's list of routes is not a JSON array");
+	if (!cJSON_IsArray(list->parsed) || *p != '[')
+		return fail_no_list(err);
 	list->items = dm_calloc((size_t)cJSON_GetArraySize(list->parsed), sizeof(*list->items));
 	cJSON_ArrayForEach (json, list->parsed) {
 		/* p is at the bracket, or the comma, in front of it */
 		const char *begin = skip_blanks(p + 1, end);
 
 		p = element_end(begin, end);
+		if (p == end || *p != (json->next == NULL ? ']' : ','))
+			return fail_no_list(err);
 		list->items[list->count++] = (struct item){.text = begin,
 		    .len = (size_t)(p - begin),
 		    .json = json,

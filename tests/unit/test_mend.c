@@ -4,10 +4,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "access.h"
 #include "base/os.h"
@@ -215,88 +213,6 @@ changes_the_very_file(void **state)
 	assert_int_equal(mode_of(p->path), 0600);
 }
 
-/* A Caddy by its admin socket only, run by another user. Returns when it listens. */
-static pid_t
-start_as_other(const char *path)
-{
-	int ready[2];
-	char byte;
-	pid_t child;
-
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		if (setgid(CADDY) != 0 || setuid(CADDY) != 0)
-			_exit(1);
-		(void)listen_unix(path, 0777);
-		(void)!write(ready[1], "", 1);
-		(void)pause();
-		_exit(0);
-	}
-	assert_true(child > 0);
-	(void)close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	(void)close(ready[0]);
-	return child;
-}
-
-static bool
-may_not(const struct claim *claim, void *user)
-{
-	(void)user;
-	return strcmp(claim->id.s, "busy") != 0;
-}
-
-/* The sockets of all claims, with the user that serves the admin API; but not without leave. */
-static void
-of_all_claims(void **state)
-{
-	static const char *const ids[] = {"shop", "busy", "port"};
-	struct place *p = *state;
-	DM_AUTO_FREE char *admin = in_dir(p->dir, "admin.sock");
-	DM_AUTO_FREE char *address = dm_asprintf("unix://%s", admin);
-	struct mend_options options = {.may = may_not, .say = say, .user = p};
-	DM_AUTO_FREE char *shop = in_dir(p->dir, "shop.sock");
-	DM_AUTO_FREE char *busy = in_dir(p->dir, "busy.sock");
-	DM_AUTO_CLOSE int first = -1;
-	DM_AUTO_CLOSE int second = -1;
-	dm_auto(session) s = NULL;
-	struct dm_err err;
-	pid_t caddy_pid;
-
-	if (geteuid() != 0)
-		skip(); /* only root can be another user */
-	assert_int_equal(chmod(p->dir, 01777), 0);
-	assert_int_equal(setenv("DEVMESH_SOCKETS_DIR", p->dir, 1), 0);
-	assert_int_equal(setenv("DEVMESH_CADDY_ADMIN", address, 1), 0);
-	s = session_open(NULL, &err);
-	assert_ok(s != NULL && session_need_registry(s, &err), &err);
-	for (size_t i = 0; i < COUNT(ids); i++) {
-		DM_AUTO_FREE char *record = dm_asprintf("%s/%s.json", p->dir, ids[i]);
-		DM_AUTO_FREE char *upstream =
-		    i == 2 ? dm_strdup("\"port\":1")
-			   : dm_asprintf("\"socket\":\"%s/%s.sock\"", p->dir, ids[i]);
-		DM_AUTO_FREE char *text = dm_asprintf(
-		    "{\"id\":\"%s\",\"app\":\"x\",\"worktree\":\"/\",%s,\"registration\":\"mesh\"}",
-		    ids[i], upstream);
-
-		put_file(record, text);
-	}
-	first = listen_unix(shop, CLOSED);
-	second = listen_unix(busy, CLOSED);
-	/* nobody there: whose it is cannot be told */
-	assert_ok(mend_socket_modes(s, &options, &err), &err);
-	assert_int_equal(mode_of(shop), CLOSED);
-	caddy_pid = start_as_other(admin);
-	assert_ok(mend_socket_modes(s, &options, &err), &err);
-	assert_int_equal(mode_of(shop), 0666);
-	assert_int_equal(mode_of(busy), CLOSED);
-	assert_int_equal(p->told, 1);
-	assert_string_equal(p->name, shop);
-	assert_int_equal(kill(caddy_pid, SIGKILL), 0);
-	assert_int_equal(waitpid(caddy_pid, NULL, 0), caddy_pid);
-}
-
 /* Whether the address is served by this process. */
 static bool
 is_ours(const char *address)
@@ -370,7 +286,6 @@ main(void)
 	    IN_PLACE(only_what_was_seen),
 	    IN_PLACE(not_of_others),
 	    IN_PLACE(changes_the_very_file),
-	    IN_PLACE(of_all_claims),
 	    IN_PLACE(owner),
 	    cmocka_unit_test(groups),
 	};
