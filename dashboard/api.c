@@ -392,7 +392,8 @@ api_body_parse(const char *text, size_t len, struct dm_err *err)
 		return NULL;
 	}
 	o = cJSON_ParseWithLengthOpts(text, len, &end, false);
-	while (cJSON_IsObject(o) && end < text + len && strchr(" \t\r\n", *end) != NULL)
+	while (cJSON_IsObject(o) && end < text + len && *end != '\0' &&
+	       strchr(" \t\r\n", *end) != NULL)
 		end++;
 	if (cJSON_IsObject(o) && end == text + len)
 		return o;

@@ -106,12 +106,15 @@ is_local(const char *forwarded_for)
 	struct in_addr v4;
 	struct in6_addr v6;
 	char text[64];
+	size_t n;
 
 	if (forwarded_for == NULL)
 		return true;
 	last = last == NULL ? forwarded_for : last + 1;
 	last += strspn(last, " \t");
-	if (!dm_snprintf(text, sizeof(text), "%.*s", (int)strcspn(last, " \t"), last))
+	n = strcspn(last, " \t");
+	if (last[n + strspn(last + n, " \t")] != '\0' ||
+	    !dm_snprintf(text, sizeof(text), "%.*s", (int)n, last))
 		return false;
 	if (inet_pton(AF_INET, text, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == 127;
