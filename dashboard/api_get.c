@@ -146,6 +146,7 @@ api_get_status(struct api_call *call, const struct api_request *request, const c
 	(void)cJSON_AddNumberToObject(o, "pid", (double)getpid());
 	(void)cJSON_AddNumberToObject(o, "started", (double)d->started);
 	(void)cJSON_AddBoolToObject(o, "ready", d->ready);
+	(void)cJSON_AddBoolToObject(o, "stopping", d->draining);
 	out_add_text(o, "config_file", d->config_file);
 	out_add_text(o, "url", d->url);
 	(void)cJSON_AddNumberToObject(o, "seq", (double)events_seq(d->events));

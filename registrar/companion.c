@@ -45,6 +45,7 @@ companion_state_name(enum companion_state state)
 	static const char *const names[] = {
 	    [COMPANION_STOPPED] = "stopped",
 	    [COMPANION_BUSY] = "busy",
+	    [COMPANION_STOPPING] = "stopping",
 	    [COMPANION_STARTING] = "starting",
 	    [COMPANION_READY] = "ready",
 	};
@@ -107,9 +108,12 @@ ask_status(const struct session *s, struct companion *out)
 	pid = cJSON_GetObjectItemCaseSensitive(out->status, "pid");
 	if (cJSON_IsNumber(pid) && pid->valuedouble > 0)
 		out->pid = (pid_t)pid->valuedouble;
-	out->state = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(out->status, "ready"))
-			 ? COMPANION_READY
-			 : COMPANION_STARTING;
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(out->status, "stopping")))
+		out->state = COMPANION_STOPPING;
+	else if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(out->status, "ready")))
+		out->state = COMPANION_READY;
+	else
+		out->state = COMPANION_STARTING;
 	return true;
 }
 
@@ -424,21 +428,25 @@ await_end(const struct session *s, const struct dm_proc_id *id)
 	}
 }
 
-static void
+/* Whether it has heard. */
+static bool
 ask_to_end(const struct session *s)
 {
 	struct dm_err err;
 	dm_auto(ctl) ctl = ctl_open(s->state_dir, PROBE_MS, &err);
 	CTL_AUTO_REPLY struct ctl_reply reply = {0};
 
-	if (ctl == NULL || !ctl_ask(ctl, "POST", "/control/stop", NULL, PROBE_MS, &reply, &err))
-		dm_debug("%s", err.msg);
+	if (ctl != NULL && ctl_ask(ctl, "POST", "/control/stop", NULL, PROBE_MS, &reply, &err) &&
+	    (reply.status < 400 || ctl_refused(&reply, "ending " PROGRAM, &err)))
+		return true;
+	dm_debug("%s", err.msg);
+	return false;
 }
 
 bool
 companion_stop(struct session *s, pid_t *pid, struct dm_err *err)
 {
-	static const int signals[] = {0, SIGTERM, SIGKILL};
+	static const int signals[] = {SIGTERM, SIGKILL};
 	DM_AUTO_CLOSE int turn = -1;
 	struct dm_proc_id id;
 
@@ -456,16 +464,16 @@ companion_stop(struct session *s, pid_t *pid, struct dm_err *err)
 		    "ending " PROGRAM ": a process holds the lock %s/" PROGRAM
 		    ".lock, and nothing says which",
 		    s->state_dir);
+	if (ask_to_end(s) && await_end(s, &id)) {
+		*pid = id.pid;
+		return true;
+	}
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		if (signals[i] == 0) {
-			ask_to_end(s);
-		} else {
-			dm_warn(PROGRAM " (pid %ld) does not end: sending signal %d", (long)id.pid,
-			    signals[i]);
-			/* that very process, and as long as it is there */
-			if (dm_proc_alive(&id) && kill(id.pid, signals[i]) == 0)
-				(void)kill(id.pid, SIGCONT); /* one that is stopped hears nothing */
-		}
+		dm_warn(
+		    PROGRAM " (pid %ld) does not end: sending signal %d", (long)id.pid, signals[i]);
+		/* to that very process, as long as it is there */
+		if (dm_proc_alive(&id) && kill(id.pid, signals[i]) == 0)
+			(void)kill(id.pid, SIGCONT); /* one that is stopped hears nothing */
 		if (await_end(s, &id)) {
 			*pid = id.pid;
 			return true;

@@ -18,6 +18,7 @@ struct cJSON;
 enum companion_state {
 	COMPANION_STOPPED,
 	COMPANION_BUSY,	    /* its process is there, and does not answer (yet) */
+	COMPANION_STOPPING, /* it answers for the last time */
 	COMPANION_STARTING, /* it answers, and looks around for the first time */
 	COMPANION_READY,
 };
