@@ -390,6 +390,33 @@ has_crashed(struct mender *m, int64_t *next)
 	return false;
 }
 
+/* Adds a need to what tells the present needs from those of the last try (FNV-1a). */
+static void
+need(struct mender *m, const char *what)
+{
+	for (; *what != '\0'; what++)
+		m->needs = (m->needs ^ (unsigned char)*what) * 1099511628211ULL;
+}
+
+static void
+look_at_services(struct mender *m, int64_t *next)
+{
+	for (size_t i = 0; i < services_count(m->d->services); i++) {
+		const struct service *svc = services_at(m->d->services, i);
+
+		mend_here(m, svc, next);
+		if (is_dead(m, svc, next)) {
+			m->want_clean = true;
+			need(m, svc->claim->id.s);
+		}
+		if (has_lost_route(m, svc, next)) {
+			m->want_caddy = true;
+			need(m, "/");
+			need(m, svc->claim->id.s);
+		}
+	}
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *user)
 {
@@ -403,13 +430,9 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	if (m->working || m->d->draining)
 		return;
 	m->want_clean = m->want_caddy = false;
-	for (size_t i = 0; i < services_count(m->d->services); i++) {
-		const struct service *svc = services_at(m->d->services, i);
-
-		mend_here(m, svc, &next);
-		m->want_clean = is_dead(m, svc, &next) || m->want_clean;
-		m->want_caddy = has_lost_route(m, svc, &next) || m->want_caddy;
-	}
+	/* with every change of Caddy's a new try may be worth it */
+	m->needs = caddy_watch_info(m->d->caddy).changes + 1;
+	look_at_services(m, &next);
 	look_for_strays(m, &next);
 	look_at_routes(m, &next);
 	if (now >= m->thorough_ms) {
@@ -420,14 +443,18 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	if (!m->want_start && caddy_watch_info(m->d->caddy).state == CADDY_UP)
 		m->crashed_ms = 0;
 	if (m->want_clean || m->want_caddy || m->want_start || m->move_count > 0) {
-		if (now < m->not_before_ms) {
-			schedule(m, m->not_before_ms - now);
+		/* what has just been tried in vain is not tried again at once */
+		if (m->needs != m->tried || m->move_count > 0 || now >= m->not_before_ms) {
+			m->tried = m->needs;
+			mender_work(m);
 			return;
 		}
-		mender_work(m);
-		return;
+		if (next == 0 || m->not_before_ms < next)
+			next = m->not_before_ms;
+	} else {
+		m->pause_ms = 0;
+		m->tried = 0;
 	}
-	m->pause_ms = 0;
 	if (next != 0)
 		schedule(m, next > now ? next - now : SOON_MS);
 }

@@ -38,6 +38,7 @@ struct mender {
 	size_t move_count;
 	unsigned mended; /* by this worker */
 	bool failed;
+	uint64_t needs, tried; /* what is wanted, as one number; the same of the last try */
 	int64_t pause_ms, not_before_ms;
 	int64_t thorough_ms;	/* the next time */
 	int64_t crashed_ms;	/* the private mesh's Caddy has been gone since; 0: it has not */
