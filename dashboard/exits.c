@@ -243,8 +243,8 @@ exits_add(struct exits *exits, const struct dm_proc_id *id)
 	e = dm_calloc(1, sizeof(*e));
 	*e = (struct exits_entry){.exits = exits, .id = *id, .wanted = 1};
 	if ((exits->count & (exits->count - 1)) == 0)
-		exits->list = dm_reallocarray(
-		    exits->list, exits->count == 0 ? 1 : exits->count * 2, sizeof(*exits->list));
+		exits->list = dm_reallocarray(exits->list, exits->count == 0 ? 1 : exits->count * 2,
+		    sizeof(struct exits_entry *));
 	exits->list[exits->count++] = e;
 	exits->wanted++;
 	/* a kernel may know one process for each pid only, so it is asked about live ones alone */

@@ -144,7 +144,7 @@ set_handle(struct dir *dir, int handle)
 	int before = dir->handle;
 
 	dir->handle = handle;
-	if (before >= 0 && !is_in_use(w, before))
+	if (before >= 0 && before != handle && !is_in_use(w, before))
 		watch_kernel_detach(w->kernel, before);
 }
 
@@ -207,20 +207,26 @@ renew(struct dir *dir, const struct told *told)
 	start_anew(dir);
 }
 
-/* ---- the tick ----------------------------------------------------------------------------- */
-
-/* Is what is watched still what is at the path? */
+/* Is what is watched still what is at the path? And, if that has to be looked at, as it was? */
 static void
-check(struct dir *dir, const struct told *told)
+check(struct dir *dir, bool also_watched)
 {
 	int before = dir->handle;
 
-	(void)told;
 	attach(dir);
 	if (before >= 0 && dir->handle != before)
 		start_anew(dir);
-	else if (before < 0 || (needs_looks(dir) && dir->watch->ticks % LOOK_BESIDES == 0))
+	else if (before < 0 || (needs_looks(dir) && also_watched))
 		look_again(dir);
+}
+
+/* ---- the tick ----------------------------------------------------------------------------- */
+
+static void
+check_at_tick(struct dir *dir, const struct told *told)
+{
+	(void)told;
+	check(dir, dir->watch->ticks % LOOK_BESIDES == 0);
 }
 
 static void
@@ -254,7 +260,7 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	(void)what;
 	w->ticks++;
 	open_kernel(w);
-	walk(w, check, NULL);
+	walk(w, check_at_tick, NULL);
 	schedule(w);
 }
 
@@ -268,7 +274,7 @@ tell(struct dir *dir, const struct told *told)
 	if (watch_kernel_tells_all())
 		say(dir, told->name);
 	else
-		look_again(dir);
+		check(dir, true);
 }
 
 void

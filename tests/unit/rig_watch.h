@@ -9,8 +9,6 @@
 #include "watch_impl.h"
 
 enum {
-	NEVER_MS = 3600000,
-	OFTEN_MS = 20,
 	HINTS_MAX = 1 << 16
 };
 
@@ -25,6 +23,7 @@ struct hint {
 
 struct rig {
 	const struct watch_how *how;
+	bool exact; /* the kernel tells of everything, with the name */
 	struct event_base *base;
 	struct watch *watch;
 	char *dir; /* of the test; a, b and c are in it, a and b are watched */
@@ -91,6 +90,9 @@ setup(void **state)
 
 	dm_log_level(DM_LOG_QUIET);
 	r->how = *state;
+	r->exact = !r->how->by_looking && watch_kernel_tells_all();
+	if (!r->how->by_looking && !r->exact)
+		r->how = &by_both;
 	r->hints = dm_calloc(HINTS_MAX, sizeof(*r->hints));
 	r->base = event_base_new();
 	assert_non_null(r->base);
@@ -122,11 +124,6 @@ teardown(void **state)
 	return 0;
 }
 
-#define WITH(test, how) \
-	{ \
-#test ", " #how, test, setup, teardown, &(how) \
-	}
-#define BOTH(test) WITH(test, by_kernel), WITH(test, by_looking)
 /* What the kernel has no event for, the tick finds. */
 #define TICKING(test) WITH(test, by_both), WITH(test, by_looking)
 

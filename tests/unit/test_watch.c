@@ -146,10 +146,10 @@ one_that_is_made_anew_at_once(void **state)
 		forget_hints(r);
 		remove_below(r->a);
 		assert_int_equal(mkdir(r->a, 0700), 0);
-		if (r->how->by_looking)
-			wait_any_hint(r, r->a);
-		else
+		if (r->exact)
 			wait_hint(r, r->a, NULL);
+		else
+			wait_any_hint(r, r->a);
 		assert_watched(r, r->a, "two");
 		forget_hints(r);
 	}

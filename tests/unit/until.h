@@ -12,7 +12,9 @@
 
 enum {
 	UNTIL_MS = 20000, /* what takes longer is taken for never */
-	FDS_MAX = 1024
+	FDS_MAX = 1024,
+	NEVER_MS = 3600000, /* between two looks: what is seen has been told by the kernel */
+	OFTEN_MS = 20
 };
 
 /* What is measured is printed, and asserts nothing. */
@@ -106,5 +108,26 @@ unlimit_fds(rlim_t before)
 	limit.rlim_cur = before;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
+
+static inline void
+note(evutil_socket_t fd, short what, void *user)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)user = true;
+}
+
+static inline bool
+is_noted(void *user)
+{
+	return *(bool *)user;
+}
+
+/* The test, with a way of watching that the setup gets as its initial state. */
+#define WITH(test, how) \
+	{ \
+#test ", " #how, test, setup, teardown, &(how) \
+	}
+#define BOTH(test) WITH(test, by_kernel), WITH(test, by_looking)
 
 #endif
