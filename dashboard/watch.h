@@ -18,8 +18,9 @@ struct watch;
 
 /*
  * Something may have changed in `dir` (as it was given to watch_add): the entry `name`, or, where
- * that is NULL, anything, the directory itself included. Both are valid during the call only, in
- * which directories may be added and removed.
+ * that is NULL, anything, the directory itself included. The name is whatever somebody has called a
+ * file: any bytes but '/', 255 at most. Both are valid during the call only, in which directories
+ * may be added and removed; this watch may not be closed in it.
  */
 typedef void watch_hint(void *user, const char *dir, const char *name);
 
