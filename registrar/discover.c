@@ -188,6 +188,7 @@ find_owners(const struct look *look)
 			k->tries += k->tries < PATIENCE_MAX ? 1 : 0;
 		}
 	}
+	processes_settle(&d->processes, look->claims);
 }
 
 /* ---- what is told -------------------------------------------------------------------------- */

@@ -44,6 +44,9 @@ processes_know(struct processes *all, pid_t pid, const struct registry_claims *c
 void processes_check(
     struct processes *all, const struct registry_claims *claims, bool change, bool all_of_them);
 
+/* After others have come to be known: a repository of theirs may be that of a removed directory. */
+void processes_settle(struct processes *all, const struct registry_claims *claims);
+
 /* Forgets those that are not used. */
 void processes_sweep(struct processes *all);
 void processes_release(struct processes *all);

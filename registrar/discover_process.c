@@ -313,6 +313,15 @@ processes_check(
 }
 
 void
+processes_settle(struct processes *all, const struct registry_claims *claims)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->list[i]->removed && all->list[i]->worktree == NULL)
+			find_removed_worktree(all->list[i], all, claims);
+	}
+}
+
+void
 processes_sweep(struct processes *all)
 {
 	size_t kept = 0;
