@@ -113,7 +113,7 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	note_ready(d);
-	store_flush(d->store, dm_now_ms());
+	store_flush(d->store, dm_wall_seconds() * 1000);
 	notify_alive(d->notify);
 	tick(d);
 }
