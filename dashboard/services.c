@@ -215,6 +215,15 @@ watch_processes(struct services *services, struct service *svc)
 	}
 }
 
+static void
+become(struct service *svc, enum service_state state, const char *why)
+{
+	svc->state = state;
+	svc->reason = why;
+	svc->since = dm_wall_seconds();
+	svc->state_ms = dm_now_ms();
+}
+
 /* The one place where a state changes. */
 static bool
 move(struct service *svc, enum service_state to, const char *why)
@@ -226,10 +235,7 @@ move(struct service *svc, enum service_state to, const char *why)
 		    service_state_name(svc->state), service_state_name(to));
 	dm_note("%s: %s -> %s (%s)", svc->claim->id.s, service_state_name(svc->state),
 	    service_state_name(to), why);
-	svc->state = to;
-	svc->reason = why;
-	svc->since = dm_wall_seconds();
-	svc->state_ms = dm_now_ms();
+	become(svc, to, why);
 	return true;
 }
 
@@ -248,6 +254,9 @@ recheck_step(const struct service *svc)
 		return NEW_ROUTE_STEP_MS;
 	if (svc->evidence.is_tcp && !svc->evidence.listening)
 		return PORT_MS;
+	/* its first process has died, and others answer, of whose ends nobody tells */
+	if (svc->evidence.listening && svc->socket.pid != 0 && svc->pid == 0)
+		return RECHECK_MAX_MS;
 	if (svc->socket.state != DM_SOCK_BOUND && !svc->evidence.no_server)
 		return 0;
 	if (svc->recheck_step == 0)
@@ -375,7 +384,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		svc->route_missing_ms = 0;
 		/* with another upstream it begins anew */
 		if (moved)
-			svc->state = SERVICE_STARTING;
+			become(svc, SERVICE_STARTING, why);
 		(void)observe(services, svc, listeners, why);
 		publish(services, svc, was);
 		finder_hint(services->d->finder);

@@ -35,11 +35,18 @@ is_of_run(const struct claim *claim, pid_t pid)
 static void
 judge(pid_t pid, const struct claim *claim, const char *worktree, struct answerer *out)
 {
+	struct dm_proc_id alive;
+
 	out->kind = ANSWERER_UNKNOWN;
 	out->pid = pid;
 	if (pid == 0)
 		return;
 	out->cwd = dm_proc_cwd(pid);
+	if (out->cwd == NULL && !dm_proc_id(pid, &alive)) {
+		/* who has called listen(2) is dead, and others answer */
+		out->pid = 0;
+		return;
+	}
 	if (out->cwd == NULL || strcmp(out->cwd, "/") == 0) {
 		/* what was started for the claim is its own, wherever it went since */
 		if (is_of_run(claim, pid) && strcmp(claim->worktree, worktree) == 0) {
