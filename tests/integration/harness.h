@@ -55,6 +55,7 @@ struct world {
 	int nports, port_locks[WORLD_PORTS];
 	struct proc *procs, *caddy;
 	struct kept *kept;
+	struct devmeshd *daemons; /* harness_daemon.h */
 	char caddy_config[WORLD_PATH], mount[WORLD_PATH];
 	const char *last_cmd, *last_err;
 	unsigned serial;

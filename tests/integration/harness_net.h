@@ -38,10 +38,13 @@ struct proc *serve_id(struct world *w, const char *id); /* on the conventional s
 /* By a process of its own whose working directory is `dir`; returns when it listens. */
 struct proc *serve_in(struct world *w, const char *dir, const char *path, const char *name);
 struct proc *serve_tcp_in(struct world *w, const char *dir, const char *name, int *port);
+struct proc *serve_port_in(struct world *w, const char *dir, const char *name, int port);
 struct proc *serve_tcp(struct world *w, int status, const char *name, int *port);
 void stale_socket(const char *path);
 int bound_socket(const char *path); /* bound, and nobody listens yet */
 struct proc *serve_bound(struct world *w, int fd, const char *name); /* now; closes our fd */
+struct proc *
+serve_listening(struct world *w, int fd, const char *name); /* the same, made already */
 int full_socket(const char *path, int pending[2]); /* listens, backlog full; close them yourself */
 struct proc *serve_ws(struct world *w, const char *path);
 int ws_open(struct world *w, const char *host);

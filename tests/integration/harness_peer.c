@@ -144,10 +144,16 @@ bound_socket(const char *path)
 }
 
 struct proc *
+serve_listening(struct world *w, int fd, const char *name)
+{
+	return serve(w, fd, 200, name);
+}
+
+struct proc *
 serve_bound(struct world *w, int fd, const char *name)
 {
 	assert_int_equal(listen(fd, 128), 0);
-	return serve(w, fd, 200, name);
+	return serve_listening(w, fd, name);
 }
 
 struct proc *
@@ -221,10 +227,16 @@ serve_in(struct world *w, const char *dir, const char *path, const char *name)
 }
 
 struct proc *
+serve_port_in(struct world *w, const char *dir, const char *name, int port)
+{
+	return serve_from(w, dir, NULL, port, name);
+}
+
+struct proc *
 serve_tcp_in(struct world *w, const char *dir, const char *name, int *port)
 {
 	*port = free_port(w);
-	return serve_from(w, dir, NULL, *port, name);
+	return serve_port_in(w, dir, name, *port);
 }
 
 /* --- WebSockets ---------------------------------------------------------------------------- */
