@@ -160,6 +160,39 @@ find_found(const struct daemon *d, uint32_t pid, uint32_t port)
 	return NULL;
 }
 
+/* Whom a server on that port serves already; NULL: nobody, as far as is known. */
+static const char *
+claim_of_port(const struct daemon *d, const struct found *found)
+{
+	for (size_t i = 0; i < services_count(d->services); i++) {
+		const struct claim *claim = services_at(d->services, i)->claim;
+
+		if (claim->port == found->port)
+			return claim->id.s;
+	}
+	return found->claim;
+}
+
+/* What is to be published; false: the call is answered with why that cannot be. */
+static bool
+is_publishable(struct api_call *call, const struct found *found, uint32_t pid, uint32_t port)
+{
+	const char *claim = found == NULL ? NULL : claim_of_port(api_daemon(call), found);
+	struct dm_err err;
+
+	if (found == NULL)
+		(void)dm_fail(
+		    &err, DM_NOT_FOUND, "pid %u was not found to listen on port %u", pid, port);
+	else if (claim != NULL)
+		(void)dm_fail(&err, DM_CONFLICT, "port %u is that of %s already", port, claim);
+	else if (found->cwd == NULL || found->worktree == NULL)
+		(void)dm_fail(&err, DM_CONFLICT, "pid %u works in no git worktree", pid);
+	else
+		return true;
+	api_answer_err(call, &err);
+	return false;
+}
+
 void
 api_post_publish(struct api_call *call, const struct api_request *request, const char *id)
 {
@@ -183,17 +216,7 @@ api_post_publish(struct api_call *call, const struct api_request *request, const
 		return;
 	}
 	found = find_found(api_daemon(call), pid, port);
-	if (found == NULL)
-		(void)dm_fail(
-		    &err, DM_NOT_FOUND, "pid %u was not found to listen on port %u", pid, port);
-	else if (found->claim != NULL)
-		(void)dm_fail(&err, DM_CONFLICT, "pid %u serves %s already", pid, found->claim);
-	else if (found->cwd == NULL || found->worktree == NULL)
-		(void)dm_fail(&err, DM_CONFLICT, "pid %u works in no git worktree", pid);
-	if (found == NULL || found->claim != NULL || found->cwd == NULL ||
-	    found->worktree == NULL) {
-		api_answer_err(call, &err);
-	} else {
+	if (is_publishable(call, found, pid, port)) {
 		char text[8];
 		const char *const words[] = {"up", "--json", "-C", found->cwd, "--port", text,
 		    app == NULL ? NULL : "--app", app == NULL ? NULL : app->valuestring, NULL};

@@ -64,6 +64,8 @@ perform(struct world *w, const struct request *q)
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 30000L);
 	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
+	if (strcmp(q->method, "HEAD") == 0)
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
 	if (q->body != NULL)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
@@ -97,6 +99,17 @@ http_get(struct world *w, int port, const char *host, const char *path)
 
 	q.url = fmt(w, "http://127.0.0.1:%d%s", port, path);
 	return perform(w, &q);
+}
+
+struct reply
+http_unix(struct world *w, const char *socket, const char *method, const char *url,
+    const char *const headers[], const char *body)
+{
+	return perform(w, &(struct request){.method = method,
+			      .url = url,
+			      .body = body,
+			      .unix_path = socket,
+			      .headers = headers});
 }
 
 /* As http_get, for any URL: its host is taken to be on this machine, whatever DNS says. */

@@ -14,6 +14,8 @@ struct reply {
 
 /* harness_http.c: HTTP and Caddy */
 struct reply http_get(struct world *w, int port, const char *host, const char *path);
+struct reply http_unix(struct world *w, const char *socket, const char *method, const char *url,
+    const char *const headers[], const char *body); /* by that socket, whatever the URL's host */
 struct reply fetch(struct world *w, const char *url, const char *const headers[]);
 struct reply admin(struct world *w, const char *method, const char *path, const char *body);
 const char *reply_header(struct world *w, struct reply r, const char *name); /* NULL: absent */
