@@ -3,7 +3,7 @@
  * What happens, as devmeshd tells it: event streams of browsers that stall, vanish and come back,
  * and the verbs that read the same by the control socket.
  */
-#include "harness_daemon.h"
+#include "harness_api.h"
 #include "harness_run.h"
 
 #include <signal.h>
@@ -16,7 +16,7 @@ static struct proc *
 begin(struct world *w)
 {
 	caddy_mesh(w, "");
-	return daemon_start(w);
+	return api_daemon(w);
 }
 
 /* Makes an event: a service of that name is claimed, or pinned. */
@@ -24,7 +24,7 @@ static void
 happen(struct world *w, const char *id)
 {
 	up_ok(w, repo_new(w, id));
-	wait_state(w, fmt(w, "%s-main", id), "starting");
+	api_wait_state(w, fmt(w, "%s-main", id), "starting");
 }
 
 static uint64_t
@@ -173,7 +173,7 @@ TEST(streams_begin_anew)
 	}
 	newest = newest_event(w);
 	end_proc(w, daemon);
-	daemon_start(w);
+	api_daemon(w);
 	assert_true(newest_event(w) > newest); /* no number is given twice */
 	r = stream_open(
 	    w, "/api/v1/events", fmt(w, "Last-Event-ID: %llu\r\n", (unsigned long long)newest));
@@ -313,7 +313,7 @@ TEST(events_follows_over_a_restart)
 	assert_int_equal(finish(w, daemon).code, 0);
 	wait_printed(w, text, "stopping");
 	wait_said(w, text, "waiting for devmeshd to come back");
-	daemon_start(w);
+	api_daemon(w);
 	wait_said(w, text, "devmeshd is back");
 	happen(w, "b");
 	wait_printed(w, text, "  service        b-main     ");
@@ -340,7 +340,7 @@ TEST(status_watches_by_events)
 	end_proc(w, daemon);
 	up_ok(w, repo_new(w, "later"));
 	wait_printed(w, watch, "\"id\":\"later-main\"");
-	daemon_start(w);
+	api_daemon(w);
 	up_ok(w, repo_new(w, "last"));
 	wait_printed(w, watch, "\"id\":\"last-main\"");
 	assert_false(watch->ended);
