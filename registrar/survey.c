@@ -10,6 +10,15 @@
 #include "base/sock.h"
 #include "base/str.h"
 #include "caddy/route.h"
+#include "placement.h"
+
+/* Whether a mesh route will do for the claim: placement.h decides in the same way. */
+static bool
+may_be_mesh(const struct session *s, const struct claim *claim)
+{
+	return claim->registration == CLAIM_MESH ||
+	       (s->conf->registration != CONF_REGISTRATION_ROUTE && placement_conventional(s, claim));
+}
 
 bool
 survey_route_ok(const struct session *s, const struct claim *claim)
@@ -27,7 +36,7 @@ survey_route_ok(const struct session *s, const struct claim *claim)
 		return found != NULL && strcmp(found, dial) == 0 &&
 		       caddy_view_reaches(s->view, claim->id.s, claim->host);
 	}
-	return claim->registration == CLAIM_MESH &&
+	return may_be_mesh(s, claim) &&
 	       caddy_view_mesh(s->view, domain + 1, registry_dir(s->registry), claim->host,
 		   claim->id.s, &server);
 }
