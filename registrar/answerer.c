@@ -150,14 +150,12 @@ answerer_find(const struct claim *claim, const char *worktree, const struct dm_s
 	struct dm_sock_info info;
 
 	memset(out, 0, sizeof(*out));
-	if (claim->port != 0 && listeners == NULL) {
-		answerer_of_port(claim->port, claim, worktree, out);
-		return;
-	}
 	if (claim->port != 0) {
-		judge_port(claim->port, listeners, claim, worktree, out);
-		if (out->kind == ANSWERER_NONE && dm_tcp_listening(claim->port))
-			out->kind = ANSWERER_UNKNOWN;
+		if (listeners != NULL)
+			judge_port(claim->port, listeners, claim, worktree, out);
+		/* nobody, or one who came after that list was made */
+		if (out->kind == ANSWERER_NONE)
+			answerer_of_port(claim->port, claim, worktree, out);
 		return;
 	}
 	if (seen == NULL) {
