@@ -103,14 +103,20 @@ is_dead(const struct session *s, const struct cJSON *route, const char *id)
 	       leads_nowhere(s, id, dial);
 }
 
+/* Whether it belongs to a claim that is about to be removed, and still that one's. */
 static bool
-is_doomed(const struct mend_route_wants *wants, const struct cJSON *route, const char *id)
+is_doomed(const struct mend_look *l, const struct cJSON *route, const char *id)
 {
-	for (size_t i = 0; i < wants->doomed_count; i++) {
-		if (strcmp(wants->doomed[i]->id.s, id) == 0)
-			return route_is_ours(route, id);
-	}
-	return false;
+	const struct mend_route_wants *wants = l->wants;
+	dm_auto(claim) now = NULL;
+	struct dm_err ignored;
+	size_t i = 0;
+
+	while (i < wants->doomed_count && strcmp(wants->doomed[i]->id.s, id) != 0)
+		i++;
+	return i < wants->doomed_count && route_is_ours(route, id) &&
+	       registry_find(l->run->s->registry, id, &now, &ignored) &&
+	       (now == NULL || !claim_taken_anew(wants->doomed[i], now));
 }
 
 /* Routes that are to go. */
@@ -125,7 +131,7 @@ look_at_server(const struct caddy_server *server, void *user)
 
 		if (id == NULL)
 			continue;
-		if (is_doomed(l->wants, route, id))
+		if (is_doomed(l, route, id))
 			job_remove(l, job_of(l, server->name), id, NULL);
 		else if (l->wants->dead && is_dead(l->run->s, route, id))
 			job_remove(l, job_of(l, server->name), id, "no claim, and nobody listens");

@@ -439,8 +439,8 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
 	memset(result, 0, sizeof(*result));
 	if (!end_run(claim, result, err) || !registry_find(s->registry, claim->id.s, &now, err))
 		return false;
-	/* it may have been released, and even claimed by another worktree, since it was read */
-	if (now == NULL || strcmp(now->worktree, claim->worktree) != 0)
+	/* it may have been released, and even claimed anew, since it was read */
+	if (now == NULL || claim_taken_anew(claim, now))
 		return true;
 	if (claim->uid != geteuid()) {
 		(void)dm_fail(

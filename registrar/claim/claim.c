@@ -277,6 +277,17 @@ claim_worktree_gone(const struct claim *claim)
 	return stat(claim->worktree, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+bool
+claim_taken_anew(const struct claim *then, const struct claim *now)
+{
+	const struct dm_proc_id *was = &then->run.runner, *is = &now->run.runner;
+
+	if (strcmp(then->worktree, now->worktree) != 0)
+		return true;
+	return (is->pid != was->pid || is->start != was->start) &&
+	       (is->pid == 0 || dm_proc_alive(is));
+}
+
 char *
 claim_dial(const struct claim *claim)
 {

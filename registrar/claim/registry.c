@@ -485,8 +485,14 @@ bool
 registry_release(struct registry *reg, const struct claim *claim, struct dm_err *err)
 {
 	DM_AUTO_CLOSE int lock = -1;
+	dm_auto(claim) now = NULL;
 
-	return registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) &&
-	       remove_record(reg, claim->app.s, claim->worktree, claim->id.s, err) &&
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
+	    !registry_find(reg, claim->id.s, &now, err))
+		return false;
+	/* its alias goes with it, or stays with it */
+	if (now != NULL && claim_taken_anew(claim, now))
+		return true;
+	return remove_record(reg, claim->app.s, claim->worktree, claim->id.s, err) &&
 	       remove_record(reg, claim->id.s, claim->worktree, NULL, err);
 }
