@@ -61,6 +61,25 @@ world_keep(struct world *w, void *p, void (*destroy)(void *))
 	return p;
 }
 
+struct kept *
+world_mark(struct world *w)
+{
+	return w->kept;
+}
+
+void
+world_forget(struct world *w, struct kept *mark)
+{
+	w->last_cmd = w->last_err = NULL;
+	while (w->kept != mark) {
+		struct kept *k = w->kept;
+
+		w->kept = k->next;
+		k->destroy(k->p);
+		free(k);
+	}
+}
+
 char *
 fmt(struct world *w, const char *format, ...)
 {

@@ -89,6 +89,9 @@ int world_teardown(void **state);
 void world_skip(struct world *w, const char *reason);		      /* does not return */
 void world_env(struct world *w, const char *name, const char *value); /* NULL: unset */
 void *world_keep(struct world *w, void *p, void (*destroy)(void *));
+/* For tests that look ten thousand times: frees what helpers have returned since the mark. */
+struct kept *world_mark(struct world *w);
+void world_forget(struct world *w, struct kept *mark);
 char *fmt(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int free_port(struct world *w);
 struct proc *start(struct world *w, const char *dir, const char *const argv[]);
