@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -85,11 +86,28 @@ tree_release(struct tree *tree)
 	free(tree->info.head);
 }
 
+/* The directory itself: nothing in git's changes when it is simply removed. */
+static void
+watch_top(const struct tree_watch *w, const struct worktree *info)
+{
+	if (info->gone)
+		watch_remove(w->d->watch, info->path);
+	else
+		watch_add(w->d->watch, info->path);
+}
+
+static void
+unwatch_tree(const struct tree_watch *w, const struct tree *tree)
+{
+	watch_remove(w->d->watch, tree->info.git_dir);
+	watch_remove(w->d->watch, tree->info.path);
+}
+
 static void
 repository_free(struct tree_watch *w, struct repository *repo)
 {
 	for (size_t i = 0; i < repo->count; i++) {
-		watch_remove(w->d->watch, repo->trees[i].info.git_dir);
+		unwatch_tree(w, &repo->trees[i]);
 		tree_release(&repo->trees[i]);
 	}
 	watch_remove(w->d->watch, repo->common_dir);
@@ -252,12 +270,12 @@ find_tree(struct repository *repo, const char *path)
 	return NULL;
 }
 
-/* One worktree as git lists it now. Takes its texts. */
-static void
+/* One worktree as git lists it now. Takes its texts. Whether it is gone since the last time. */
+static bool
 take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 {
 	struct tree *tree = find_tree(repo, now->path);
-	bool is_new = tree == NULL;
+	bool is_new = tree == NULL, was_gone = tree != NULL && tree->info.gone, gone = now->gone;
 
 	/* under another path than before: it was moved */
 	for (size_t i = 0; i < repo->count && is_new; i++) {
@@ -284,10 +302,12 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 	}
 	memset(now, 0, sizeof(*now));
 	tree->counted = true;
-	if (!is_new)
-		return;
-	tree->wants_detail = true;
-	publish_tree(w, repo, tree);
+	watch_top(w, &tree->info);
+	if (is_new) {
+		tree->wants_detail = true;
+		publish_tree(w, repo, tree);
+	}
+	return gone && !was_gone;
 }
 
 static void
@@ -297,7 +317,7 @@ forget_tree(struct tree_watch *w, struct repository *repo, size_t i)
 	cJSON *data = cJSON_CreateObject();
 
 	events_publish(w->d->events, EVENT_WORKTREE_GONE, tree->info.path, data);
-	watch_remove(w->d->watch, tree->info.git_dir);
+	unwatch_tree(w, tree);
 	tree_release(tree);
 	memmove(tree, tree + 1, (repo->count - i - 1) * sizeof(*tree));
 	repo->count--;
@@ -318,8 +338,7 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 	for (size_t i = 0; i < repo->count; i++)
 		repo->trees[i].counted = false;
 	for (size_t i = 0; i < list.count; i++) {
-		removed = removed || list.list[i].gone;
-		take_tree(w, repo, &list.list[i]);
+		removed = take_tree(w, repo, &list.list[i]) || removed;
 	}
 	for (size_t i = repo->count; i-- > 0;) {
 		if (!repo->trees[i].counted) {
@@ -346,6 +365,13 @@ on_list(evutil_socket_t fd, short what, void *user)
 	}
 }
 
+/* Whether that is its directory, which was there and is not any more. */
+static bool
+has_gone(const struct tree *tree, const char *dir)
+{
+	return !tree->info.gone && strcmp(tree->info.path, dir) == 0 && access(dir, F_OK) != 0;
+}
+
 void
 tree_watch_hint(struct tree_watch *w, const char *dir, const char *name)
 {
@@ -358,7 +384,8 @@ tree_watch_hint(struct tree_watch *w, const char *dir, const char *name)
 		    strcmp(repo->common_dir, dir) == 0 || strcmp(repo->worktrees_dir, dir) == 0;
 
 		for (size_t t = 0; t < repo->count && !concerned; t++)
-			concerned = strcmp(repo->trees[t].info.git_dir, dir) == 0;
+			concerned = strcmp(repo->trees[t].info.git_dir, dir) == 0 ||
+				    (name == NULL && has_gone(&repo->trees[t], dir));
 		if (concerned && !repo->changed) {
 			repo->changed = true;
 			timer_in(w->list_timer, REPO_MS);
