@@ -344,23 +344,54 @@ TEST(a_server_whose_first_process_dies_stays_up)
 
 /* ---- devmesh run --------------------------------------------------------------------------- */
 
-TEST(the_bridge_of_a_run_without_a_server_is_starting)
+TEST(the_bridge_of_a_run_whose_server_does_not_listen_yet)
 {
-	char *repo = repo_new(w, "shop"), *next = fmt(w, "%d", free_port(w));
+	char *repo = repo_new(w, "shop");
 	struct devmeshd *d;
 	struct proc *p;
-	char *url;
 
 	caddy_mesh(w, "");
-	daemon_conf(w, "GRACE", "0");
-	daemon_conf(w, "PROBE_INTERVAL", "1");
-	d = daemon_start(w);
+	d = strict_daemon(w);
+	p = run_bg(w, repo, ARGV("--wait=600"), ARGV("delay=3600"));
+	(void)wait_event(w, d, "service", "shop-main", "it was claimed");
+	assert_true(wait_until(w, listens, socket_of(w, "shop-main"), ANSWER_MS));
+	assert_probed(w, d, "shop-main", "starting");
+	outlast_grace(w, d);
+	assert_probed(w, d, "shop-main", "starting");
+	assert_never(w, d, "shop-main", "stale");
+	assert_never(w, d, "shop-main", "up");
+	assert_no_mends(w, d);
+	signal_proc(p, SIGTERM);
+	(void)wait_event(w, d, "service-gone", "shop-main", "its claim was released");
+}
+
+static bool
+is_refused(struct world *w, const void *arg)
+{
+	return fetch(w, arg, NULL).status == 0;
+}
+
+TEST(the_bridge_of_a_run_whose_server_listens_no_more)
+{
+	char *repo = repo_new(w, "shop"), *next = fmt(w, "%d", free_port(w)), *url;
+	const char *port;
+	struct devmeshd *d;
+	struct proc *p;
+	pid_t server;
+
+	caddy_mesh(w, "");
+	d = strict_daemon(w);
 	url = RUN_URL(w, repo, &p, fmt(w, "move=%s", next));
 	wait_state(w, d, "shop-main", "up");
 	assert_never(w, d, "shop-main", "stale");
-	/* its server does not listen for half a second, and then elsewhere */
-	assert_int_equal(kill((pid_t)pid_of_server(w, url), SIGUSR1), 0);
-	(void)wait_move(w, d, "shop-main", "up", "starting", NULL);
+	server = (pid_t)pid_of_server(w, url);
+	port = env_of(w, url, "PORT");
+	/* it closes its port, and is stopped before it has another */
+	assert_int_equal(kill(server, SIGUSR1), 0);
+	assert_true(wait_until(w, is_refused, fmt(w, "http://127.0.0.1:%s/", port), ANSWER_MS));
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	(void)wait_move(w, d, "shop-main", "up", "starting", "the regular look");
+	assert_int_equal(kill(server, SIGCONT), 0);
 	(void)wait_move(w, d, "shop-main", "starting", "up", NULL);
 	assert_never(w, d, "shop-main", "stale");
 	assert_no_mends(w, d);
@@ -409,7 +440,8 @@ main(void)
 	    DAEMON_TEST(a_stopped_server_stays_up),
 	    DAEMON_TEST(a_server_with_a_full_backlog_stays_up),
 	    DAEMON_TEST(a_server_whose_first_process_dies_stays_up),
-	    DAEMON_TEST(the_bridge_of_a_run_without_a_server_is_starting),
+	    DAEMON_TEST(the_bridge_of_a_run_whose_server_does_not_listen_yet),
+	    DAEMON_TEST(the_bridge_of_a_run_whose_server_listens_no_more),
 	    DAEMON_TEST(a_run_in_a_debugger_stays_up),
 	};
 
