@@ -8,18 +8,21 @@
 #include "discover.h"
 #include "runner.h"
 
-/* A service that the worktree has; NULL: none. With `app`, the one of that name. */
+/* The oldest service that the worktree has; NULL: none. With `app`, the one of that name. */
 static const struct claim *
 service_of(const char *worktree, const char *app, const struct registry_claims *claims)
 {
+	const struct claim *best = NULL;
+
 	for (size_t i = 0; i < claims->count; i++) {
 		const struct claim *c = claims->list[i];
 
 		if (!c->is_alias && strcmp(c->worktree, worktree) == 0 &&
-		    (app == NULL || strcmp(c->app.s, app) == 0))
-			return c;
+		    (app == NULL || strcmp(c->app.s, app) == 0) &&
+		    (best == NULL || c->created < best->created))
+			best = c;
 	}
-	return NULL;
+	return best;
 }
 
 /* A name for a second service: that of its directory, else the first one's with a number behind. */
