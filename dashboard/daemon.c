@@ -85,7 +85,7 @@ daemon_process_ended(struct daemon *d, const struct dm_proc_id *id)
 static void
 note_ready(struct daemon *d)
 {
-	if (d->ready || caddy_watch_info(d->caddy).state == CADDY_UNKNOWN)
+	if (d->ready || d->settling || caddy_watch_info(d->caddy).state == CADDY_UNKNOWN)
 		return;
 	d->ready = true;
 	say(d, "ready", NULL);

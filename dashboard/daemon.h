@@ -47,8 +47,9 @@ struct daemon {
 
 	/* Its own service: home.h. */
 	char *id, *socket_path;
-	char *host; /* NULL: none yet */
-	char *url;  /* NULL: nothing leads there */
+	char *host;    /* NULL: none yet */
+	char *url;     /* NULL: nothing leads there */
+	bool settling; /* these are about to change */
 
 	struct event *signals[4], *tick;
 };

@@ -113,6 +113,7 @@ written(void *user, const struct worker_result *result)
 	dm_auto(claim) claim = NULL;
 	struct dm_err err;
 
+	d->settling = false;
 	if (result->status == 0 && registry_find(d->session->registry, d->id, &claim, &err) &&
 	    claim != NULL) {
 		remember(d, claim);
@@ -147,6 +148,7 @@ home_settle(struct daemon *d)
 			then->registration == now->registration))
 			return;
 	}
+	d->settling = true;
 	workers_run(d->workers, write_in_worker, d, JOB_MS, written, d);
 }
 

@@ -298,6 +298,17 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* Whether the server, or whoever listened, is no more. */
+static bool
+has_ended(const struct service *svc)
+{
+	for (size_t i = 1; i < SERVICE_WATCHED; i++) {
+		if (svc->watched[i].pid != 0 && !dm_proc_alive(&svc->watched[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Looks, and moves the state; whether anything that is shown has changed. */
 static bool
 observe(struct services *services, struct service *svc, const struct dm_listeners *listeners,
@@ -307,6 +318,9 @@ observe(struct services *services, struct service *svc, const struct dm_listener
 	bool changed;
 
 	survey_look(services->d->session, svc->claim, listeners, &row, &svc->socket);
+	/* whatever led to this look: where the process has ended, that is the reason */
+	if (svc->evidence.listening && !row.evidence.listening && has_ended(svc))
+		why = "its process has ended";
 	changed = row.pid != svc->pid || !same_text(row.other_worktree, svc->other_worktree);
 	if (row.pid != svc->pid) {
 		free(svc->command);
