@@ -118,7 +118,7 @@ is_dead(const struct mender *m, const struct service *svc, int64_t *next)
 		return false;
 	if (svc->runner_gone_ms != 0 && is_over(m, svc->runner_gone_ms, next))
 		return true;
-	return svc->state == SERVICE_ORPHAN && !svc->evidence.listening &&
+	return svc->state == SERVICE_ORPHAN && !service_answers(&svc->evidence) &&
 	       is_over(m, svc->state_ms, next);
 }
 
@@ -190,14 +190,45 @@ was_told(const struct mender *m, const struct dm_proc_id *id)
 	return false;
 }
 
+/* Whether it is the very server that was seen in the worktree. */
+static bool
+is_own_server(const struct service *svc)
+{
+	return svc->pid != 0 && svc->pid == svc->own.pid && dm_proc_alive(&svc->own);
+}
+
+/* Whether its working directory was in the worktree, and removed with it. */
+static bool
+is_left_inside(const struct service *svc)
+{
+	bool removed = false;
+	DM_AUTO_FREE char *cwd = dm_proc_cwd_last(svc->pid, &removed);
+
+	return cwd != NULL && removed && dm_path_inside(svc->claim->worktree, cwd);
+}
+
+/*
+ * A living server whose worktree is gone may only have gone elsewhere with it; another one, on the
+ * same port by now, says nothing.
+ */
+static void
+follow_server(struct mender *m, const struct service *svc)
+{
+	DM_AUTO_FREE char *cwd = is_own_server(svc) ? dm_proc_cwd(svc->pid) : NULL;
+	DM_AUTO_FREE char *top = cwd == NULL ? NULL : checkout_top(cwd);
+
+	if (top != NULL && strcmp(top, svc->claim->worktree) != 0)
+		mender_moved(m, svc->claim->worktree, top);
+}
+
 /* Asks a server to end whose worktree is gone: that is wanted by configuration. */
 static void
 end_orphan(struct mender *m, const struct service *svc)
 {
 	struct dm_proc_id id;
 
-	if (svc->pid == 0 || !dm_proc_id(svc->pid, &id) || was_told(m, &id) ||
-	    kill(id.pid, SIGTERM) != 0)
+	if (svc->pid == 0 || !(is_own_server(svc) || is_left_inside(svc)) ||
+	    !dm_proc_id(svc->pid, &id) || was_told(m, &id) || kill(id.pid, SIGTERM) != 0)
 		return;
 	m->told = dm_reallocarray(m->told, m->told_count + 1, sizeof(m->told[0]));
 	m->told[m->told_count++] = id;
@@ -205,17 +236,6 @@ end_orphan(struct mender *m, const struct service *svc)
 			   .kind = "server",
 			   .name = svc->claim->id.s,
 			   .reason = "its worktree is gone"});
-}
-
-/* A living server whose worktree is gone may only have gone elsewhere with it. */
-static void
-follow_server(struct mender *m, const struct service *svc)
-{
-	DM_AUTO_FREE char *cwd = svc->pid == 0 ? NULL : dm_proc_cwd(svc->pid);
-	DM_AUTO_FREE char *top = cwd == NULL ? NULL : checkout_top(cwd);
-
-	if (top != NULL && strcmp(top, svc->claim->worktree) != 0)
-		mender_moved(m, svc->claim->worktree, top);
 }
 
 static void

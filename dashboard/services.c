@@ -286,6 +286,8 @@ note_times(struct service *svc)
 	} else if (svc->route_missing_ms == 0) {
 		svc->route_missing_ms = now;
 	}
+	if (svc->evidence.worktree_exists && !svc->evidence.foreign && svc->pid != 0)
+		(void)dm_proc_id(svc->pid, &svc->own);
 	if (svc->claim->run.runner.pid == 0 || dm_proc_alive(&svc->claim->run.runner))
 		svc->runner_gone_ms = 0;
 	else if (svc->runner_gone_ms == 0)

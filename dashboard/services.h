@@ -45,6 +45,7 @@ struct service {
 	int64_t state_ms;	  /* it has been in this state since */
 	int64_t route_missing_ms; /* Caddy has not led to it since */
 	int64_t runner_gone_ms;	  /* its devmesh run has been dead since */
+	struct dm_proc_id own;	  /* the last server that was seen in its worktree; pid 0: none */
 	bool had_route;		  /* Caddy has led to it, as it is claimed now, before */
 
 	/* Of services.c alone. */

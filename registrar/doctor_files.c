@@ -306,13 +306,13 @@ check_service(struct doctor *d, const struct survey_row *row)
 	int64_t days = (dm_wall_seconds() - claim->created) / DAY;
 	DM_AUTO_FREE char *worktree = dm_shell_word(claim->worktree), *socket = NULL;
 
-	if (row->state == SERVICE_ORPHAN && row->evidence.listening && row->pid == 0) {
+	if (row->state == SERVICE_ORPHAN && service_answers(&row->evidence) && row->pid == 0) {
 		/* "kill 0" would end the shell that it is typed into */
 		doctor_say(d, DOCTOR_WARNING,
 		    "the worktree of %s is gone, but a server still listens for it", claim->id.s);
 		doctor_why(d, "it serves code that no longer exists");
 		doctor_fix(d, "end that server, then: devmesh gc");
-	} else if (row->state == SERVICE_ORPHAN && row->evidence.listening) {
+	} else if (row->state == SERVICE_ORPHAN && service_answers(&row->evidence)) {
 		doctor_say(d, DOCTOR_WARNING,
 		    "the worktree of %s is gone, but its server (pid %ld) still runs", claim->id.s,
 		    (long)row->pid);

@@ -103,7 +103,7 @@ find_orphans(const struct mend_run *run, const struct survey *survey, struct doo
 		if (row->state != SERVICE_ORPHAN || row->claim->pinned ||
 		    !mend_concerns(run, row->claim))
 			continue;
-		if (row->evidence.listening &&
+		if (service_answers(&row->evidence) &&
 		    !(mend_was_killed(row->claim) && runner_end_leftovers(row->claim, true) > 0))
 			dm_warn("%s is kept: its worktree %s is gone, but pid %ld still listens",
 			    row->claim->id.s, row->claim->worktree, (long)row->pid);

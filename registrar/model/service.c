@@ -17,6 +17,12 @@ service_state_of(const struct service_evidence *e)
 	return e->socket_exists ? SERVICE_STALE : SERVICE_STARTING;
 }
 
+bool
+service_answers(const struct service_evidence *e)
+{
+	return e->listening && !(e->is_tcp && e->foreign);
+}
+
 #define TO(state) (1U << SERVICE_##state)
 
 /* Behind a port there is no file, so it is never stale; behind a socket it is never "down". */

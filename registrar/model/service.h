@@ -30,6 +30,12 @@ struct service_evidence {
 enum service_state service_state_of(const struct service_evidence *e);
 
 /*
+ * Whether somebody listens who may be its server. On a port whose number another checkout's server
+ * has by now, that is nobody; a socket of the service's name is never anybody else's.
+ */
+bool service_answers(const struct service_evidence *e);
+
+/*
  * Whether a service can get from one state to the other while its claim stays the same: the one table
  * of legal moves. A move that is not in it is a bug of whoever observed it.
  */
