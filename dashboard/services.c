@@ -16,21 +16,13 @@
 #include "exits.h"
 #include "finder.h"
 #include "mender.h"
+#include "service_times.h"
 #include "state.h"
 #include "store.h"
 #include "survey.h"
 #include "timer.h"
 
 enum {
-	/* Looks again at what makes no hint when it changes: a bound socket that starts to
-	 * listen... */
-	RECHECK_MIN_MS = 1,
-	RECHECK_MAX_MS = 500,
-	/* ...and a port: cheap, but never silent. */
-	PORT_MS = 250,
-	/* A claim is written before its route: so long it is asked for, so often. */
-	NEW_ROUTE_MS = 1000,
-	NEW_ROUTE_STEP_MS = 50,
 	/* so late a sweep means that the machine, or we, have slept */
 	SLEPT_MS = 5000,
 };
@@ -239,59 +231,14 @@ move(struct service *svc, enum service_state to, const char *why)
 	return true;
 }
 
-static bool
-waits_for_route(const struct service *svc)
-{
-	return svc->claim->registration == CLAIM_ROUTE && svc->route_missing_ms != 0 &&
-	       !svc->had_route && dm_now_ms() - svc->route_missing_ms < NEW_ROUTE_MS;
-}
-
-/* When to look again at something whose next change makes no hint; 0: not needed. */
-static int64_t
-recheck_step(const struct service *svc)
-{
-	if (waits_for_route(svc))
-		return NEW_ROUTE_STEP_MS;
-	if (svc->evidence.is_tcp && !svc->evidence.listening)
-		return PORT_MS;
-	/* its first process has died, and others answer, of whose ends nobody tells */
-	if (svc->evidence.listening && svc->socket.pid != 0 && svc->pid == 0)
-		return RECHECK_MAX_MS;
-	if (svc->socket.state != DM_SOCK_BOUND && !svc->evidence.no_server)
-		return 0;
-	if (svc->recheck_step == 0)
-		return RECHECK_MIN_MS;
-	return svc->recheck_step * 2 > RECHECK_MAX_MS ? RECHECK_MAX_MS : svc->recheck_step * 2;
-}
-
 static void
 plan_recheck(struct services *services, struct service *svc)
 {
-	svc->recheck_step = recheck_step(svc);
+	svc->recheck_step = service_recheck_step(svc);
 	svc->recheck_ms = svc->recheck_step == 0 ? 0 : dm_now_ms() + svc->recheck_step;
 	if (svc->recheck_ms != 0 &&
-	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_step < PORT_MS))
+	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_step < SERVICE_PORT_MS))
 		timer_in(services->recheck, svc->recheck_step);
-}
-
-/* Notes since when things are missing. */
-static void
-note_times(struct service *svc)
-{
-	int64_t now = dm_now_ms();
-
-	if (svc->evidence.route_ok) {
-		svc->had_route = true;
-		svc->route_missing_ms = 0;
-	} else if (svc->route_missing_ms == 0) {
-		svc->route_missing_ms = now;
-	}
-	if (svc->evidence.worktree_exists && !svc->evidence.foreign && svc->pid != 0)
-		(void)dm_proc_id(svc->pid, &svc->own);
-	if (svc->claim->run.runner.pid == 0 || dm_proc_alive(&svc->claim->run.runner))
-		svc->runner_gone_ms = 0;
-	else if (svc->runner_gone_ms == 0)
-		svc->runner_gone_ms = now;
 }
 
 static bool
@@ -328,13 +275,14 @@ observe(struct services *services, struct service *svc, const struct dm_listener
 		free(svc->command);
 		svc->command = row.pid == 0 ? NULL : dm_proc_name(row.pid);
 	}
+	service_note_search(svc, &row);
 	svc->evidence = row.evidence;
 	svc->pid = row.pid;
 	free(svc->other_worktree);
 	svc->other_worktree = dm_steal_pointer(&row.other_worktree);
 	changed = move(svc, row.state, why) || changed;
 	survey_row_release(&row);
-	note_times(svc);
+	service_note_times(svc);
 	watch_processes(services, svc);
 	plan_recheck(services, svc);
 	return changed;
@@ -523,10 +471,11 @@ on_recheck(evutil_socket_t fd, short what, void *user)
 
 		if (svc->recheck_ms == 0 || svc->recheck_ms > now)
 			continue;
-		if (waits_for_route(svc))
+		if (service_waits_for_route(svc))
 			caddy_watch_ask(services->d->caddy);
-		if (svc->evidence.is_tcp && !dm_tcp_listening(svc->claim->port))
-			svc->recheck_ms = now + PORT_MS;
+		if (svc->evidence.is_tcp && !svc->evidence.listening &&
+		    !dm_tcp_listening(svc->claim->port))
+			svc->recheck_ms = now + SERVICE_PORT_MS;
 		else
 			look(services, svc, NULL, "it was looked at again");
 	}

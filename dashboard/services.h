@@ -51,6 +51,7 @@ struct service {
 	/* Of services.c alone. */
 	struct dm_proc_id watched[SERVICE_WATCHED]; /* pid 0: none */
 	int64_t recheck_ms, recheck_step;
+	bool searching; /* for whoever listens on its port */
 	bool counted;
 };
 

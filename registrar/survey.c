@@ -50,6 +50,9 @@ look_at_server(
 
 	answerer_find(row->claim, row->claim->worktree, info, listeners, &answerer);
 	row->pid = answerer.pid;
+	/* it has ended since it was asked */
+	if (row->evidence.is_tcp && answerer.kind == ANSWERER_NONE)
+		row->evidence.listening = false;
 	row->evidence.no_server = answerer.bridge && answerer.kind == ANSWERER_NONE;
 	if (answerer.kind != ANSWERER_FOREIGN)
 		return;

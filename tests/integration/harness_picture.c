@@ -45,6 +45,21 @@ is_bystander_file(const struct chaos *c, const char *name)
 	return false;
 }
 
+/*
+ * Whether the claim of a dead service has to stay a while: its route cannot be taken away without
+ * Caddy, and without the claim nobody would know of it.
+ */
+static bool
+waits_for_caddy(const struct chaos *c, const struct service *s)
+{
+	const cJSON *claim;
+
+	if (c->caddy_up || s->claimed || s->id[0] == '\0')
+		return false;
+	claim = claim_of(c->w, s->id);
+	return claim != NULL && strcmp(json_str(claim, "registration"), "route") == 0;
+}
+
 /* Whether a service, or the daemon, has an entry of that name. */
 static bool
 is_accounted_for(const struct chaos *c, const char *name)
@@ -59,7 +74,7 @@ is_accounted_for(const struct chaos *c, const char *name)
 
 		if (strlen(s->id) != n || strncmp(s->id, name, n) != 0)
 			continue;
-		return (s->claimed && strcmp(suffix, ".json") == 0) ||
+		return ((s->claimed || waits_for_caddy(c, s)) && strcmp(suffix, ".json") == 0) ||
 		       (s->alive && s->kind != PORT && strcmp(suffix, ".sock") == 0);
 	}
 	return false;
@@ -107,7 +122,8 @@ wrong_in_state_dir(struct chaos *c)
 			bool known = e->d_name[0] == '.';
 
 			for (int k = 0; k < SERVICES && !known; k++)
-				known = c->services[k].claimed &&
+				known = (c->services[k].claimed ||
+					    waits_for_caddy(c, &c->services[k])) &&
 					strncmp(c->services[k].id, e->d_name,
 					    strcspn(e->d_name, ".")) == 0;
 			if (!known && strncmp(e->d_name, "shop-", 5) == 0)
@@ -158,6 +174,10 @@ wrong_in_daemon(struct chaos *c)
 		const char *want = wanted_state(c, s);
 
 		one = state_service(state, s->id);
+		if (one != NULL && waits_for_caddy(c, s)) {
+			wanted++;
+			continue;
+		}
 		if (one != NULL && !s->claimed)
 			return fmt(w, "devmeshd still has %s", s->id);
 		if (!s->claimed)
@@ -305,6 +325,23 @@ wrong_in_processes(struct chaos *c)
 	return n == wanted ? NULL : fmt(c->w, "%d servers run, not %d", n, wanted);
 }
 
+/* Nothing is mended, but whoever was started begins to serve. */
+static const char *
+wrong_without_daemon(struct chaos *c)
+{
+	for (int i = 0; i < SERVICES; i++) {
+		const struct service *s = &c->services[i];
+
+		if (s->alive && s->kind == RUN &&
+		    strstr(read_text(c->w, s->proc->err), "http://") == NULL)
+			return fmt(c->w, "devmesh run of %s does not tell its URL", s->id);
+		if (s->alive && s->kind != PORT &&
+		    !exists(fmt(c->w, "%s/%s.sock", c->w->sockets, s->id)))
+			return fmt(c->w, "the socket of %s is not there", s->id);
+	}
+	return NULL;
+}
+
 const char *
 chaos_wrong(struct chaos *c)
 {
@@ -316,9 +353,8 @@ chaos_wrong(struct chaos *c)
 			    read_text(c->w, c->services[i].proc->err), c->said);
 	if (strcmp(chaos_files(c), c->files_before) != 0)
 		fail_msg("files of others were changed: %s\n%s", chaos_files(c), c->said);
-	/* without the daemon nothing is mended */
 	if (c->daemon == NULL)
-		return NULL;
+		return wrong_without_daemon(c);
 	if ((wrong = wrong_in_directory(c)) == NULL && (wrong = wrong_in_state_dir(c)) == NULL &&
 	    (wrong = wrong_in_processes(c)) == NULL && (wrong = wrong_in_daemon(c)) == NULL &&
 	    c->caddy_up && (wrong = wrong_in_config(c)) == NULL &&

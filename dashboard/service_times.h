@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What a service is given time for, and when it is looked at again: of services.c. */
+#ifndef DEVMESH_SERVICE_TIMES_H
+#define DEVMESH_SERVICE_TIMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct service;
+struct survey_row;
+
+enum {
+	SERVICE_PORT_MS = 250 /* between two looks at a port that nobody listens on */
+};
+
+/* Whether its claim is so new that its route may be on its way. */
+bool service_waits_for_route(const struct service *svc);
+
+/* Notes since when things are missing, after a look. */
+void service_note_times(struct service *svc);
+
+/* Before the look is taken over: whether who listens was missed only because it began just now. */
+void service_note_search(struct service *svc, const struct survey_row *row);
+
+/*
+ * In how many milliseconds to look again at something whose next change makes no hint; 0: not
+ * needed.
+ */
+int64_t service_recheck_step(struct service *svc);
+
+#endif
