@@ -500,6 +500,15 @@ wait_state(struct world *w, struct devmeshd *d, const char *id, const char *stat
 }
 
 void
+outlast_socket(struct world *w, struct devmeshd *d)
+{
+	char *stray = socket_of(w, fmt(w, "canary-%u", ++w->serial));
+
+	stale_socket(stray);
+	(void)wait_mend(w, d, "removed", "socket", stray, "nobody listens on it");
+}
+
+void
 outlast_grace(struct world *w, struct devmeshd *d)
 {
 	char *id = fmt(w, "canary-%u", ++w->serial), *repo = repo_new(w, id);

@@ -38,6 +38,9 @@ struct happened {
 	bool taken;
 };
 
+/* Times of two events are told apart no better than this, and timers are no more exact. */
+#define INEXACT_MS 50
+
 #define DAEMON_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, daemon_teardown)
 int daemon_teardown(void **state);
 
@@ -80,6 +83,8 @@ void wait_state(struct world *w, struct devmeshd *d, const char *id, const char 
  * and a socket that died just now. Its names begin with "canary-".
  */
 void outlast_grace(struct world *w, struct devmeshd *d);
+/* The same by a socket alone, for where nothing can be registered. */
+void outlast_socket(struct world *w, struct devmeshd *d);
 /* Nothing was mended but canaries. */
 void assert_no_mends(struct world *w, struct devmeshd *d);
 
