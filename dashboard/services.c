@@ -264,6 +264,7 @@ observe(struct services *services, struct service *svc, const struct dm_listener
     const char *why)
 {
 	struct survey_row row;
+	ino_t file = svc->socket.ino;
 	bool changed;
 
 	survey_look(services->d->session, svc->claim, listeners, &row, &svc->socket);
@@ -281,6 +282,9 @@ observe(struct services *services, struct service *svc, const struct dm_listener
 	free(svc->other_worktree);
 	svc->other_worktree = dm_steal_pointer(&row.other_worktree);
 	changed = move(svc, row.state, why) || changed;
+	/* another dead socket in its place has been dead for no time */
+	if (svc->socket.state == DM_SOCK_REFUSED && svc->socket.ino != file)
+		svc->state_ms = dm_now_ms();
 	survey_row_release(&row);
 	service_note_times(svc);
 	watch_processes(services, svc);
