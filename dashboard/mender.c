@@ -143,6 +143,16 @@ has_lost_route(const struct mender *m, const struct service *svc, int64_t *next)
 	return caddy.read_ms > svc->route_missing_ms + NEW_ROUTE_MS / 2;
 }
 
+/* Whether Caddy has its route more than once. */
+static bool
+has_copies(const struct mender *m, const struct claim *claim)
+{
+	const struct caddy_view *view = m->d->session->view;
+
+	return claim->registration == CLAIM_ROUTE && view != NULL &&
+	       caddy_view_count(view, claim->id.s) > 1;
+}
+
 bool
 mender_may(const struct claim *claim, void *user)
 {
@@ -150,7 +160,8 @@ mender_may(const struct claim *claim, void *user)
 	const struct service *svc = services_find(m->d->services, claim->id.s);
 	int64_t ignored = 0;
 
-	return svc != NULL && (is_dead(m, svc, &ignored) || has_lost_route(m, svc, &ignored));
+	return svc != NULL && (is_dead(m, svc, &ignored) || has_lost_route(m, svc, &ignored) ||
+				  has_copies(m, svc->claim));
 }
 
 /* ---- looking for what is wrong ---------------------------------------------------------- */
@@ -374,14 +385,10 @@ look_at_routes(struct mender *m, int64_t *next)
 		m->dead_routes_ms = 0;
 	else if (m->dead_routes_ms == 0)
 		m->dead_routes_ms = dm_now_ms();
-	if (look.dead && is_over(m, m->dead_routes_ms, next))
-		m->want_clean = true;
-	for (size_t i = 0; i < services_count(m->d->services) && !m->want_caddy; i++) {
-		const struct claim *claim = services_at(m->d->services, i)->claim;
-
-		m->want_caddy =
-		    claim->registration == CLAIM_ROUTE && caddy_view_count(view, claim->id.s) > 1;
-	}
+	m->want_dead = look.dead && is_over(m, m->dead_routes_ms, next);
+	m->want_clean = m->want_clean || m->want_dead;
+	for (size_t i = 0; i < services_count(m->d->services) && !m->want_caddy; i++)
+		m->want_caddy = has_copies(m, services_at(m->d->services, i)->claim);
 }
 
 /*
@@ -449,7 +456,7 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	m->looked_ms = now;
 	if (m->working || m->d->draining)
 		return;
-	m->want_clean = m->want_caddy = false;
+	m->want_clean = m->want_caddy = m->want_dead = false;
 	/* with every change of Caddy's a new try may be worth it */
 	m->needs = caddy_watch_info(m->d->caddy).changes + 1;
 	look_at_services(m, &next);

@@ -33,6 +33,7 @@ struct mender {
 
 	bool working;		     /* a worker is at it */
 	bool want_clean, want_caddy; /* what for */
+	bool want_dead;		     /* routes without claims as well */
 	bool want_start;	     /* of the private mesh's Caddy */
 	struct move *moves;	     /* of worktrees */
 	size_t move_count;

@@ -175,7 +175,12 @@ static int
 work(void *arg)
 {
 	struct mender *m = arg;
-	struct mend_options options = {.may = mender_may, .say = print_mend, .user = m};
+	/* mender.c sees to stray sockets itself: it knows since when they are dead */
+	struct mend_options options = {.may = mender_may,
+	    .keep_sockets = true,
+	    .keep_routes = !m->want_dead,
+	    .say = print_mend,
+	    .user = m};
 	struct dm_err err = {.code = DM_OK};
 	struct session *s = session_open(m->d->config_file, &err);
 	int status = 0;

@@ -75,7 +75,7 @@ concerns_socket(const struct mend_run *run, const char *id)
 	struct dm_err ignored;
 
 	if (!registry_find(run->s->registry, id, &claim, &ignored) || claim == NULL)
-		return run->options->worktree == NULL;
+		return run->options->worktree == NULL && !run->options->keep_sockets;
 	return mend_concerns(run, claim);
 }
 
@@ -312,7 +312,7 @@ clean_all(struct mend_run *run, const struct survey *survey)
 	    dm_calloc(survey->claims.count, sizeof(const struct claim *));
 	DM_AUTO_FREE const char **reasons = dm_calloc(survey->claims.count, sizeof(*reasons));
 	struct doomed doomed = {.claims = claims, .reasons = reasons};
-	struct mend_route_wants wants = {.dead = everything};
+	struct mend_route_wants wants = {.dead = everything && !run->options->keep_routes};
 	struct mend_told *told = NULL;
 	struct dm_err err;
 

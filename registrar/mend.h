@@ -30,6 +30,7 @@ struct mend_options {
 	    *worktree; /* only what belongs to this one, which may be gone; NULL: everything */
 	/* Whether a claim may be acted on now; NULL: any. For whoever gives things time. */
 	bool (*may)(const struct claim *claim, void *user);
+	bool keep_sockets, keep_routes; /* those that no claim has */
 	mend_say *say;
 	void *user; /* of both */
 };

@@ -119,7 +119,8 @@ mend_routes_tell(const struct mend_run *run, struct mend_told *told)
 bool
 mend_caddy(struct session *s, const struct mend_options *options, struct dm_err *err)
 {
-	const struct mend_route_wants wants = {.dead = options->worktree == NULL, .lost = true};
+	const struct mend_route_wants wants = {
+	    .dead = options->worktree == NULL && !options->keep_routes, .lost = true};
 	struct mend_run run = {.s = s, .options = options};
 
 	session_drop_view(s);
