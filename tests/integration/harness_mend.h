@@ -6,6 +6,7 @@
 #include "harness_net.h"
 
 #define ROUTES "/config/apps/http/servers/srv0/routes"
+#define MESH   "devmesh.mesh" /* the @id of the mesh route */
 
 /* A stranger's route with values that a parser could change: kept byte for byte. */
 #define DELICATE \

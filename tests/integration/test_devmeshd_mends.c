@@ -282,8 +282,7 @@ TEST(a_socket_that_caddy_may_not_use_is_opened)
 	w->uid = 0;
 	up_ok(w, repo);
 	d = mending_daemon(w, "3600");
-	p = start(w, repo,
-	    ARGV("python3", run_server(w), fmt(w, "unix=%s", sock), "mode=755"));
+	p = start(w, repo, ARGV("python3", run_server(w), fmt(w, "unix=%s", sock), "mode=755"));
 	(void)wait_mend(w, d, "changed", "socket", sock, "uid 65534");
 	assert_true(wait_until(w, has_mode, sock, ANSWER_MS));
 	assert_answers(w, "shop-main.dev.test", "no id");
@@ -291,8 +290,7 @@ TEST(a_socket_that_caddy_may_not_use_is_opened)
 	end_proc(w, p);
 	(void)wait_move(w, d, "shop-main", "up", "stale", NULL);
 	assert_int_equal(unlink(sock), 0);
-	(void)start(w, repo,
-	    ARGV("python3", run_server(w), fmt(w, "unix=%s", sock), "mode=600"));
+	(void)start(w, repo, ARGV("python3", run_server(w), fmt(w, "unix=%s", sock), "mode=600"));
 	(void)wait_mend(w, d, "changed", "socket", sock, "0600");
 	assert_true(has_mode(w, sock));
 	assert_neighbours(w, &n);
@@ -314,8 +312,7 @@ static void
 wait_restored(struct world *w, struct devmeshd *d, int count)
 {
 	for (int i = 0; i < count; i++)
-		(void)wait_mend(
-		    w, d, "restored", "route", fmt(w, "s-%d", i), "Caddy has lost it");
+		(void)wait_mend(w, d, "restored", "route", fmt(w, "s-%d", i), "Caddy has lost it");
 	for (int i = 0; i < count; i++) {
 		route_of(w, fmt(w, "s-%d", i));
 		if (exists(socket_of(w, fmt(w, "s-%d", i))))
@@ -344,8 +341,8 @@ TEST(routes_of_dead_services_go_in_one_write)
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(unlink(in_sockets(w, fmt(w, "s-%d.json", i))), 0);
 	for (int i = 0; i < 4; i++)
-		(void)wait_mend(w, d, "removed", "route", fmt(w, "s-%d", i),
-		    "no claim, and nobody listens");
+		(void)wait_mend(
+		    w, d, "removed", "route", fmt(w, "s-%d", i), "no claim, and nobody listens");
 	assert_int_equal(loads_since(w, &writes), 1);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(count_routes(w, fmt(w, "s-%d", i)), 0);
@@ -381,8 +378,8 @@ TEST(caddy_that_was_killed_gets_everything_back_in_one_write)
 	wait_restored(w, d, 8);
 	/* its own file, and one change */
 	assert_int_equal(loads(w), 2);
-	printf("           Caddy is back to everything is: %lld ms\n",
-	    (long long)(now_ms() - began));
+	printf(
+	    "           Caddy is back to everything is: %lld ms\n", (long long)(now_ms() - began));
 	for (int i = 0; i < 4; i++)
 		assert_answers(w, fmt(w, "s-%d.dev.test", i), fmt(w, "s-%d", i));
 	assert_neighbours(w, &n);
@@ -487,7 +484,7 @@ TEST(the_mesh_route_comes_back)
 	assert_answers(w, "shop-main.dev.test", "shop-main");
 	assert_int_equal(count_of(routes_text(w), DELICATE), 1);
 	/* and again, after it was ours */
-	assert_int_equal(admin(w, "DELETE", ROUTES "/0", NULL).status, 200);
+	assert_int_equal(admin(w, "DELETE", "/id/" MESH, NULL).status, 200);
 	(void)wait_mend(w, d, "restored", "route", NULL, "Caddy has lost it");
 	wait_state(w, d, "shop-main", "up");
 	assert_answers(w, "shop-main.dev.test", "shop-main");

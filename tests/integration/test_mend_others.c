@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MESH "devmesh.mesh" /* the @id of the mesh route */
-
 /* ---- others who write ---------------------------------------------------------------------- */
 
 enum meddling {
