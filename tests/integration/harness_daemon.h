@@ -85,7 +85,7 @@ void wait_state(struct world *w, struct devmeshd *d, const char *id, const char 
 void outlast_grace(struct world *w, struct devmeshd *d);
 /* The same by a socket alone, for where nothing can be registered. */
 void outlast_socket(struct world *w, struct devmeshd *d);
-/* Nothing was mended but canaries. */
+/* Nothing was mended but canaries, and the daemon's own route; that Caddy hangs may be told. */
 void assert_no_mends(struct world *w, struct devmeshd *d);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fault run: servers, `devmesh run`, Caddy and devmeshd are killed with SIGKILL in random order,
- * several at once, and started again, or not. After each time the whole picture has to be right
- * within two seconds (and the grace period), looked at from outside. Whatever belongs to others has
- * to be what it was, byte for byte.
+ * The fault run: servers, `devmesh run`, Caddy and devmeshd are killed with SIGKILL in random
+ *order, several at once, and started again, or not. After each time the whole picture has to be
+ *right within two seconds (and the grace period), looked at from outside. Whatever belongs to
+ *others has to be what it was, byte for byte.
  *
  *	DEVMESH_CHAOS_SEED    which order (it is printed)
  *	DEVMESH_CHAOS_ROUNDS  how many rounds (100)
@@ -207,7 +207,8 @@ TEST(killed_in_any_order_it_is_right_again_within_two_seconds)
 		world_forget(w, mark);
 	}
 	end_everything(&c);
-	printf("           %u rounds in %lld s; right again after %lld ms at most, %lld on average\n",
+	printf(
+	    "           %u rounds in %lld s; right again after %lld ms at most, %lld on average\n",
 	    rounds, (long long)(now_ms() - began) / 1000, (long long)c.slowest_ms,
 	    (long long)(c.settles == 0 ? 0 : c.total_ms / c.settles));
 }
