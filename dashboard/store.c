@@ -108,6 +108,8 @@ append(struct store *s, const struct store_event *event, size_t bytes)
 static void
 forget_minutes(struct store *s, size_t n)
 {
+	if (n == 0)
+		return;
 	for (size_t i = 0; i < n; i++)
 		free(s->minutes[i].id);
 	s->minute_count -= n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_db.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,8 +12,9 @@
 #include "store_db_impl.h"
 
 enum {
-	BUSY_MS = 20,	    /* the loop waits no longer for another process */
-	HEAP_MAX = 1 << 20, /* SQLite gives back cache before it takes more */
+	BUSY_MS = 20,		/* the loop waits no longer for another process */
+	HEAP_MAX = 1 << 20,	/* SQLite gives back cache before it takes more */
+	CHECKPOINT_PAGES = 256, /* written and synced at a time: the loop waits for it */
 	MINUTE_MS = 60000,
 	RUN_MAX = 1440, /* minutes; as in EXTEND_RUN */
 };
@@ -206,16 +208,16 @@ store_db_at_least(int64_t value, int64_t least)
 }
 
 /*
- * A checkpoint at a 16th of the bound, and a file of three quarters of it at most, leave room for
- * the journal (sqlite.org/wal.html: it grows past that only while somebody reads, which
- * store_db_begin() sees to).
+ * A checkpoint at a 16th of the bound at the latest, and a file of three quarters of it at most,
+ * leave room for the journal (sqlite.org/wal.html: it grows past that only while somebody reads,
+ * which store_db_begin() sees to).
  */
 static enum db_status
 configure(struct store_db *db, struct dm_err *err)
 {
 	DM_AUTO_FREE char *sql = NULL;
 	enum db_status status;
-	int64_t version;
+	int64_t version, pages;
 
 	(void)sqlite3_extended_result_codes(db->sql, 1);
 	(void)sqlite3_busy_timeout(db->sql, BUSY_MS);
@@ -227,12 +229,15 @@ configure(struct store_db *db, struct dm_err *err)
 	if (status != DB_OK)
 		return status;
 	db->page = store_db_at_least(db->page, 512);
-	sql = dm_asprintf("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+	pages = store_db_at_least(db->max_bytes / 16 / db->page, 16);
+	pages = pages < CHECKPOINT_PAGES ? pages : CHECKPOINT_PAGES;
+	/* the first one is for new files, and would wait for other writers */
+	sql = dm_asprintf("%s PRAGMA journal_mode = WAL;"
 			  "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256;"
 			  "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-			  "PRAGMA wal_autocheckpoint = %lld; PRAGMA journal_size_limit = %lld",
-	    (long long)store_db_at_least(db->max_bytes / 16 / db->page, 16),
-	    (long long)store_db_at_least(db->max_bytes / 16, 16 * db->page));
+			  "PRAGMA wal_autocheckpoint = %lld; PRAGMA journal_size_limit = %" PRId64,
+	    version == 0 ? "PRAGMA auto_vacuum = INCREMENTAL;" : "", (long long)pages,
+	    pages * db->page);
 	return store_db_run(db, sql, "opening the history", err);
 }
 
@@ -407,16 +412,16 @@ store_db_is_enough(const struct store_db *db)
 bool
 store_db_is_sound(struct store_db *db, struct dm_err *err)
 {
-	int64_t there = (bytes_of(db->path) + bytes_of(db->journal)) / db->page, pages;
+	int64_t there = bytes_of(db->path) + bytes_of(db->journal), pages;
 	sqlite3_stmt *stmt = NULL;
 	const char *answer = NULL;
 	bool sound;
 
 	if (store_db_ask(db, "PRAGMA page_count", &pages, err) != DB_OK)
 		return false;
-	/* else it would take very long to look at them all */
-	if (pages > there)
-		return dm_fail(err, DM_FAILED, "%s: it says that it has %lld pages, and has %lld",
+	/* else it would take very long to look at them all; a page has 512 bytes or more */
+	if (pages > there / 512)
+		return dm_fail(err, DM_FAILED, "%s: it says that it has %lld pages, in %lld bytes",
 		    db->path, (long long)pages, (long long)there);
 	if (sqlite3_prepare_v2(db->sql, "PRAGMA quick_check(1)", -1, &stmt, NULL) == SQLITE_OK &&
 	    sqlite3_step(stmt) == SQLITE_ROW)

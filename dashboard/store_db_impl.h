@@ -26,7 +26,7 @@ struct store_db {
 	int64_t max_bytes;
 	int64_t page;  /* bytes */
 	int64_t added; /* bytes since the transaction's begin, at most */
-	int64_t used;  /* pages, after the last trim */
+	int64_t used;  /* pages that the next trim has to come down to, in whatever time */
 };
 
 /* Runs statements that give no rows. `doing` is said with the file's name behind it. */

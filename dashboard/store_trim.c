@@ -48,6 +48,8 @@ store_db_is_over(struct store_db *db, bool *over, struct dm_err *err)
 	enum db_status status = count_used(db, &used, err);
 
 	*over = status == DB_OK && used > most_pages(db);
+	if (status == DB_OK && !*over)
+		db->used = most_pages(db);
 	return status;
 }
 
@@ -137,10 +139,9 @@ store_db_trim(struct store_db *db, int64_t cutoff_ms, bool *more, struct dm_err 
 			store_db_rollback(db);
 			return status;
 		}
-		/* what was written since the last time has to be made up for, however long it takes
-		 */
-	} while (gone > 0 && (dm_now_ms() < end || (used > target && used > db->used)));
-	db->used = used;
+		/* what was added since the last time has to go, however long it takes */
+	} while (gone > 0 && (dm_now_ms() < end || used > db->used));
+	db->used = store_db_at_least(used, most_pages(db));
 	*more = gone > 0;
 	return give_back(db, more, err);
 }

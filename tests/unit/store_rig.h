@@ -109,7 +109,7 @@ rig_flush(struct rig *r)
 			fail_msg("%s", store_problem((r)->store)); \
 	} while (0)
 
-/* What cmocka has said of a failure, it has said to the file. */
+/* What cmocka, or a sanitizer, has said of a failure, it has said to the file. */
 static inline void
 rig_tell(const struct rig *r)
 {
