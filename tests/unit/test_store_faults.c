@@ -165,12 +165,12 @@ a_long_reader_does_not_break_the_bound(void **state)
 	c = child_start(r, hold_by_reading);
 	child_wait_for_byte(&c);
 	rig_open(r);
-	fill(r, 6000);
+	fill(r, 3000);
 	assert_holds(store_problem(r->store), "another process has been reading it for long");
 	assert_true(store_lost(r->store) > 0);
 	assert_int_equal(rig_warnings(r), 1);
 	assert_int_equal(child_end(&c), 0);
-	fill(r, 6000);
+	fill(r, 1000);
 	assert_stores(r);
 	(void)rig_count(r, NULL, &last);
 	assert_int_equal(last, r->seq);
