@@ -50,7 +50,7 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 	$(wildcard tests/integration/test_*.c))
-FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/%_$(other_os).c,$(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
 BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
 PROGRAM_SRC := $(LIB_SRC) registrar/main.c $(DAEMON_SRC) dashboard/main.c

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sock_diag(7). Replies are checked as the kernel's macros do: it is the only one who answers. */
+/* sock_diag(7), netlink(7): only the kernel answers, but what others call their sockets is in it.
+ */
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -50,58 +51,82 @@ add_inet(struct dm_sockets *out, const struct inet_diag_msg *msg)
 	dm_sockets_add(out, &s);
 }
 
+/* The next aligned place in `len` bytes after `used` of them, which is not behind their end. */
+static size_t
+behind(size_t used, size_t len)
+{
+	/* the last part need not be filled up: the macros of netlink(3) go too far then */
+	return NLMSG_ALIGN(used) < len ? NLMSG_ALIGN(used) : len;
+}
+
+static void
+take_attribute(struct dm_socket *s, const struct rtattr *head, const char *data, size_t len)
+{
+	uint32_t uid;
+
+	if (head->rta_type == UNIX_DIAG_UID && len == sizeof(uid)) {
+		memcpy(&uid, data, sizeof(uid));
+		s->uid = uid;
+	}
+	/* one that begins with a NUL is of the abstract namespace: unix(7) */
+	if (head->rta_type == UNIX_DIAG_NAME && len > 0 && data[0] != '\0' && s->path == NULL)
+		s->path = dm_strndup(data, len);
+}
+
 /* What was asked for comes as attributes behind the message (linux/unix_diag.h). */
 static void
 add_unix(struct dm_sockets *out, const struct unix_diag_msg *msg, size_t len)
 {
 	struct dm_socket s = {.inode = msg->udiag_ino, .uid = (uid_t)-1};
-	/* the kernel's macros are older than const */
-	union {
-		const struct unix_diag_msg *in;
-		struct rtattr *out;
-	} at = {.in = msg + 1};
+	const char *bytes = (const char *)(msg + 1);
+	struct rtattr head;
 
-	for (struct rtattr *a = at.out; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-		const char *data = RTA_DATA(a);
-		size_t n = RTA_PAYLOAD(a);
-
-		if (a->rta_type == UNIX_DIAG_UID && n == sizeof(uint32_t)) {
-			uint32_t uid;
-
-			memcpy(&uid, data, sizeof(uid));
-			s.uid = uid;
-		}
-		/* one that begins with a NUL is of the abstract namespace: unix(7) */
-		if (a->rta_type == UNIX_DIAG_NAME && n > 0 && data[0] != '\0' && s.path == NULL)
-			s.path = dm_strndup(data, n);
+	for (size_t at = 0; len - at >= sizeof(head); at += behind(head.rta_len, len - at)) {
+		memcpy(&head, bytes + at, sizeof(head));
+		if (head.rta_len < sizeof(head) || head.rta_len > len - at)
+			break;
+		take_attribute(&s, &head, bytes + at + sizeof(head), head.rta_len - sizeof(head));
 	}
 	if (s.path != NULL)
 		dm_sockets_add(out, &s);
 }
 
+/* One message of a datagram; false if it is not what was asked for. */
+static bool
+add_message(const struct nlmsghdr *head, struct dm_sockets *out)
+{
+	const void *body = head + 1;
+	size_t len = head->nlmsg_len - sizeof(*head);
+	uint8_t family = AF_UNSPEC;
+
+	/* interrupted: the table has changed meanwhile, and something may be missing */
+	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY || (head->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+		return false;
+	if (len > 0)
+		memcpy(&family, body, 1);
+	if ((family == AF_INET || family == AF_INET6) && len >= sizeof(struct inet_diag_msg))
+		add_inet(out, body);
+	else if (family == AF_UNIX && len >= sizeof(struct unix_diag_msg))
+		add_unix(out, body, len - sizeof(struct unix_diag_msg));
+	else
+		return false;
+	return true;
+}
+
 bool
 dm_diag_parse(const void *datagram, size_t len, struct dm_sockets *out, bool *done)
 {
-	for (const struct nlmsghdr *h = datagram; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
-		const void *body = (const char *)h + NLMSG_HDRLEN;
-		size_t left = h->nlmsg_len - NLMSG_HDRLEN;
-		uint8_t family = AF_UNSPEC;
+	const struct nlmsghdr *head;
 
-		if (h->nlmsg_type == NLMSG_DONE) {
+	for (size_t at = 0; len - at >= sizeof(*head); at += behind(head->nlmsg_len, len - at)) {
+		head = (const void *)((const char *)datagram + at);
+		if (head->nlmsg_len < sizeof(*head) || head->nlmsg_len > len - at)
+			return false;
+		if (head->nlmsg_type == NLMSG_DONE) {
 			*done = true;
 			return true;
 		}
-		/* interrupted: the table has changed meanwhile, and something may be missing */
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
-			return false;
-		if (left > 0)
-			memcpy(&family, body, 1);
-		if ((family == AF_INET || family == AF_INET6) &&
-		    left >= sizeof(struct inet_diag_msg))
-			add_inet(out, body);
-		else if (family == AF_UNIX && left >= sizeof(struct unix_diag_msg))
-			add_unix(out, body, left - sizeof(struct unix_diag_msg));
-		else
+		if (!add_message(head, out))
 			return false;
 	}
 	return true;
