@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is checked out, by git's files and by git itself, and which worktree a directory is in. */
-#include "git.h"
+#include "repos.h"
 
 #include "base/spawn.h"
 #include "repo/checkout.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The worktrees of real repositories, as git makes, moves, loses and forgets them. */
-#include "git.h"
+#include "repos.h"
 
 #include "base/clock.h"
 #include "repo/worktrees.h"

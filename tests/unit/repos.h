@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Real repositories for the unit tests. */
-#ifndef DEVMESH_UNIT_GIT_H
-#define DEVMESH_UNIT_GIT_H
+#ifndef DEVMESH_REPOS_H
+#define DEVMESH_REPOS_H
 
 #include "unit.h"
 
