@@ -52,7 +52,8 @@ struct http_server {
 	struct http_counts counts;
 };
 
-/* http_server.c */
+/* http_server.c: a client has connected, on a non-blocking socket; it is gone. */
+void http_server_take(struct http_server *server, int fd);
 void http_conn_drop(struct http_conn *conn);
 
 /* http_conn.c: a new connection begins; an event stream ends. */

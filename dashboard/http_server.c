@@ -63,17 +63,12 @@ make_room(struct http_server *server)
 	return false;
 }
 
-static void
-on_accept(
-    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
+void
+http_server_take(struct http_server *server, int fd)
 {
-	struct http_server *server = user;
+	struct bufferevent *bev;
 	struct http_conn *conn;
-	struct bufferevent *bev = NULL;
 
-	(void)listener;
-	(void)a;
-	(void)n;
 	if (server->counts.connections >= CONNECTIONS_MAX) {
 		server->counts.refused[HTTP_REFUSED_BUSY]++;
 		if (!make_room(server)) {
@@ -94,6 +89,16 @@ on_accept(
 	server->newest = &conn->next;
 	server->counts.connections++;
 	http_conn_start(conn);
+}
+
+static void
+on_accept(
+    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
+{
+	(void)listener;
+	(void)a;
+	(void)n;
+	http_server_take(user, fd);
 }
 
 /* Out of descriptors, most likely: what waits in the backlog waits a little longer. */
