@@ -106,8 +106,10 @@ api_free(struct api *api)
 {
 	if (api == NULL)
 		return;
-	while (api->calls != NULL)
-		call_free(api->calls);
+	for (struct api_call *call = api->calls, *next; call != NULL; call = next) {
+		next = call->next;
+		free(call);
+	}
 	event_free(api->look);
 	free(api);
 }

@@ -419,9 +419,10 @@ ctl_server_close(struct ctl_server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->clients != NULL) {
-		unsent_flush(server->clients->bev);
-		drop(server->clients);
+	for (struct ctl_client *c = server->clients, *next; c != NULL; c = next) {
+		next = c->next;
+		unsent_flush(c->bev);
+		drop(c);
 	}
 	/* before the listener is closed, nobody else can have put a socket there */
 	if (server->ino != 0)

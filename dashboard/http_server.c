@@ -172,9 +172,10 @@ http_server_close(struct http_server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->oldest != NULL) {
-		unsent_flush(server->oldest->bev);
-		http_conn_drop(server->oldest);
+	for (struct http_conn *c = server->oldest, *next; c != NULL; c = next) {
+		next = c->next;
+		unsent_flush(c->bev);
+		http_conn_drop(c);
 	}
 	if (server->ino != 0)
 		dm_sock_unlink_own(server->path, server->dev, server->ino);
