@@ -180,6 +180,8 @@ begin_stream(struct ctl_client *c, const struct api_reply *reply)
 	c->listener = events_subscribe(d->events, on_event_published, c);
 	api_stream_begins(d->api);
 	(void)event_del(c->idle);
+	/* one that reads slowly (a pager that waits for a key) is given what it may fall behind */
+	(void)bufferevent_set_timeouts(c->bev, NULL, NULL);
 }
 
 static void
