@@ -23,7 +23,7 @@ enum {
 static void
 answer_json(const struct session *s, const struct companion *c, const char *state)
 {
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 	DM_AUTO_FREE char *socket = ctl_path(s->state_dir), *log = companion_log(s);
 	cJSON *o = out_object();
 
@@ -92,8 +92,8 @@ run_restart(struct cmd_ctx *ctx, struct dm_err *err)
 static bool
 run_status(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	COMPANION_AUTO struct companion c;
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	COMPANION_AUTO struct companion c = {.pid = 0};
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 
 	if (!session_need_state_dir(ctx->session, err))
 		return false;
@@ -152,7 +152,7 @@ static bool
 run_logs(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	enum service_verb verb = cmd_value(ctx, "follow") != NULL ? SERVICE_FOLLOW : SERVICE_LOGS;
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 	struct service_command command;
 
 	if (!session_need_state_dir(ctx->session, err))

@@ -147,7 +147,7 @@ run_uninstall(struct cmd_ctx *ctx, struct dm_err *err)
 static bool
 run_status(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 	COMPANION_AUTO struct companion c = {.pid = 0};
 	const char *state = "absent";
 	pid_t pid = 0;

@@ -378,7 +378,7 @@ bool
 companion_start(
     struct session *s, const char *config_file, struct companion *out, struct dm_err *err)
 {
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 
 	service_unit_find(&unit);
 	memset(out, 0, sizeof(*out));
@@ -486,7 +486,7 @@ bool
 companion_restart(
     struct session *s, const char *config_file, struct companion *out, struct dm_err *err)
 {
-	SERVICE_UNIT_AUTO struct service_unit unit;
+	SERVICE_UNIT_AUTO struct service_unit unit = {.path = NULL};
 	struct dm_err none = {.code = DM_OK};
 	pid_t pid;
 

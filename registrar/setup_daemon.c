@@ -192,7 +192,7 @@ find_listener(const struct setup *u)
 static bool
 is_ready(const struct setup *u, bool *same_version)
 {
-	COMPANION_AUTO struct companion c;
+	COMPANION_AUTO struct companion c = {.pid = 0};
 
 	*same_version = true;
 	if (u->person != geteuid())

@@ -189,28 +189,33 @@ static const char outside[] =
     "exec unshare --mount --pid --fork --kill-child --mount-proc sh inside.sh \"$1\" \"$2\"\n";
 
 /*
- * A user's service manager, with no units but those of this user and three empty targets. Only DIR
- * can be written to: whatever a unit might do wrong, it does there. Then script.sh, as root.
+ * A user's service manager, with no units but those of this user and a few empty targets. Only DIR
+ * can be written to, and /tmp is an empty one: whatever goes wrong, it does there. Then script.sh,
+ * as root.
  */
 static const char inside[] =
     "set -eu\n"
     "dir=$1 user=$2 id=$(id -u \"$2\")\n"
     "mount --make-rprivate /\n"
-    "mount --bind \"$dir\" \"$dir\"\ncd \"$dir\"\n"
     "mount -t tmpfs -o mode=755 none /run\n"
+    "mkdir /run/world\nmount --bind \"$dir\" /run/world\n"
+    "mount -t tmpfs -o mode=1777 none /tmp\n"
+    "mkdir -p \"$dir\"\nmount --bind /run/world \"$dir\"\ncd \"$dir\"\n"
     "[ ! -d etc ] || mount --bind etc /etc/systemd/system\n"
     "[ ! -e passwd ] || mount --bind passwd /etc/passwd\n"
-    "for m in / /tmp /var /home /root /etc; do\n"
+    "for m in / /var /home /root /etc; do\n"
     "	! mountpoint -q $m || mount -o remount,bind,ro $m\n"
     "done\n"
-    "if touch \"$dir.x\" 2>/dev/null; then rm -f \"$dir.x\"; exit 1; fi\n"
+    "if touch /x 2>/dev/null; then rm -f /x; exit 1; fi\n"
     "mkdir -p /run/systemd/system /run/user/$id units\n"
     "chmod 700 /run/user/$id\nchown $id /run/user/$id\n"
     "for t in basic default shutdown multi-user; do echo '[Unit]' >units/$t.target; done\n"
     "export XDG_RUNTIME_DIR=/run/user/$id\n"
     "export SYSTEMD_UNIT_PATH=$XDG_CONFIG_HOME/systemd/user:/etc/systemd/system:$dir/units\n"
-    "setpriv --reuid $id --regid $id --clear-groups \\\n"
-    "	/lib/systemd/systemd --user --unit=default.target --log-target=console >manager.log 2>&1 "
+    /* with what a service manager gives to its services */
+    "env -u XDG_CONFIG_HOME -u XDG_STATE_HOME -u XDG_DATA_HOME -u XDG_CACHE_HOME \\\n"
+    "	setpriv --reuid $id --regid $id --clear-groups \\\n"
+    "	/lib/systemd/systemd --user --unit=default.target --log-target=null >manager.log 2>&1 "
     "&\n"
     "n=0\n"
     "until [ -S /run/user/$id/systemd/private ]; do\n"
@@ -263,11 +268,13 @@ below_systemd(struct world *w, const char *user, const char *script)
 
 /* Words of the scripts. */
 static const char words[] =
+    "trap '[ $? = 0 ] || { tail -n 4 install.err; systemctl $scope status devmeshd; }' "
+    "EXIT\n"
     "await() { n=0; until \"$@\"; do [ $((n += 1)) -lt 400 ] || { echo \"never: $*\"; exit 1; }; "
     "sleep 0.05; done; }\n"
     "show() { systemctl $scope show --property=$1 --value devmeshd.service; }\n"
     "is() { [ \"$(show $1)\" = \"$2\" ]; }\n"
-    "is_ready() { as $devmesh -q service status >/dev/null; }\n"
+    "is_ready() { as $devmesh -q daemon status >/dev/null; }\n"
     "is_other() { new=$(show MainPID); [ $new != 0 ] && [ $new != $1 ] && is_ready; }\n"
     "gone() { [ ! -e /proc/$1 ]; }\n"
     /* what devmeshd itself says of the processes that listen */
@@ -308,7 +315,7 @@ TEST(systemd_runs_it_for_a_user)
 		"grep -q \"started by hand (pid $hand)\" install.err\n"
 		"grep -q 'Caddy is unreachable' install.err\n"
 		"pid=$(show MainPID)\n[ $pid = $(cat $state/devmeshd.lock) ]\n[ $pid != $hand ]\n"
-		"is ActiveState active\nis UnitFileState enabled\nis_ready\n"
+		"is ActiveState active\nis UnitFileState enabled\nas $devmesh -q service status\n"
 		"grep -q '^NoNewPrivs:.1' /proc/$pid/status\n"
 		"[ \"$(as $devmesh service install 2>/dev/null)\" = "
 		"\"unchanged: systemd runs devmeshd (pid $pid)\" ]\n"
@@ -346,6 +353,66 @@ TEST(systemd_runs_it_for_a_user)
 	assert_non_null(strstr(r.out, "\nremoved\n"));
 }
 
+/*
+ * The machine's unit, with all of its hardening, for the user "dev" who called sudo(8). In the
+ * place of the machine's service manager is root's own: it can do the same, and nothing of the
+ * machine.
+ */
+TEST(systemd_runs_it_for_the_machine)
+{
+	struct result r;
+
+	world_env(w, "DEVMESH_CONFIG", NULL);
+	run_ok(w, w->dir,
+	    ARGV("mkdir", "-p", "dev/.config/devmesh", "dev/shop", "etc", "state", "tmp/s"));
+	assert_int_equal(chmod(fmt(w, "%s/tmp/s", w->dir), 01777), 0);
+	snprintf(w->sockets, sizeof w->sockets, "%.40s/tmp/s", w->dir);
+	settle(w);
+	run_ok(w, w->dir, ARGV("cp", "home/devmesh.ini", "dev/.config/devmesh/config.ini"));
+	GIT(w, fmt(w, "%s/dev/shop", w->dir), "init", "-q");
+	run_ok(w, w->dir,
+	    ARGV("sh", "-c",
+		"{ cat /etc/passwd; echo \"dev:x:4242:4242::$PWD/dev:/bin/sh\"; } >passwd"));
+	own_tree(fmt(w, "%s/dev", w->dir), 4242);
+	own_tree(w->state, 4242);
+	r = below_systemd(w, "root",
+	    fmt(w,
+		"scope= devmesh=%s state=%s work=%s/dev/shop\n"
+		"as() { HOME=%s/dev setpriv --reuid 4242 --regid 4242 --clear-groups \"$@\"; }\n%s"
+		"unset XDG_CONFIG_HOME XDG_STATE_HOME XDG_DATA_HOME XDG_CACHE_HOME\n"
+		"chmod 711 $XDG_RUNTIME_DIR\nchmod 666 $XDG_RUNTIME_DIR/systemd/notify\n"
+		"ln -s $XDG_RUNTIME_DIR/systemd/private $XDG_RUNTIME_DIR/systemd/inaccessible "
+		"/run/systemd/\n"
+		"as $devmesh daemon start\nhand=$(cat $state/devmeshd.lock)\n"
+		"export SUDO_UID=4242\n"
+		"$devmesh service install --system 2>install.err\n"
+		"grep -q \"started by hand (pid $hand)\" install.err\n"
+		"pid=$(show MainPID)\n[ $pid = $(cat $state/devmeshd.lock) ]\n[ $pid != $hand ]\n"
+		"is ActiveState active\nis UnitFileState enabled\nis_ready\n"
+		"[ \"$($devmesh service install --system 2>/dev/null)\" = "
+		"\"unchanged: systemd runs devmeshd (pid $pid)\" ]\necho installed\n"
+		"sed -n 's/^Uid:.\\([0-9]*\\).*/uid \\1/p; s/^CapBnd:.*\\(0000\\)$/caps \\1/p; "
+		"s/^NoNewPrivs:.//p' /proc/$pid/status\n"
+		/* in its own view, where is it allowed to write? */
+		"sees() { nsenter --mount --target $pid setpriv --reuid 4242 --clear-groups "
+		"\"$@\"; }\n"
+		"sees touch $work/x 2>/dev/null && exit 1\nsees touch $state/x\n"
+		"sees touch %s/x\necho confined\n"
+		"(cd $work && exec setpriv --reuid 4242 --regid 4242 --clear-groups "
+		"python3 -m http.server -b 127.0.0.1 %d >/dev/null 2>&1) &\n"
+		"await has_found $state $work\necho seen\n"
+		"kill -9 $pid\nawait is_other $pid\npid=$new\necho restarted\n"
+		/* that user's devmesh knows of it, and others' do not */
+		"as $devmesh daemon status | grep -q 'systemd is to run it: /etc/systemd/system/'\n"
+		"HOME=$PWD/home $devmesh service status 2>&1 | grep -q 'no service here'\n"
+		"$devmesh -q service uninstall --system\nawait gone $pid\n"
+		"[ ! -e /etc/systemd/system/devmeshd.service ]\necho removed\n",
+		w->devmesh, w->state, w->dir, w->dir, words, w->sockets, free_port(w)));
+	assert_non_null(strstr(r.out, "installed\nuid 4242\n"));
+	assert_non_null(strstr(r.out, "caps 0000\n"));
+	assert_non_null(strstr(r.out, "confined\nseen\nrestarted\nremoved\n"));
+}
+
 int
 main(void)
 {
@@ -357,6 +424,7 @@ main(void)
 	    WORLD_TEST(nothing_else_starts_it),
 	    WORLD_TEST(the_machines_is_roots),
 	    WORLD_TEST(systemd_runs_it_for_a_user),
+	    WORLD_TEST(systemd_runs_it_for_the_machine),
 	};
 
 	return RUN_TESTS(tests);
