@@ -56,7 +56,7 @@ BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
 PROGRAM_SRC := $(LIB_SRC) registrar/main.c $(DAEMON_SRC) dashboard/main.c
 C_SOURCES := $(PROGRAM_SRC) $(wildcard tests/*.c tests/*/*.c examples/*/*.c)
 C_FILES   := $(wildcard registrar/*.[ch] registrar/*/*.[ch] dashboard/*.[ch] tests/*.c tests/*/*.[ch] examples/*/*.c)
-MANUALS   := registrar/devmesh.1 registrar/devmesh.ini.5
+MANUALS   := registrar/devmesh.1 registrar/devmesh.ini.5 dashboard/devmeshd.8
 
 all: $(BUILD)/devmesh $(BUILD)/devmeshd $(BUILD)/bin/hello ## build the programs
 
@@ -246,15 +246,16 @@ bench: ## measure against raw requests and portless, as a table (needs npm; abou
 # ---- installing -----------------------------------------------------------------------------
 
 install: all ## install below PREFIX (/usr/local), DESTDIR in front of it
-	mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
+	mkdir -p $(DESTDIR)$(BINDIR) $(addprefix $(DESTDIR)$(MANDIR)/,man1 man5 man8) $(DESTDIR)$(DOCDIR)
 	install -m 755 $(BUILD)/devmesh $(BUILD)/devmeshd $(DESTDIR)$(BINDIR)
 	install -m 644 registrar/devmesh.1 $(DESTDIR)$(MANDIR)/man1/devmesh.1
 	install -m 644 registrar/devmesh.ini.5 $(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
+	install -m 644 dashboard/devmeshd.8 $(DESTDIR)$(MANDIR)/man8/devmeshd.8
 	install -m 644 config.example.ini README.md LICENSE $(DESTDIR)$(DOCDIR)
 
 uninstall: ## remove what install has put there
 	rm -f $(DESTDIR)$(BINDIR)/devmesh $(DESTDIR)$(BINDIR)/devmeshd $(DESTDIR)$(MANDIR)/man1/devmesh.1 \
-		$(DESTDIR)$(MANDIR)/man5/devmesh.ini.5
+		$(DESTDIR)$(MANDIR)/man5/devmesh.ini.5 $(DESTDIR)$(MANDIR)/man8/devmeshd.8
 	rm -f $(DESTDIR)$(DOCDIR)/config.example.ini $(DESTDIR)$(DOCDIR)/README.md $(DESTDIR)$(DOCDIR)/LICENSE
 	-rmdir $(DESTDIR)$(DOCDIR)
 

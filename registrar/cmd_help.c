@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "cmd.h"
 #include "out.h"
 
@@ -85,6 +86,22 @@ print_word(FILE *out, const struct cmd *cmd, const struct cmd_opt *opt)
 	(void)fprintf(out, " --%s", opt->name);
 }
 
+/* The words of an argument like "start|stop", with blanks between; NULL: it is none. Caller owns.
+ */
+static char *
+choices_of(const struct cmd *cmd)
+{
+	char *words;
+
+	if (strchr(cmd->args, '|') == NULL ||
+	    cmd->args[strspn(cmd->args, "abcdefghijklmnopqrstuvwxyz|")] != '\0')
+		return NULL;
+	words = dm_strdup(cmd->args);
+	for (char *p = words; *p != '\0'; p++)
+		*p = *p == '|' ? ' ' : *p;
+	return words;
+}
+
 static void
 complete_bash(FILE *out)
 {
@@ -97,9 +114,10 @@ complete_bash(FILE *out)
 		(void)fprintf(out, "%s%s", i == 0 ? "" : " ", cmds[i]->name);
 	(void)fputs("\"\n\telse\n\t\tcase $verb in\n", out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
-		(void)fprintf(out, "\t\t%s) words=\"", cmds[i]->name);
-		if (strcmp(cmds[i]->name, "completion") == 0)
-			(void)fputs("bash zsh fish", out);
+		DM_AUTO_FREE char *choices = choices_of(cmds[i]);
+
+		(void)fprintf(
+		    out, "\t\t%s) words=\"%s", cmds[i]->name, choices != NULL ? choices : "");
 		for (size_t k = 0; strcmp(cmds[i]->name, "help") == 0 && cmds[k] != NULL; k++)
 			(void)fprintf(out, " %s", cmds[k]->name);
 		each_opt(out, cmds[i], print_word);
@@ -177,11 +195,15 @@ complete_zsh(FILE *out)
 		    "\tcase $verb in\n",
 	    out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
+		DM_AUTO_FREE char *choices = choices_of(cmds[i]);
+
 		(void)fprintf(out, "\t%s)\n\t\t_arguments", cmds[i]->name);
 		each_opt(out, cmds[i], print_zsh);
 		if (strcmp(cmds[i]->args, "[ID]") == 0)
 			(void)fprintf(
 			    out, " \\\n\t\t\t'1:id:($(devmesh -q list 2>/dev/null | cut -f1))'");
+		if (choices != NULL)
+			(void)fprintf(out, " \\\n\t\t\t'1:what:(%s)'", choices);
 		(void)fputs("\n\t\t;;\n", out);
 	}
 	(void)fputs("\tesac\n}\ncompdef _devmesh devmesh\n", out);
@@ -209,6 +231,8 @@ complete_fish(FILE *out)
 {
 	(void)fputs("# fish completion for devmesh\ncomplete -c devmesh -f\n", out);
 	for (size_t i = 0; cmds[i] != NULL; i++) {
+		DM_AUTO_FREE char *choices = choices_of(cmds[i]);
+
 		(void)fprintf(
 		    out, "complete -c devmesh -n __fish_use_subcommand -a %s -d '", cmds[i]->name);
 		print_fish_text(out, cmds[i]->summary);
@@ -219,6 +243,10 @@ complete_fish(FILE *out)
 			    "complete -c devmesh -n '__fish_seen_subcommand_from %s' "
 			    "-a '(devmesh -q list 2>/dev/null | cut -f1)'\n",
 			    cmds[i]->name);
+		if (choices != NULL)
+			(void)fprintf(out,
+			    "complete -c devmesh -n '__fish_seen_subcommand_from %s' -a '%s'\n",
+			    cmds[i]->name, choices);
 	}
 }
 
