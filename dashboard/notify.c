@@ -17,7 +17,7 @@
 #include "base/str.h"
 
 enum {
-	SEND_MS = 500,
+	SEND_US = 500000,
 	MESSAGE_MAX = 4096,
 };
 
@@ -91,7 +91,7 @@ notify_wanted(const struct notify *n)
 static bool
 send_message(const struct notify *n, const char *text, size_t len)
 {
-	struct timeval most = {.tv_usec = SEND_MS * 1000};
+	struct timeval most = {.tv_usec = SEND_US};
 	DM_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	ssize_t sent;
 

@@ -227,7 +227,8 @@ look_at_old_files(struct setup *u, bool debian_caddy, struct dm_err *err)
 	bool ok;
 
 	facts.debian_caddy = debian_caddy;
-	ok = (u->only_daemon ? setup_plan_daemon : setup_plan_make)(&facts, &plan, err);
+	ok = u->only_daemon ? setup_plan_daemon(&facts, &plan, err)
+			    : setup_plan_make(&facts, &plan, err);
 	for (size_t i = 0; ok && i < plan.count; i++)
 		look_at_old_file(u, &plan.files[i]);
 	setup_plan_release(&plan);

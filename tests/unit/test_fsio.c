@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/os.h"
+#include "base/paths.h"
 
 /* A test with a private directory as its state. */
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -249,6 +251,59 @@ lock_refuses_what_is_no_file_of_ours(void **state)
 	assert_fails(dm_lock(target, 0, &fd, &err), &err, DM_DENIED, "of yours");
 }
 
+/* What was written since the file had so many bytes, and never more than there is room for. */
+static void
+tail_of_a_file(void **state)
+{
+	DM_AUTO_FREE char *path = in_dir(*state, "log");
+	static const struct {
+		int64_t from;
+		size_t room;
+		const char *want;
+	} rows[] = {{0, 100, "one\ntwo\nthree\n"}, {4, 100, "two\nthree\n"}, {14, 100, ""},
+	    {0, 6, "three\n"}, {4, 6, "three\n"}, {99, 100, "one\ntwo\nthree\n"}, {99, 4, "ree\n"}};
+	struct dm_err err;
+
+	put_file(path, "one\ntwo\nthree\n");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		DM_AUTO_STR struct dm_str out = dm_str_make(rows[i].room);
+
+		assert_ok(dm_read_tail(path, rows[i].from, &out, &err), &err);
+		assert_string_equal(out.data, rows[i].want);
+	}
+	assert_int_equal(unlink(path), 0);
+	DM_AUTO_STR struct dm_str out = dm_str_make(10);
+	assert_fails(dm_read_tail(path, 0, &out, &err), &err, DM_FAILED, path);
+	assert_int_equal(err.sys, ENOENT);
+}
+
+static void
+programs_are_found(void **state)
+{
+	DM_AUTO_FREE char *first = in_dir(*state, "first"), *second = in_dir(*state, "second");
+	DM_AUTO_FREE char *plain = dm_asprintf("%s/tool", first);
+	DM_AUTO_FREE char *tool = dm_asprintf("%s/tool", second);
+	DM_AUTO_FREE char *path = dm_asprintf("relative::%s:%s", first, second);
+	DM_AUTO_FREE char *old = dm_strdup(getenv("PATH")), *found = NULL, *none = NULL;
+	DM_AUTO_FREE char *by_path = NULL, *self = dm_os_self_exe();
+
+	assert_int_equal(mkdir(first, 0755) | mkdir(second, 0755), 0);
+	put_file(plain, "not executable");
+	put_file(tool, "#!/bin/sh\n");
+	assert_int_equal(chmod(plain, 0644) | chmod(tool, 0755), 0);
+	assert_int_equal(setenv("PATH", path, 1), 0);
+	found = dm_find_program("tool");
+	none = dm_find_program("no-such-tool");
+	by_path = dm_find_program(tool);
+	assert_int_equal(setenv("PATH", old, 1), 0);
+	/* root may do everything but run what nobody may */
+	assert_string_equal(found, tool);
+	assert_string_equal(by_path, tool);
+	assert_null(none);
+	assert_non_null(self);
+	assert_true(dm_ends_with(self, "/test_fsio"));
+}
+
 int
 main(void)
 {
@@ -262,6 +317,8 @@ main(void)
 	    IN_DIR(lock_dies_with_its_owner),
 	    IN_DIR(lock_waits_its_turn),
 	    IN_DIR(lock_refuses_what_is_no_file_of_ours),
+	    IN_DIR(tail_of_a_file),
+	    IN_DIR(programs_are_found),
 	};
 
 	return cmocka_run_group_tests_name("fsio", tests, NULL, NULL);
