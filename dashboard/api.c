@@ -348,7 +348,8 @@ api_ask(struct api *api, const struct api_request *request, api_done *done, void
 	if (call->next != NULL)
 		call->next->back = &call->next;
 	api->calls = call;
-	/* a monitor that scrapes, or a verb that wants to know whether it runs, is nobody who looks */
+	/* a monitor that scrapes, or a verb that wants to know whether it runs, is nobody who looks
+	 */
 	if (dm_starts_with(request->path, "/api/"))
 		daemon_asked(api->d);
 	route = find_route(request, &id, &allow, &status, &err);

@@ -17,7 +17,8 @@ static bool
 may_be_mesh(const struct session *s, const struct claim *claim)
 {
 	return claim->registration == CLAIM_MESH ||
-	       (s->conf->registration != CONF_REGISTRATION_ROUTE && placement_conventional(s, claim));
+	       (s->conf->registration != CONF_REGISTRATION_ROUTE &&
+		   placement_conventional(s, claim));
 }
 
 bool

@@ -27,7 +27,8 @@ bool dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, 
 bool dm_start_background(
     const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err) DM_MUST;
 
-/* Closes every descriptor above stderr but `keep` (-1: none), in a child about to go its own way. */
+/* Closes every descriptor above stderr but `keep` (-1: none), in a child about to go its own way.
+ */
 void dm_close_others(int keep);
 
 /* What waitpid(2) has said, as a shell has it: the exit code, or 128 + n after signal n. */

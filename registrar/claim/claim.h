@@ -77,9 +77,9 @@ claim_decode(const char *text, size_t len, const char *id, struct dm_err *err) D
 bool claim_worktree_gone(const struct claim *claim);
 
 /*
- * Whether the name was taken anew since: `now` is the record of today of what was read as `then`. It
- * was if it says another worktree, or another `devmesh run` that lives, or none any more. What was
- * concluded from `then` is void in that case.
+ * Whether the name was taken anew since: `now` is the record of today of what was read as `then`.
+ * It was if it says another worktree, or another `devmesh run` that lives, or none any more. What
+ * was concluded from `then` is void in that case.
  */
 bool claim_taken_anew(const struct claim *then, const struct claim *now);
 

@@ -36,8 +36,8 @@ enum service_state service_state_of(const struct service_evidence *e);
 bool service_answers(const struct service_evidence *e);
 
 /*
- * Whether a service can get from one state to the other while its claim stays the same: the one table
- * of legal moves. A move that is not in it is a bug of whoever observed it.
+ * Whether a service can get from one state to the other while its claim stays the same: the one
+ * table of legal moves. A move that is not in it is a bug of whoever observed it.
  */
 bool service_may_become(enum service_state from, enum service_state to);
 

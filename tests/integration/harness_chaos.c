@@ -80,8 +80,7 @@ new_worktree(struct chaos *c, struct service *s)
 
 	snprintf(s->id, sizeof s->id, "shop-b%u", n);
 	snprintf(s->host, sizeof s->host, "%s.dev.test", s->id);
-	snprintf(s->dir, sizeof s->dir, "%s",
-	    worktree_add(c->w, c->repo, fmt(c->w, "b%u", n)));
+	snprintf(s->dir, sizeof s->dir, "%s", worktree_add(c->w, c->repo, fmt(c->w, "b%u", n)));
 	s->removed = s->claimed = false;
 }
 
@@ -118,8 +117,7 @@ chaos_start_service(struct chaos *c, struct service *s)
 	else if (s->kind == PORT)
 		s->proc = serve_program(w, s->dir, fmt(w, "%d", s->port), s->id);
 	else
-		s->proc = serve_program(
-		    w, s->dir, fmt(w, "%s/%s.sock", w->sockets, s->id), s->id);
+		s->proc = serve_program(w, s->dir, fmt(w, "%s/%s.sock", w->sockets, s->id), s->id);
 	s->alive = s->claimed = true;
 }
 
@@ -187,8 +185,8 @@ make_configs(struct chaos *c)
 	config = json_of(w, read_text(w, w->caddy_config));
 	list = cJSON_GetObjectItem(
 	    cJSON_GetObjectItem(
-		cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetObjectItem(config, "apps"), "http"),
-		    "servers"),
+		cJSON_GetObjectItem(
+		    cJSON_GetObjectItem(cJSON_GetObjectItem(config, "apps"), "http"), "servers"),
 		"srv0"),
 	    "routes");
 	mesh = cJSON_GetArrayItem(list, 0);

@@ -7,7 +7,7 @@
 
 enum {
 	SERVICES = 10,
-	BYSTANDERS = 3,	   /* servers that are no business of devmesh's */
+	BYSTANDERS = 3,	    /* servers that are no business of devmesh's */
 	BYSTANDER_FILES = 8 /* at most */
 };
 

@@ -292,7 +292,7 @@ wrong_in_answers(struct chaos *c)
 		struct reply r;
 
 		/* at a dead socket the mesh route waits for somebody to come */
-		if (n == 0 || (s->alive && s->removed) || 
+		if (n == 0 || (s->alive && s->removed) ||
 		    (!s->alive && (s->kind != PORT || !s->claimed)))
 			continue;
 		r = http_get(w, w->port, s->host, "/");
@@ -302,8 +302,7 @@ wrong_in_answers(struct chaos *c)
 		if (s->alive != (r.status == 200 && r.body[0] != '\0'))
 			return fmt(w, "%s is %s, and answers %ld \"%s\" %s", s->host,
 			    s->alive ? "alive" : "dead", r.status, r.body, r.error);
-		if (s->alive && s->kind != RUN &&
-		    strtol(r.body + n + 1, NULL, 10) != s->proc->pid)
+		if (s->alive && s->kind != RUN && strtol(r.body + n + 1, NULL, 10) != s->proc->pid)
 			return fmt(w, "%s is answered by another process", s->host);
 	}
 	return NULL;

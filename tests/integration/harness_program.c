@@ -37,9 +37,8 @@ is_ready(struct world *w, const void *arg)
 	const cJSON *state = devmeshd_get(w, "/api/v1/state");
 	const cJSON *node = cJSON_GetObjectItemCaseSensitive(state, "node");
 
-	return p->ended ||
-	       (node != NULL && (pid_t)json_number(node, "pid") == p->pid &&
-		   cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(node, "ready")));
+	return p->ended || (node != NULL && (pid_t)json_number(node, "pid") == p->pid &&
+			       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(node, "ready")));
 }
 
 struct proc *
@@ -71,8 +70,7 @@ static bool
 send_request(int fd, const char *path)
 {
 	char line[512];
-	int n = snprintf(
-	    line, sizeof line, "{\"v\":1,\"method\":\"GET\",\"path\":\"%s\"}\n", path);
+	int n = snprintf(line, sizeof line, "{\"v\":1,\"method\":\"GET\",\"path\":\"%s\"}\n", path);
 
 	return send(fd, line, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -85,9 +83,8 @@ read_line(struct event_stream *s, int ms)
 	size_t looked = 0;
 
 	for (;;) {
-		char *newline = s->length > looked
-				    ? memchr(s->text + looked, '\n', s->length - looked)
-				    : NULL;
+		char *newline =
+		    s->length > looked ? memchr(s->text + looked, '\n', s->length - looked) : NULL;
 		struct pollfd p = {.fd = s->fd, .events = POLLIN};
 		int64_t left = end - now_ms();
 		ssize_t n;

@@ -9,8 +9,8 @@
 #include "harness_net.h"
 
 /*
- * Starts DEVMESHD_BIN (else the devmeshd beside DEVMESH_BIN) in the world's environment, and returns
- * at once.
+ * Starts DEVMESHD_BIN (else the devmeshd beside DEVMESH_BIN) in the world's environment, and
+ * returns at once.
  */
 struct proc *devmeshd_spawn(struct world *w);
 /* The same, and waits until its first full look is done. */
