@@ -34,6 +34,13 @@ by_inode(const void *a, const void *b)
 	return x->inode < y->inode ? -1 : x->inode > y->inode;
 }
 
+void
+dm_sockets_sort(struct dm_sockets *sockets)
+{
+	if (sockets->count > 0)
+		qsort(sockets->list, sockets->count, sizeof(*sockets->list), by_inode);
+}
+
 struct dm_socket *
 dm_sockets_find(const struct dm_sockets *sockets, uint64_t inode)
 {

@@ -69,6 +69,8 @@ struct dm_holders {
 
 void dm_holders_add(struct dm_holders *holders, uint64_t inode, pid_t pid);
 
+/* By inode. */
+void dm_sockets_sort(struct dm_sockets *sockets);
 /* The socket with this inode in a list that is sorted by it; NULL if there is none. */
 struct dm_socket *dm_sockets_find(const struct dm_sockets *sockets, uint64_t inode);
 /* What is known of the process; NULL: nothing. */

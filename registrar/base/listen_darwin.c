@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Written from Apple's libproc.h and sys/proc_info.h; not yet run on a Mac. There is no question
- * about sockets alone: both functions look at every descriptor of the user's processes.
+ * about sockets alone: everything looks at every descriptor of the user's processes.
  */
 #include <libproc.h>
 #include <netinet/in.h>
@@ -56,14 +56,6 @@ dm_listen_processes(const struct dm_searched *searched, struct dm_pids *out)
 	}
 }
 
-static int
-by_inode(const void *a, const void *b)
-{
-	const struct dm_socket *x = a, *y = b;
-
-	return x->inode < y->inode ? -1 : x->inode > y->inode;
-}
-
 /* The socket's address in the kernel is what tells it from others. */
 static void
 add_listening(pid_t pid, const struct socket_info *socket, void *user)
@@ -101,8 +93,7 @@ dm_listen_sockets(struct dm_sockets *out)
 	for (size_t i = 0; i < all.count; i++)
 		(void)each_socket_of(all.list[i], add_listening, out);
 	dm_pids_release(&all);
-	if (out->count > 0)
-		qsort(out->list, out->count, sizeof(*out->list), by_inode);
+	dm_sockets_sort(out);
 	/* one that several processes share was met more than once */
 	for (size_t i = 0; i < out->count; i++) {
 		if (kept > 0 && out->list[kept - 1].inode == out->list[i].inode)

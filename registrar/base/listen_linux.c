@@ -56,14 +56,6 @@ unix_sockets(struct dm_sockets *out)
 	read_table("/proc/net/unix", dm_text_unix, out);
 }
 
-static int
-by_inode(const void *a, const void *b)
-{
-	const struct dm_socket *x = a, *y = b;
-
-	return x->inode < y->inode ? -1 : x->inode > y->inode;
-}
-
 void
 dm_listen_sockets(struct dm_sockets *out)
 {
@@ -81,8 +73,7 @@ dm_listen_sockets(struct dm_sockets *out)
 			free(s->path);
 	}
 	out->count = kept;
-	if (kept > 0)
-		qsort(out->list, kept, sizeof(*out->list), by_inode);
+	dm_sockets_sort(out);
 }
 
 void
