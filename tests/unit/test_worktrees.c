@@ -247,6 +247,7 @@ what_is_no_worktree_is_not_listed(void **state)
 	static const char *const texts[] = {"", "\n", "/etc/passwd\n", "x", "\xff\xfe\n"};
 	DM_AUTO_FREE char *admins = in_dir(p->common, "worktrees");
 	DM_AUTO_FREE char *none = in_dir(p->dir, "none");
+	struct worktree_list empty;
 	struct dm_err err;
 
 	assert_int_equal(mkdir(admins, 0700), 0);
@@ -259,8 +260,9 @@ what_is_no_worktree_is_not_listed(void **state)
 	}
 	list(p, p->common);
 	assert_int_equal(p->list.count, 1);
-	assert_fails(worktrees_list(none, &p->list, &err), &err, DM_NOT_FOUND, none);
-	assert_fails(worktrees_list(p->dir, &p->list, &err), &err, DM_NOT_FOUND, p->dir);
+	assert_fails(worktrees_list(none, &empty, &err), &err, DM_NOT_FOUND, none);
+	assert_fails(worktrees_list(p->dir, &empty, &err), &err, DM_NOT_FOUND, p->dir);
+	assert_int_equal(empty.count, 0);
 }
 
 /* ---- one of them --------------------------------------------------------------------------- */
