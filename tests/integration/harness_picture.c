@@ -330,13 +330,13 @@ wrong_without_daemon(struct chaos *c)
 {
 	for (int i = 0; i < SERVICES; i++) {
 		const struct service *s = &c->services[i];
+		const char *said;
 
-		if (s->alive && s->kind == RUN &&
-		    strstr(read_text(c->w, s->proc->err), "http://") == NULL)
-			return fmt(c->w, "devmesh run of %s does not tell its URL", s->id);
-		if (s->alive && s->kind != PORT &&
-		    !exists(fmt(c->w, "%s/%s.sock", c->w->sockets, s->id)))
-			return fmt(c->w, "the socket of %s is not there", s->id);
+		if (!s->alive)
+			continue;
+		said = read_text(c->w, s->kind == RUN ? s->proc->err : s->proc->out);
+		if (said == NULL || strstr(said, s->kind == RUN ? "http://" : "ready") == NULL)
+			return fmt(c->w, "%s does not serve yet", s->id);
 	}
 	return NULL;
 }

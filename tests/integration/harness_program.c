@@ -289,6 +289,8 @@ serve_main(int argc, char **argv)
 	if (place == NULL || name == NULL)
 		_exit(2);
 	listener = serve_listen(place);
+	puts("ready");
+	fflush(stdout);
 	snprintf(body, sizeof body, "%.64s %ld", name, (long)getpid());
 	snprintf(answer, sizeof answer,
 	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
