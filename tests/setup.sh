@@ -36,6 +36,7 @@ check | clang-tidy        | clang-tidy           | clang-tools-extra  | clang   
 check | cppcheck          | cppcheck             | cppcheck           | cppcheck  | cppcheck           | cppcheck           | cppcheck
 check | mandoc            | mandoc               | mandoc             | mandoc    | mandoc             | mandoc             | mandoc
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
+check | faketime          | faketime             | libfaketime        | libfaketime | libfaketime      | libfaketime        | libfaketime
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -

@@ -248,8 +248,9 @@ stop_following(struct devmeshd *d)
 static const char *
 complaint(struct world *w, const struct devmeshd *d)
 {
-	static const char *const words[] = {
-	    "which is a bug", "Sanitizer", "runtime error:", "ERROR SUMMARY"};
+	static const char *const words[] = {"which is a bug", "Sanitizer",
+	    "runtime error:", /* and valgrind's */
+	    "uninitialised value", "Invalid read", "Invalid write", "definitely lost"};
 	const char *log = daemon_log(w, d);
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -82,9 +82,14 @@ assert_neighbours(struct world *w, const struct neighbours *n)
 static struct devmeshd *
 mending_daemon(struct world *w, const char *grace)
 {
+	struct devmeshd *d;
+
 	daemon_conf(w, "GRACE", grace);
 	daemon_conf(w, "PROBE_INTERVAL", "1");
-	return daemon_start(w);
+	d = daemon_start(w);
+	/* its own route is none of the writes that are counted */
+	wait_state(w, d, "devmesh", "up");
+	return d;
 }
 
 static ino_t

@@ -25,6 +25,7 @@ struct stage {
 	enum facing facing;
 	bool has_tree, has_caddy;
 	struct proc *server;
+	struct proc *leaving; /* has nothing any more: its end is no reason */
 };
 
 /* What makes a state; ANY: does not matter to it. */
@@ -80,8 +81,7 @@ set_facing(struct stage *s, enum facing wanted)
 	else
 		assert_int_equal(rename(next, s->sock), 0);
 	s->facing = wanted;
-	if (old != NULL)
-		end_proc(s->w, old);
+	s->leaving = old;
 }
 
 static void
@@ -111,10 +111,10 @@ go(struct stage *s, int from, int to)
 			set_facing(s, (enum facing)b->facing);
 		set_caddy(s, b->caddy != NO);
 		set_tree(s, true);
-		reason = "the regular look";
+		reason = NULL;
 	} else if (b->tree == NO) {
 		set_tree(s, false);
-		reason = "the regular look";
+		reason = NULL;
 	} else if (a->facing != b->facing) {
 		set_caddy(s, b->caddy == ANY ? s->has_caddy : b->caddy == YES);
 		set_facing(s, (enum facing)b->facing);
@@ -123,7 +123,11 @@ go(struct stage *s, int from, int to)
 		set_caddy(s, b->caddy == YES);
 		reason = b->caddy == YES ? "Caddy answers again" : "Caddy is down";
 	}
+	/* a worktree is seen by the watch on it, or by the regular look, whichever comes first */
 	(void)wait_move(s->w, s->d, "shop-x", a->state, b->state, reason);
+	if (s->leaving != NULL)
+		end_proc(s->w, s->leaving);
+	s->leaving = NULL;
 }
 
 static void
@@ -238,9 +242,9 @@ TEST(moves_from_down_and_back)
 	(void)wait_move(w, d, "shop-x", "foreign", "down", "its process has ended");
 	/* orphan */
 	assert_int_equal(rename(tree, hidden), 0);
-	(void)wait_move(w, d, "shop-x", "down", "orphan", "the regular look");
+	(void)wait_move(w, d, "shop-x", "down", "orphan", NULL);
 	assert_int_equal(rename(hidden, tree), 0);
-	(void)wait_move(w, d, "shop-x", "orphan", "down", "the regular look");
+	(void)wait_move(w, d, "shop-x", "orphan", "down", NULL);
 }
 
 int

@@ -44,7 +44,7 @@ TEST(a_new_claim_is_starting_and_never_stale)
 	assert_probed(w, d, "shop-main", "starting");
 	assert_true(exists(sock));
 	serve_bound(w, fd, "shop-main");
-	(void)wait_move(w, d, "shop-main", "starting", "up", "it was looked at again");
+	(void)wait_move(w, d, "shop-main", "starting", "up", NULL);
 	assert_never(w, d, "shop-main", "stale");
 	assert_no_mends(w, d);
 	assert_answers(w, "shop-main.dev.test", "shop-main");
