@@ -35,6 +35,7 @@ check | clang-format      | clang-format         | clang-tools-extra  | clang   
 check | clang-tidy        | clang-tidy           | clang-tools-extra  | clang     | clang-extra-tools  | clang-tools        | llvm
 check | cppcheck          | cppcheck             | cppcheck           | cppcheck  | cppcheck           | cppcheck           | cppcheck
 check | mandoc            | mandoc               | mandoc             | mandoc    | mandoc             | mandoc             | mandoc
+check | dot               | graphviz             | graphviz           | graphviz  | graphviz           | graphviz           | graphviz
 check | shellcheck        | shellcheck           | ShellCheck         | shellcheck | shellcheck        | ShellCheck         | shellcheck
 check | faketime          | faketime             | libfaketime        | libfaketime | libfaketime      | libfaketime        | libfaketime
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
