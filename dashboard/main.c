@@ -7,6 +7,8 @@
 
 #include "base/fsio.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/paths.h"
 #include "daemon.h"
 #include "version.h"
 
@@ -31,7 +33,8 @@ main(int argc, char **argv)
 	    {"check", no_argument, NULL, 'n'}, {"quiet", no_argument, NULL, 'q'},
 	    {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
-	const char *config = NULL;
+	const char *given = NULL;
+	DM_AUTO_FREE char *config = NULL;
 	struct dm_err err = {.code = DM_OK};
 	bool check = false;
 	int c;
@@ -44,7 +47,7 @@ main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "c:nqvhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
-			config = optarg;
+			given = optarg;
 			break;
 		case 'n':
 			check = true;
@@ -70,6 +73,8 @@ main(int argc, char **argv)
 		(void)dm_fail(
 		    &err, DM_USAGE, "devmeshd takes no argument: \"%.80s\"", argv[optind]);
 		(void)dm_hint(&err, "devmeshd --help");
+	} else if (given != NULL && (config = dm_absolute(given, &err)) == NULL) {
+		(void)dm_wrap(&err, "--config %.200s", given); /* it is read again from elsewhere */
 	} else if (check ? daemon_check(config, &err) : daemon_run(config, &err)) {
 		return 0;
 	}

@@ -59,7 +59,14 @@ is_ready(struct world *w, const void *arg)
 struct proc *
 api_daemon(struct world *w)
 {
-	struct proc *p = start(w, w->dir, ARGV(daemon_program(w)));
+	return api_daemon_with(w, NULL);
+}
+
+struct proc *
+api_daemon_with(struct world *w, const char *config)
+{
+	struct proc *p = start(w, w->dir,
+	    config == NULL ? ARGV(daemon_program(w)) : ARGV(daemon_program(w), "-c", config));
 
 	if (!wait_until(w, is_ready, p, DEADLINE_MS) || p->ended)
 		fail_msg("devmeshd does not become ready:\n%s", read_text(w, p->err));

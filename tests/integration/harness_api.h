@@ -9,6 +9,8 @@
 
 /* Starts it; it is ready, with a name if Caddy runs. Its output goes to p->err. */
 struct proc *api_daemon(struct world *w);
+/* With that file, which may be relative to the world's directory. */
+struct proc *api_daemon_with(struct world *w, const char *config);
 const char *daemon_socket(struct world *w); /* of its own service */
 const char *daemon_control(struct world *w);
 const char *daemon_token(struct world *w);
