@@ -10,6 +10,7 @@
 #include "ctl_server.h"
 #include "daemon.h"
 #include "events.h"
+#include "graph.h"
 #include "http_server.h"
 #include "openapi.h"
 #include "out.h"
@@ -75,6 +76,34 @@ api_get_events(struct api_call *call, const struct api_request *request, const c
 		}
 	}
 	api_answer(call, &reply);
+}
+
+void
+api_get_graph(struct api_call *call, const struct api_request *request, const char *id)
+{
+	cJSON *state;
+	enum graph_format format = GRAPH_JSON;
+	DM_AUTO_FREE char *text = NULL;
+	struct dm_err err;
+	char name[16];
+
+	(void)id;
+	if (request->query != NULL && strstr(request->query, "format=") != NULL &&
+	    (!api_query(request->query, "format", name, sizeof(name)) ||
+		!graph_format_parse(name, &format))) {
+		(void)dm_fail(&err, DM_USAGE, "the format is one of json, dot and mermaid");
+		api_answer_err(call, &err);
+		return;
+	}
+	state = state_whole(api_daemon(call));
+	text = graph_render(state, format);
+	cJSON_Delete(state);
+	if (text != NULL) {
+		api_answer_text(call, 200, graph_content_type(format), text);
+		return;
+	}
+	(void)dm_fail(&err, DM_FAILED, "the graph is too large");
+	api_answer_err(call, &err);
 }
 
 void

@@ -23,6 +23,7 @@ struct kept {
 struct events {
 	struct kept ring[EVENTS_KEPT]; /* by seq modulo its size */
 	uint64_t seq;		       /* of the newest; 0: none yet */
+	uint64_t published;
 	size_t count;
 	struct events_listener *listeners;
 	unsigned telling; /* depth of events_publish() */
@@ -115,6 +116,7 @@ events_publish(struct events *events, enum event_kind kind, const char *id, stru
 	cJSON_Delete(data);
 	kept->event = (struct event){
 	    .seq = seq, .time_ms = now, .kind = kind, .id = kept->id, .json = kept->json};
+	events->published++;
 	if (events->count < EVENTS_KEPT)
 		events->count++;
 	events->telling++;
@@ -130,6 +132,12 @@ uint64_t
 events_seq(const struct events *events)
 {
 	return events->seq;
+}
+
+uint64_t
+events_published(const struct events *events)
+{
+	return events->published;
 }
 
 uint64_t

@@ -55,6 +55,8 @@ events_publish(struct events *events, enum event_kind kind, const char *id, stru
 
 /* The number of the newest event. */
 uint64_t events_seq(const struct events *events);
+/* How many there were since the start. */
+uint64_t events_published(const struct events *events);
 /* The number after which all are kept. */
 uint64_t events_kept_since(const struct events *events);
 

@@ -68,12 +68,14 @@ enter(struct http_conn *conn, enum http_phase phase, int seconds)
 
 /* Everything but the length, which a stream does not have, and the empty line. */
 static void
-add_head(struct evbuffer *out, const struct api_reply *reply)
+add_head(struct http_conn *conn, const struct api_reply *reply)
 {
+	struct evbuffer *out = bufferevent_get_output(conn->bev);
 	char date[64];
 	time_t now = time(NULL);
 	struct tm utc;
 
+	conn->server->counts.answered[reply->status - HTTP_STATUS_FIRST]++;
 	(void)gmtime_r(&now, &utc);
 	if (evutil_date_rfc1123(date, sizeof(date), &utc) <= 0)
 		date[0] = '\0';
@@ -107,7 +109,7 @@ send_reply(struct http_conn *conn, const struct api_reply *reply)
 {
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
 
-	add_head(out, reply);
+	add_head(conn, reply);
 	(void)evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", reply->len);
 	if (wants_body(conn))
 		(void)evbuffer_add(out, reply->text, reply->len);
@@ -159,7 +161,7 @@ begin_stream(struct http_conn *conn, const struct api_reply *reply)
 		refuse(conn, HTTP_REFUSED_BUSY, 503, &err);
 		return;
 	}
-	add_head(out, reply);
+	add_head(conn, reply);
 	(void)evbuffer_add(out, "\r\n", 2);
 	if (!wants_body(conn)) {
 		enter(conn, HTTP_SENDING, SENDING_S);

@@ -20,7 +20,9 @@ struct daemon;
 struct http_server;
 
 enum {
-	HTTP_STREAMS_MAX = 64
+	HTTP_STREAMS_MAX = 64,
+	HTTP_STATUS_FIRST = 200, /* of those that are answered */
+	HTTP_STATUSES = 400
 };
 
 /*
@@ -36,7 +38,8 @@ void http_server_close(struct http_server *server);
 
 /* Since the start. */
 struct http_counts {
-	uint64_t requests; /* whole ones, refused or not */
+	uint64_t requests;		  /* whole ones, refused or not */
+	uint64_t answered[HTTP_STATUSES]; /* by status, less HTTP_STATUS_FIRST */
 	uint64_t refused[HTTP_REFUSALS];
 	uint64_t streams_dropped;    /* their clients did not read */
 	size_t connections, streams; /* now */

@@ -160,6 +160,12 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));
+	expect(w, &c, 200, "GET", "/api/v1/graph", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/graph?format=json", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/graph?format=dot", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/graph?format=mermaid", NULL);
+	expect(w, &c, 400, "GET", "/api/v1/graph?format=svg", NULL);
+	expect(w, &c, 200, "GET", "/metrics", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL); /* by now with worktrees and servers */
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/probe", id), "{}");
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/pin", id), "{\"pinned\":true}");
@@ -263,6 +269,16 @@ TEST(gc_removes_only_when_told_to)
 	assert_true(exists(left));
 	assert_int_equal(api_post(w, "/api/v1/gc", "{\"dry_run\":false}").status, 200);
 	assert_false(exists(left));
+}
+
+/* It works in a directory of its own, and so do the verbs that it has run. */
+TEST(a_relative_config_is_found_again)
+{
+	caddy_mesh(w, "");
+	write_text(fmt(w, "%s/c.ini", w->dir), "[daemon]\ngrace = 3\n");
+	(void)api_daemon_with(w, "c.ini");
+	(void)ctl_ok(w, "POST", "/control/reload", NULL);
+	(void)ctl_ok(w, "POST", "/api/v1/gc", "{}");
 }
 
 /* ---- by Caddy ----------------------------------------------------------------------------- */
@@ -417,6 +433,7 @@ main(void)
 	    WORLD_TEST(publish_gives_a_found_server_its_url),
 	    WORLD_TEST(pin_keeps_a_claim),
 	    WORLD_TEST(gc_removes_only_when_told_to),
+	    WORLD_TEST(a_relative_config_is_found_again),
 	    WORLD_TEST(it_is_a_service_of_the_mesh),
 	    WORLD_TEST(head_is_get_without_the_body),
 	    WORLD_TEST(the_control_socket_is_the_users_own),

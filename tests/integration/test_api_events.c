@@ -325,6 +325,26 @@ TEST(events_follows_over_a_restart)
 	end_proc(w, json);
 }
 
+TEST(graph_shows_what_leads_where)
+{
+	struct result r;
+	cJSON *o;
+
+	begin(w);
+	happen(w, "a");
+	r = run_ok(w, w->dir, ARGV(w->devmesh, "graph"));
+	assert_non_null(strstr(r.out, "digraph devmesh {\n"));
+	assert_non_null(strstr(r.out, "a-main"));
+	assert_string_equal(
+	    run_ok(w, w->dir, ARGV(w->devmesh, "graph", "--format", "dot")).out, r.out);
+	r = run_ok(w, w->dir, ARGV(w->devmesh, "graph", "--format=mermaid"));
+	assert_int_equal(strncmp(r.out, "flowchart LR\n", 13), 0);
+	o = json_of(w, run_ok(w, w->dir, ARGV(w->devmesh, "graph", "--json")).out);
+	assert_int_equal(json_number(o, "schema_version"), 1);
+	assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(o, "nodes")) >= 3);
+	assert_error(w, DM(w, w->dir, "graph", "--format", "svg"), 2, "--format");
+}
+
 /* With the daemon a change is shown when it happens; the second that it takes without is not
  * waited for. */
 TEST(status_watches_by_events)
@@ -394,6 +414,7 @@ main(void)
 	    WORLD_TEST(readers_that_stall_are_dropped),
 	    WORLD_TEST(events_shows_what_has_happened),
 	    WORLD_TEST(events_follows_over_a_restart),
+	    WORLD_TEST(graph_shows_what_leads_where),
 	    WORLD_TEST(status_watches_by_events),
 	    WORLD_TEST(another_version_is_warned_about),
 	};

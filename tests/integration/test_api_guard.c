@@ -6,6 +6,7 @@
  */
 #include "harness_api.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 
 enum {
@@ -259,6 +260,50 @@ TEST(clients_may_vanish)
 	assert_int_equal(api(w, "GET", "/api/v1/doctor", NULL, NULL).status, 200);
 }
 
+static double
+metric(struct world *w, const char *name)
+{
+	const char *text = api(w, "GET", "/metrics", NULL, NULL).body;
+	const char *at = strstr(text, fmt(w, "\n%s ", name));
+
+	if (at == NULL)
+		fail_msg("no metric %s in:\n%s", name, text);
+	return strtod(at + strlen(name) + 2, NULL);
+}
+
+/* Each for its reason. */
+TEST(refusals_are_counted)
+{
+	static const char *const reasons[] = {
+	    "host", "origin", "token", "remote", "content_type", "form", "method", "size"};
+	const char *json = "Content-Type: application/json", *token;
+	size_t i, n = sizeof reasons / sizeof reasons[0];
+
+	begin(w);
+	token = fmt(w, "X-Devmesh: %s", daemon_token(w));
+	for (i = 0; i < n; i++)
+		assert_true(
+		    metric(w, fmt(w, "devmesh_http_refused_total{reason=\"%s\"}", reasons[i])) < 1);
+	api(w, "GET", "/", ARGV("Host: evil.example"), NULL);
+	api(w, "GET", "/", ARGV("Origin: null"), NULL);
+	api(w, "POST", "/api/v1/gc", ARGV(json), "{}");
+	api(w, "GET", "/", ARGV("X-Forwarded-For: 10.0.0.1"), NULL);
+	api(w, "POST", "/api/v1/gc", ARGV(token, "Content-Type: text/plain"), "{}");
+	api(w, "POST", "/api/v1/gc", ARGV(token, json), "{");
+	api(w, "DELETE", "/api/v1/gc", NULL, NULL);
+	api(w, "GET", fmt(w, "/%017000d", 0), NULL, NULL);
+	for (i = 0; i < n; i++) {
+		double got =
+		    metric(w, fmt(w, "devmesh_http_refused_total{reason=\"%s\"}", reasons[i]));
+
+		if (got < 1 || got > 1)
+			fail_msg("%s: %g", reasons[i], got);
+	}
+	assert_true(metric(w, "devmesh_http_requests_total{code=\"403\"}") >= 3);
+	assert_true(metric(w, "devmesh_services{state=\"up\"}") >= 1);
+	assert_true(metric(w, "devmesh_ready") >= 1);
+}
+
 int
 main(void)
 {
@@ -271,6 +316,7 @@ main(void)
 	    WORLD_TEST(slow_senders_are_cut_off),
 	    WORLD_TEST(idle_connections_shut_nobody_out),
 	    WORLD_TEST(clients_may_vanish),
+	    WORLD_TEST(refusals_are_counted),
 	};
 
 	return RUN_TESTS(tests);
