@@ -24,13 +24,6 @@ struct api {
 	struct event *look; /* once a second while there are streams */
 };
 
-struct api_route {
-	const char *method;
-	const char *path; /* ":id" is one segment, a name */
-	bool trusted;	  /* on the control socket only */
-	api_handler *handler;
-};
-
 static const struct api_route routes[] = {
     {"GET", "/", false, api_get_page},
     {"GET", "/api/v1/state", false, api_get_state},
@@ -51,6 +44,12 @@ static const struct api_route routes[] = {
     {"POST", "/control/stop", true, api_post_stop},
     {"POST", "/control/reload", true, api_post_reload},
 };
+
+const struct api_route *
+api_route_at(size_t i)
+{
+	return i < sizeof(routes) / sizeof(routes[0]) ? &routes[i] : NULL;
+}
 
 static void
 on_look(evutil_socket_t fd, short what, void *user)

@@ -22,6 +22,16 @@ struct api_call {
  */
 typedef void api_handler(struct api_call *call, const struct api_request *request, const char *id);
 
+struct api_route {
+	const char *method;
+	const char *path; /* ":id" is one segment, a name */
+	bool trusted;	  /* on the control socket only */
+	api_handler *handler;
+};
+
+/* The i-th row of the table; NULL behind its end. */
+const struct api_route *api_route_at(size_t i);
+
 struct daemon *api_daemon(const struct api_call *call);
 
 /* Each answers the call, which is not to be used any more then. */
