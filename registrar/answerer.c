@@ -166,8 +166,8 @@ answerer_find(const struct claim *claim, const char *worktree, const struct dm_s
 		out->kind = ANSWERER_UNKNOWN;
 	if (seen->state != DM_SOCK_LISTENING)
 		return;
-	if (run->bridged && seen->pid != 0 && seen->pid == run->runner.pid &&
-	    dm_proc_alive(&run->runner))
+	/* a devmesh run that listens is the bridge, even before its claim says so */
+	if (seen->pid != 0 && seen->pid == run->runner.pid && dm_proc_alive(&run->runner))
 		judge_bridged(claim, worktree, out);
 	else
 		judge(seen->pid, claim, worktree, out);
