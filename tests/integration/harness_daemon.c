@@ -362,13 +362,29 @@ is_text(const char *wanted, const cJSON *data, const char *key)
 	return wanted == NULL || strcmp(wanted, json_str(data, key)) == 0;
 }
 
+/* A look at everything may be the first to see a change; then the reason is that of the look. */
+static bool
+is_reason(const struct sought *s, const struct happened *e)
+{
+	static const char *const looks[] = {
+	    "the regular look", "after a mend", "a worktree was removed"};
+	const char *reason = json_str(e->data, "reason");
+
+	if (s->reason == NULL || strstr(reason, s->reason) != NULL)
+		return true;
+	for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++)
+		if (strcmp(e->kind, "service") == 0 && strcmp(reason, looks[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool
 matches(const struct sought *s, const struct happened *e)
 {
 	return strcmp(e->kind, s->kind) == 0 && (s->id == NULL || strcmp(e->id, s->id) == 0) &&
 	       is_text(s->was, e->data, "was") && is_text(s->state, e->data, "state") &&
 	       is_text(s->what, e->data, "what") && is_text(s->mended, e->data, "kind") &&
-	       (s->reason == NULL || strstr(json_str(e->data, "reason"), s->reason) != NULL);
+	       is_reason(s, e);
 }
 
 static char *

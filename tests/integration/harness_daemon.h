@@ -68,7 +68,10 @@ void pump(struct world *w, struct devmeshd *d);
  */
 const struct happened *wait_event(
     struct world *w, struct devmeshd *d, const char *kind, const char *id, const char *reason);
-/* A state that has changed (`was` "": it is new); GET says the same. */
+/*
+ * A state that has changed (`was` "": it is new); GET says the same. A regular look that was
+ * quicker than any hint is a reason as well.
+ */
 const struct happened *wait_move(struct world *w, struct devmeshd *d, const char *id,
     const char *was, const char *state, const char *reason);
 const struct happened *wait_mend(struct world *w, struct devmeshd *d, const char *what,

@@ -123,7 +123,6 @@ go(struct stage *s, int from, int to)
 		set_caddy(s, b->caddy == YES);
 		reason = b->caddy == YES ? "Caddy answers again" : "Caddy is down";
 	}
-	/* a worktree is seen by the watch on it, or by the regular look, whichever comes first */
 	(void)wait_move(s->w, s->d, "shop-x", a->state, b->state, reason);
 	if (s->leaving != NULL)
 		end_proc(s->w, s->leaving);
