@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "service_times.h"
+#include "service_impl.h"
 
 #include "base/clock.h"
 #include "services.h"
@@ -33,8 +33,6 @@ service_note_times(struct service *svc)
 	} else if (svc->route_missing_ms == 0) {
 		svc->route_missing_ms = now;
 	}
-	if (svc->evidence.worktree_exists && !svc->evidence.foreign && svc->pid != 0)
-		(void)dm_proc_id(svc->pid, &svc->own);
 	if (svc->claim->run.runner.pid == 0 || dm_proc_alive(&svc->claim->run.runner))
 		svc->runner_gone_ms = 0;
 	else if (svc->runner_gone_ms == 0)

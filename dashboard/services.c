@@ -16,7 +16,7 @@
 #include "exits.h"
 #include "finder.h"
 #include "mender.h"
-#include "service_times.h"
+#include "service_impl.h"
 #include "state.h"
 #include "store.h"
 #include "survey.h"
@@ -54,21 +54,10 @@ services_open(struct daemon *d, struct dm_err *err)
 	return services;
 }
 
-/* No more word of the processes is wanted. */
-static void
-unwatch(struct services *services, struct service *svc)
-{
-	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
-		if (svc->watched[i].pid != 0)
-			exits_remove(services->d->exits, &svc->watched[i]);
-		svc->watched[i].pid = 0;
-	}
-}
-
 static void
 service_free(struct services *services, struct service *svc)
 {
-	unwatch(services, svc);
+	service_unwatch(services->d->exits, svc);
 	claim_free(svc->claim);
 	free(svc->alias_url);
 	free(svc->command);
@@ -170,43 +159,6 @@ forget(struct services *services, size_t i, const char *why)
 
 /* ---- one look --------------------------------------------------------------------------- */
 
-static bool
-same_process(const struct dm_proc_id *a, const struct dm_proc_id *b)
-{
-	return a->pid == b->pid && a->start == b->start;
-}
-
-/* Word of the ends of those who matter now, and of nobody else's. */
-static void
-watch_processes(struct services *services, struct service *svc)
-{
-	struct dm_proc_id want[SERVICE_WATCHED] = {svc->claim->run.runner};
-	const pid_t pids[SERVICE_WATCHED] = {
-	    svc->claim->run.runner.pid, svc->evidence.listening ? svc->socket.pid : 0, svc->pid};
-
-	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
-		if (i > 0 && (pids[i] == 0 || !dm_proc_id(pids[i], &want[i])))
-			want[i].pid = 0;
-		for (size_t j = 0; j < i; j++) {
-			if (want[j].pid == want[i].pid)
-				want[i].pid = 0;
-		}
-	}
-	if (!dm_proc_alive(&want[0]))
-		want[0].pid = 0;
-	for (size_t i = 0; i < SERVICE_WATCHED; i++) {
-		struct dm_proc_id old = svc->watched[i];
-
-		if (same_process(&old, &want[i]))
-			continue;
-		if (want[i].pid != 0)
-			exits_add(services->d->exits, &want[i]);
-		svc->watched[i] = want[i];
-		if (old.pid != 0)
-			exits_remove(services->d->exits, &old);
-	}
-}
-
 static void
 become(struct service *svc, enum service_state state, const char *why)
 {
@@ -287,7 +239,7 @@ observe(struct services *services, struct service *svc, const struct dm_listener
 		svc->state_ms = dm_now_ms();
 	survey_row_release(&row);
 	service_note_times(svc);
-	watch_processes(services, svc);
+	service_watch(services->d->exits, svc);
 	plan_recheck(services, svc);
 	return changed;
 }
@@ -360,6 +312,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		mender_consider(services->d->mender);
 		return;
 	}
+	svc->claim->stamp = claim->stamp;
 	claim_free(claim);
 	look(services, svc, listeners, why);
 }
@@ -414,6 +367,35 @@ begin_grace_anew(struct services *services)
 	}
 }
 
+/* Most records are those of the last sweep: they are not read again. */
+static bool
+is_known(const char *id, const struct claim_stamp *stamp, void *user)
+{
+	struct service *svc = find(user, id);
+
+	svc = svc != NULL && claim_stamps_equal(&svc->claim->stamp, stamp) ? svc : NULL;
+	if (svc != NULL)
+		svc->counted = true;
+	return svc != NULL;
+}
+
+/* Who listens on the ports of all of them, those that are new included. */
+static void
+find_listeners(const struct services *services, const struct registry_claims *unknown,
+    struct dm_listeners *out)
+{
+	DM_AUTO_FREE struct claim **list =
+	    dm_calloc(services->count + unknown->count, sizeof(*list));
+	const struct registry_claims all = {
+	    .list = list, .count = services->count + unknown->count};
+
+	for (size_t i = 0; i < services->count; i++)
+		list[i] = services->list[i]->claim;
+	for (size_t i = 0; i < unknown->count; i++)
+		list[services->count + i] = unknown->list[i];
+	survey_listeners(&all, out);
+}
+
 void
 services_sweep(struct services *services, const char *why)
 {
@@ -427,14 +409,18 @@ services_sweep(struct services *services, const char *why)
 		begin_grace_anew(services);
 	services->swept_ms = now;
 	timer_in(services->sweep, interval);
-	if (!registry_scan(d->session->registry, &claims, &err)) {
+	for (size_t i = 0; i < services->count; i++)
+		services->list[i]->counted = false;
+	if (!registry_scan_unknown(d->session->registry, is_known, services, &claims, &err)) {
 		/* nothing was seen, so nothing is concluded */
 		dm_warn("%s", err.msg);
 		return;
 	}
-	survey_listeners(&claims, &listeners);
-	for (size_t i = 0; i < services->count; i++)
-		services->list[i]->counted = false;
+	find_listeners(services, &claims, &listeners);
+	for (size_t i = 0; i < services->count; i++) {
+		if (services->list[i]->counted)
+			look(services, services->list[i], &listeners, why);
+	}
 	for (size_t i = 0; i < claims.count; i++) {
 		if (!claims.list[i]->is_alias)
 			take_claim(services, dm_steal_pointer(&claims.list[i]), &listeners, why);
@@ -532,7 +518,7 @@ services_process_ended(struct services *services, const struct dm_proc_id *id)
 		bool concerned = false;
 
 		for (size_t j = 0; j < SERVICE_WATCHED; j++) {
-			if (!same_process(&svc->watched[j], id))
+			if (!service_same_process(&svc->watched[j], id))
 				continue;
 			svc->watched[j].pid = 0; /* exits.h has forgotten it */
 			concerned = true;

@@ -19,7 +19,9 @@
 enum {
 	LOOK_MS = 1000,
 	/* ticks between two looks at what the kernel watches, but does not tell all about */
-	LOOK_BESIDES = 5
+	LOOK_BESIDES = 5,
+	/* ticks between two looks at whether a path still leads to what the kernel watches */
+	CHECK_EACH = 10
 };
 
 struct dir {
@@ -28,6 +30,7 @@ struct dir {
 	int handle;		/* the kernel's; -1: it is looked at */
 	struct watch_look look; /* the last one; "not there" while the kernel tells all */
 	bool removed;		/* is freed when nobody walks over the list */
+	unsigned turn;		/* of the ticks of CHECK_EACH */
 };
 
 struct watch {
@@ -37,6 +40,7 @@ struct watch {
 	struct event_base *base;
 	struct watch_kernel *kernel; /* NULL: none */
 	struct event *tick;
+	unsigned added; /* directories so far */
 	unsigned ticks;
 	struct dir **list;
 	size_t count;
@@ -225,8 +229,13 @@ check(struct dir *dir, bool also_watched)
 static void
 check_at_tick(struct dir *dir, const struct told *told)
 {
+	const struct watch *w = dir->watch;
+
 	(void)told;
-	check(dir, dir->watch->ticks % LOOK_BESIDES == 0);
+	/* one above it may have gone elsewhere: rare, and a system call for each of thousands */
+	if (!needs_looks(dir) && (w->ticks + dir->turn) % CHECK_EACH != 0)
+		return;
+	check(dir, w->ticks % LOOK_BESIDES == 0);
 }
 
 static void
@@ -341,6 +350,7 @@ watch_add(struct watch *watch, const char *path)
 	dir->watch = watch;
 	dir->path = dm_strdup(path);
 	dir->handle = -1;
+	dir->turn = watch->added++;
 	if ((watch->count & (watch->count - 1)) == 0)
 		watch->list = dm_reallocarray(
 		    watch->list, watch->count == 0 ? 1 : watch->count * 2, sizeof(struct dir *));

@@ -51,9 +51,6 @@ void watch_kernel_detach(struct watch_kernel *kernel, int handle);
 /* What to try about attach's or open's errno; static text, NULL: that is no shortage. */
 const char *watch_kernel_shortage(int error);
 
-/* The nanosecond part of st_ctime, which POSIX and macOS name differently. */
-long watch_ctime_nsec(const struct stat *st);
-
 /* To be called from the loop. A handle that is no longer in use is ignored. */
 /* `name` is an entry of the directory, or NULL: anything. */
 void watch_told(struct watch *watch, int handle, const char *name);

@@ -123,9 +123,3 @@ watch_kernel_shortage(int error)
 		return NULL;
 	}
 }
-
-long
-watch_ctime_nsec(const struct stat *st)
-{
-	return st->st_ctim.tv_nsec;
-}

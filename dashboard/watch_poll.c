@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "watch_impl.h"
 
 #ifndef NAME_MAX
@@ -29,7 +30,7 @@ mark_of(const struct stat *st)
 	    .uid = st->st_uid,
 	    .size = st->st_size,
 	    .ctime = st->st_ctime,
-	    .ctime_nsec = watch_ctime_nsec(st),
+	    .ctime_nsec = dm_os_ctime_nsec(st),
 	};
 }
 

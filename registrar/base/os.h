@@ -40,6 +40,10 @@ char *dm_os_self_exe(void);
 /* Whether services are started by launchd(8), not by systemd(1). */
 bool dm_os_has_launchd(void);
 
+/* The nanosecond part of st_ctime, which POSIX and macOS name differently (stat(3type)). */
+struct stat;
+long dm_os_ctime_nsec(const struct stat *st);
+
 /* Name of the loopback interface. */
 const char *dm_os_loopback(void);
 

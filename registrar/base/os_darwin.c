@@ -67,6 +67,12 @@ dm_os_has_launchd(void)
 	return true;
 }
 
+long
+dm_os_ctime_nsec(const struct stat *st)
+{
+	return st->st_ctimespec.tv_nsec;
+}
+
 const char *
 dm_os_loopback(void)
 {

@@ -91,6 +91,12 @@ dm_os_has_launchd(void)
 	return false;
 }
 
+long
+dm_os_ctime_nsec(const struct stat *st)
+{
+	return st->st_ctim.tv_nsec;
+}
+
 const char *
 dm_os_loopback(void)
 {

@@ -278,6 +278,13 @@ claim_worktree_gone(const struct claim *claim)
 }
 
 bool
+claim_stamps_equal(const struct claim_stamp *a, const struct claim_stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec;
+}
+
+bool
 claim_taken_anew(const struct claim *then, const struct claim *now)
 {
 	const struct dm_proc_id *was = &then->run.runner, *is = &now->run.runner;

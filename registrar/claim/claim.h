@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -34,6 +35,20 @@ struct claim_run {
 	char socket[108];	  /* its path; empty: none */
 };
 
+/*
+ * Which file a record was read from. Records are never written in place: where all of this is the
+ * same, so is the record.
+ */
+struct claim_stamp {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	time_t ctime;
+	long ctime_nsec;
+};
+
+bool claim_stamps_equal(const struct claim_stamp *a, const struct claim_stamp *b);
+
 /* Strings are owned by the struct; NULL where the record has none. */
 struct claim {
 	struct slug id;
@@ -52,7 +67,9 @@ struct claim {
 	bool pinned;	 /* to be kept until it is taken down: no clean-up removes it */
 	struct claim_run run;
 
-	uid_t uid; /* owner of the file (never what the record says) */
+	/* Of the file, never what the record says: */
+	uid_t uid; /* owner */
+	struct claim_stamp stamp;
 };
 
 /* The largest record that is read, in bytes. */

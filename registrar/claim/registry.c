@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fsio.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "base/str.h"
 
 enum {
@@ -22,43 +23,55 @@ enum {
 /* Reads <id>.json if it is a regular file; false with DM_NOT_FOUND if there is none. */
 static bool
 read_record(
-    const struct registry *reg, const char *id, struct dm_str *text, uid_t *uid, struct dm_err *err)
+    const struct registry *reg, const char *id, struct dm_str *text, struct stat *st, uid_t *uid,
+    struct dm_err *err)
 {
 	DM_AUTO_FREE char *name = dm_asprintf("%s.json", id);
 	DM_AUTO_CLOSE int fd =
 	    openat(reg->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
 
 	*uid = (uid_t)-1;
 	if (fd < 0) {
 		int error = errno;
 
-		if (fstatat(reg->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			*uid = st.st_uid;
+		if (fstatat(reg->fd, name, st, AT_SYMLINK_NOFOLLOW) == 0)
+			*uid = st->st_uid;
 		(void)dm_fail_errno(err, error, "opening it");
 		if (error == ENOENT)
 			err->code = DM_NOT_FOUND;
 		return false;
 	}
-	if (fstat(fd, &st) != 0)
+	if (fstat(fd, st) != 0)
 		return dm_fail_errno(err, errno, "looking at it");
-	*uid = st.st_uid;
-	if (!S_ISREG(st.st_mode))
+	*uid = st->st_uid;
+	if (!S_ISREG(st->st_mode))
 		return dm_fail(err, DM_FAILED, "it is not a regular file");
 	return dm_read_fd(fd, text, err);
+}
+
+struct claim_stamp
+registry_stamp(const struct stat *st)
+{
+	return (struct claim_stamp){.dev = st->st_dev,
+	    .ino = st->st_ino,
+	    .size = st->st_size,
+	    .ctime = st->st_ctime,
+	    .ctime_nsec = dm_os_ctime_nsec(st)};
 }
 
 bool
 registry_find(const struct registry *reg, const char *id, struct claim **out, struct dm_err *err)
 {
 	DM_AUTO_STR struct dm_str text = dm_str_make(CLAIM_FILE_MAX + 1);
+	struct stat st;
 	uid_t uid;
 
 	*out = NULL;
-	if (read_record(reg, id, &text, &uid, err)) {
+	if (read_record(reg, id, &text, &st, &uid, err)) {
 		*out = claim_decode(text.data, text.len, id, err);
 		if (*out != NULL) {
 			(*out)->uid = uid;
+			(*out)->stamp = registry_stamp(&st);
 			return true;
 		}
 	} else if (err->code == DM_NOT_FOUND) {
@@ -75,13 +88,23 @@ registry_find(const struct registry *reg, const char *id, struct claim **out, st
 	return true;
 }
 
+struct scan {
+	registry_is_known *is_known;
+	void *user;
+	struct registry_claims *out;
+};
+
 static void
-add_claim(const struct registry *reg, const char *id, void *user)
+add_claim(const struct registry *reg, const char *id, const struct stat *st, void *user)
 {
-	struct registry_claims *out = user;
+	const struct scan *scan = user;
+	const struct claim_stamp stamp = registry_stamp(st);
+	struct registry_claims *out = scan->out;
 	struct claim *claim;
 	struct dm_err err;
 
+	if (scan->is_known != NULL && scan->is_known(id, &stamp, scan->user))
+		return;
 	if (!registry_find(reg, id, &claim, &err) || claim == NULL)
 		return;
 	out->list = dm_reallocarray(out->list, out->count + 1, sizeof(struct claim *));
@@ -99,9 +122,18 @@ by_id(const void *a, const void *b)
 bool
 registry_scan(const struct registry *reg, struct registry_claims *out, struct dm_err *err)
 {
+	return registry_scan_unknown(reg, NULL, NULL, out, err);
+}
+
+bool
+registry_scan_unknown(const struct registry *reg, registry_is_known *is_known, void *user,
+    struct registry_claims *out, struct dm_err *err)
+{
+	struct scan scan = {.is_known = is_known, .user = user, .out = out};
+
 	out->list = NULL;
 	out->count = 0;
-	if (!registry_each_entry(reg, ".json", add_claim, out, err))
+	if (!registry_each_entry(reg, ".json", add_claim, &scan, err))
 		return false;
 	if (out->count > 0)
 		qsort(out->list, out->count, sizeof(struct claim *), by_id);

@@ -61,6 +61,11 @@ bool
 registry_scan(const struct registry *reg, struct registry_claims *out, struct dm_err *err) DM_MUST;
 void registry_claims_free(struct registry_claims *claims);
 
+/* The same without those records for which `is_known` says that they were read already. */
+typedef bool registry_is_known(const char *id, const struct claim_stamp *stamp, void *user);
+bool registry_scan_unknown(const struct registry *reg, registry_is_known *is_known, void *user,
+    struct registry_claims *out, struct dm_err *err) DM_MUST;
+
 /*
  * Which id the worktree has, or would get: the answer of every verb. An id that it already holds
  * comes first; then the name's own, if it is free; then name_alternative() and

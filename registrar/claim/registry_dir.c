@@ -151,7 +151,8 @@ registry_lock(const struct registry *reg, enum registry_lock which, int64_t wait
 
 bool
 registry_each_entry(const struct registry *reg, const char *suffix,
-    void (*fn)(const struct registry *, const char *id, void *), void *user, struct dm_err *err)
+    void (*fn)(const struct registry *, const char *id, const struct stat *, void *), void *user,
+    struct dm_err *err)
 {
 	int fd = openat(reg->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -173,7 +174,7 @@ registry_each_entry(const struct registry *reg, const char *suffix,
 		if (slug_valid(id.s) &&
 		    fstatat(reg->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_uid == geteuid())
-			fn(reg, id.s, user);
+			fn(reg, id.s, &st, user);
 	}
 	(void)closedir(d);
 	return true;
@@ -185,11 +186,12 @@ struct id_list {
 };
 
 static void
-add_id(const struct registry *reg, const char *id, void *user)
+add_id(const struct registry *reg, const char *id, const struct stat *st, void *user)
 {
 	struct id_list *list = user;
 
 	(void)reg;
+	(void)st;
 	list->ids = dm_reallocarray(list->ids, list->count + 1, sizeof(char *));
 	list->ids[list->count++] = dm_strdup(id);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What a service is given time for, and when it is looked at again: of services.c. */
-#ifndef DEVMESH_SERVICE_TIMES_H
-#define DEVMESH_SERVICE_TIMES_H
+/* Parts of services.c: what a service is given time for (service_times.c), whose ends are waited
+ * for (service_watch.c). For nobody else. */
+#ifndef DEVMESH_SERVICE_IMPL_H
+#define DEVMESH_SERVICE_IMPL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dm_proc_id;
+struct exits;
 struct service;
 struct survey_row;
 
@@ -27,5 +30,11 @@ void service_note_search(struct service *svc, const struct survey_row *row);
  * needed.
  */
 int64_t service_recheck_step(struct service *svc);
+
+/* After a look: word of the ends of those who matter now, and of nobody else's. */
+void service_watch(struct exits *exits, struct service *svc);
+/* No more word is wanted. */
+void service_unwatch(struct exits *exits, struct service *svc);
+bool service_same_process(const struct dm_proc_id *a, const struct dm_proc_id *b);
 
 #endif
