@@ -184,6 +184,15 @@ finder_scan(struct finder *f)
 }
 
 void
+finder_doubt(struct finder *f)
+{
+	if (f == NULL)
+		return;
+	discovery_doubt(f->discovery);
+	finder_hint(f);
+}
+
+void
 finder_hint(struct finder *f)
 {
 	int64_t now = dm_now_ms();

@@ -69,12 +69,15 @@ main(int argc, char **argv)
 			return DM_USAGE;
 		}
 	}
+	if (given == NULL && (given = getenv("DEVMESH_CONFIG")) != NULL && given[0] == '\0')
+		given = NULL;
 	if (optind < argc) {
 		(void)dm_fail(
 		    &err, DM_USAGE, "devmeshd takes no argument: \"%.80s\"", argv[optind]);
 		(void)dm_hint(&err, "devmeshd --help");
 	} else if (given != NULL && (config = dm_absolute(given, &err)) == NULL) {
-		(void)dm_wrap(&err, "--config %.200s", given); /* it is read again from elsewhere */
+		(void)dm_wrap(
+		    &err, "the configuration %.200s", given); /* read again from elsewhere */
 	} else if (check ? daemon_check(config, &err) : daemon_run(config, &err)) {
 		return 0;
 	}

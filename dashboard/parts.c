@@ -70,9 +70,16 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	       (d->http = http_server_open(d, d->socket_path, err)) != NULL;
 }
 
+static void
+no_worker_left(void *user)
+{
+	daemon_drained(user);
+}
+
 void
 parts_drain(struct daemon *d)
 {
+	workers_on_idle(d->workers, no_worker_left, d);
 	if (d->http != NULL)
 		http_server_drain(d->http);
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "daemon.h"
 #include "events.h"
+#include "finder.h"
 #include "identity.h"
 #include "mender.h"
 #include "repo/layout.h"
@@ -347,8 +348,10 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 		}
 	}
 	free(list.list);
-	if (removed)
+	if (removed) {
 		services_sweep(w->d->services, "a worktree was removed");
+		finder_doubt(w->d->finder);
+	}
 	timer_in(w->detail_timer, DETAIL_MS);
 }
 

@@ -43,6 +43,8 @@ struct workers {
 	struct event_base *base;
 	struct worker *list; /* in the order of arrival */
 	size_t running;
+	void (*idle)(void *user); /* NULL: nobody wants to know */
+	void *idle_user;
 	struct event *start; /* what could not be started is told from the loop */
 };
 
@@ -129,6 +131,8 @@ finish(struct worker *w, int status)
 	start_later(workers);
 	w->done(w->user, &result);
 	worker_free(w);
+	if (workers->list == NULL && workers->idle != NULL)
+		workers->idle(workers->idle_user);
 }
 
 static void
@@ -283,6 +287,13 @@ workers_run_verb(struct workers *workers, const char *const argv[], int64_t time
 	for (size_t i = 0; i < n; i++)
 		w->argv[i] = dm_strdup(argv[i]);
 	w->arg = w->argv;
+}
+
+void
+workers_on_idle(struct workers *workers, void (*fn)(void *user), void *user)
+{
+	workers->idle = fn;
+	workers->idle_user = user;
 }
 
 size_t

@@ -54,6 +54,9 @@ void workers_run(struct workers *workers, worker_job *job, void *arg, int64_t ti
 void workers_run_verb(struct workers *workers, const char *const argv[], int64_t timeout_ms,
     worker_done *done, void *user);
 
+/* Calls fn whenever the last job has ended; fn NULL: no more. */
+void workers_on_idle(struct workers *workers, void (*fn)(void *user), void *user);
+
 /* How many run or wait. */
 size_t workers_busy(const struct workers *workers);
 

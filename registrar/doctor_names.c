@@ -82,8 +82,8 @@ check_fields(struct doctor *d, const char *lines)
 		doctor_fix(d, "see Caddy's log: journalctl -u caddy");
 	}
 	if (names[0] != '\0' && strstr(names, wildcard) == NULL) {
-		doctor_say(
-		    d, DOCTOR_NOTE, "the certificate is for %s, not for *.%s", names, d->domain);
+		doctor_say(d, DOCTOR_NOTE, "the certificate is for %s, not for *.%s",
+		    names + strspn(names, " "), d->domain);
 		doctor_why(d,
 		    "each new name needs a certificate of its own: its first request waits, and "
 		    "a public CA publishes the name and limits how many there are");
@@ -91,7 +91,8 @@ check_fields(struct doctor *d, const char *lines)
 		    "let Caddy manage *.%s (tls.certificates.automate, or a site of that name)",
 		    d->domain);
 	}
-	doctor_say(d, DOCTOR_OK, "a certificate for%s, from%s, until %s", names, issuer, until);
+	doctor_say(d, DOCTOR_OK, "a certificate for %s, from %s, until %s",
+	    names + strspn(names, " "), issuer + strspn(issuer, " "), until);
 	return true;
 }
 

@@ -2,17 +2,36 @@
 /* What proc.h promises and no kernel has a say in. */
 #include "base/proc.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+
+static bool
+no_descriptor_left(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE;
+	(void)close(fd);
+	return false;
+}
 
 bool
 dm_proc_alive(const struct dm_proc_id *id)
 {
 	struct dm_proc_id now;
 
-	return id->pid > 0 && dm_proc_id(id->pid, &now) && now.start == id->start;
+	if (id->pid <= 0)
+		return false;
+	if (dm_proc_id(id->pid, &now))
+		return now.start == id->start;
+	return (kill(id->pid, 0) == 0 || errno == EPERM) && no_descriptor_left();
 }
 
 void

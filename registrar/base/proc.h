@@ -22,7 +22,10 @@ struct dm_proc_id {
 
 /* Who has this pid now; false if nobody has. A zombie counts as ended. */
 bool dm_proc_id(pid_t pid, struct dm_proc_id *out);
-/* Whether that very process still runs. */
+/*
+ * Whether that very process still runs. Where it cannot be looked at for want of descriptors, any
+ * process of this pid counts: nobody is to be taken for dead because of that.
+ */
 bool dm_proc_alive(const struct dm_proc_id *id);
 
 /*
