@@ -13,6 +13,7 @@
 
 enum {
 	BUSY_MS = 20,		/* the loop waits no longer for another process */
+	ROW_MAX = 1 << 20,	/* bytes; an event is much smaller */
 	HEAP_MAX = 1 << 20,	/* SQLite gives back cache before it takes more */
 	CHECKPOINT_PAGES = 256, /* written and synced at a time: the loop waits for it */
 	MINUTE_MS = 60000,
@@ -79,6 +80,7 @@ status_of(int rc)
 	case SQLITE_SCHEMA:
 	case SQLITE_CONSTRAINT:
 	case SQLITE_MISMATCH:
+	case SQLITE_TOOBIG: /* what we write never is */
 		return DB_BAD;
 	default:
 		return DB_UNWRITABLE;
@@ -221,6 +223,8 @@ configure(struct store_db *db, struct dm_err *err)
 
 	(void)sqlite3_extended_result_codes(db->sql, 1);
 	(void)sqlite3_busy_timeout(db->sql, BUSY_MS);
+	/* else a corrupt length could take a GiB */
+	(void)sqlite3_limit(db->sql, SQLITE_LIMIT_LENGTH, ROW_MAX);
 	(void)sqlite3_db_config(db->sql, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
 	/* before anything is written: a later version's file stays as it is */
 	status = check_version(db, &version, err);
