@@ -280,8 +280,8 @@ claim_worktree_gone(const struct claim *claim)
 bool
 claim_stamps_equal(const struct claim_stamp *a, const struct claim_stamp *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->ctime == b->ctime && a->ctime_nsec == b->ctime_nsec;
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->ctime == b->ctime &&
+	       a->ctime_nsec == b->ctime_nsec;
 }
 
 bool

@@ -22,9 +22,8 @@ enum {
 
 /* Reads <id>.json if it is a regular file; false with DM_NOT_FOUND if there is none. */
 static bool
-read_record(
-    const struct registry *reg, const char *id, struct dm_str *text, struct stat *st, uid_t *uid,
-    struct dm_err *err)
+read_record(const struct registry *reg, const char *id, struct dm_str *text, struct stat *st,
+    uid_t *uid, struct dm_err *err)
 {
 	DM_AUTO_FREE char *name = dm_asprintf("%s.json", id);
 	DM_AUTO_CLOSE int fd =
