@@ -3,6 +3,7 @@
  * devmeshd as a process: started, ended, found and replaced by devmesh; one at a time, whatever is
  * left over of an earlier one; its configuration read again; its end at once or after a while.
  */
+#include "harness_net.h"
 #include "harness_run.h"
 
 #include <signal.h>
@@ -446,6 +447,40 @@ TEST(it_comes_and_goes_with_the_mesh)
 	assert_false(is_alive(pid));
 }
 
+static bool
+mesh_has_another_pid(struct world *w, const void *old)
+{
+	pid_t pid = (pid_t)json_number(json_of(w, DM(w, NULL, "start", "--json").out), "pid");
+
+	return pid != *(const pid_t *)old;
+}
+
+static bool
+says_restarted(struct world *w, const void *unused)
+{
+	const char *log = read_text(w, LOG(w));
+
+	(void)unused;
+	return log != NULL && strstr(log, "restarted caddy") != NULL;
+}
+
+/* A crashed one; one that was stopped stays so. */
+TEST(a_crashed_mesh_comes_back)
+{
+	pid_t old, none = 0;
+
+	(void)private_mesh(w);
+	(void)start_ok(w);
+	old = (pid_t)json_number(json_of(w, DM(w, NULL, "start", "--json").out), "pid");
+	assert_int_equal(kill(old, SIGKILL), 0);
+	assert_true(wait_until(w, says_restarted, NULL, 60000));
+	assert_true(mesh_has_another_pid(w, &old));
+	assert_exit(w, DM(w, NULL, "daemon", "restart"), 0);
+	assert_exit(w, DM(w, NULL, "stop"), 0);
+	assert_false(exists(fmt(w, "%s/admin.sock", w->state)));
+	assert_int_equal(count_daemons(w), none);
+}
+
 TEST(the_mesh_does_without_it)
 {
 	struct result r;
@@ -487,6 +522,7 @@ main(void)
 	    WORLD_TEST(it_holds_nothing_of_its_caller),
 	    WORLD_TEST(logs_are_shown_followed_and_rotated),
 	    WORLD_TEST(it_comes_and_goes_with_the_mesh),
+	    WORLD_TEST(a_crashed_mesh_comes_back),
 	    WORLD_TEST(the_mesh_does_without_it),
 	};
 
