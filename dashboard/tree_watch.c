@@ -87,29 +87,52 @@ tree_release(struct tree *tree)
 	free(tree->info.head);
 }
 
-/* The directory itself: nothing in git's changes when it is simply removed. */
-static void
-watch_top(const struct tree_watch *w, const struct worktree *info)
+/* Whether the directory has the worktree in it, under that name (NULL: any). */
+static bool
+is_above(const char *dir, const char *name, const struct tree *tree)
 {
-	if (info->gone)
-		watch_remove(w->d->watch, info->path);
-	else
-		watch_add(w->d->watch, info->path);
+	size_t n = strlen(dir);
+
+	return strncmp(tree->info.path, dir, n) == 0 && tree->info.path[n] == '/' &&
+	       strchr(tree->info.path + n + 1, '/') == NULL &&
+	       (name == NULL || strcmp(tree->info.path + n + 1, name) == 0);
+}
+
+/*
+ * The directory that the worktree is in: nothing in git's changes when a worktree is simply
+ * removed, or comes back, and a directory that somebody works in cannot tell of its own end.
+ */
+static void
+watch_above(const struct tree_watch *w, const struct tree *tree)
+{
+	DM_AUTO_FREE char *dir = dm_path_dir(tree->info.path);
+
+	watch_add(w->d->watch, dir);
 }
 
 static void
 unwatch_tree(const struct tree_watch *w, const struct tree *tree)
 {
+	DM_AUTO_FREE char *dir = dm_path_dir(tree->info.path);
+	bool used = strcmp(dir, registry_dir(w->d->session->registry)) == 0;
+
 	watch_remove(w->d->watch, tree->info.git_dir);
-	watch_remove(w->d->watch, tree->info.path);
+	for (size_t i = 0; i < w->repo_count && !used; i++) {
+		for (size_t t = 0; t < w->repos[i]->count && !used; t++)
+			used = &w->repos[i]->trees[t] != tree &&
+			       is_above(dir, NULL, &w->repos[i]->trees[t]);
+	}
+	if (!used)
+		watch_remove(w->d->watch, dir);
 }
 
 static void
 repository_free(struct tree_watch *w, struct repository *repo)
 {
-	for (size_t i = 0; i < repo->count; i++) {
-		unwatch_tree(w, &repo->trees[i]);
-		tree_release(&repo->trees[i]);
+	/* those that are released are no longer counted */
+	for (; repo->count > 0; repo->count--) {
+		unwatch_tree(w, &repo->trees[repo->count - 1]);
+		tree_release(&repo->trees[repo->count - 1]);
 	}
 	watch_remove(w->d->watch, repo->common_dir);
 	watch_remove(w->d->watch, repo->worktrees_dir);
@@ -124,8 +147,8 @@ tree_watch_close(struct tree_watch *w)
 {
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < w->repo_count; i++)
-		repository_free(w, w->repos[i]);
+	for (; w->repo_count > 0; w->repo_count--)
+		repository_free(w, w->repos[w->repo_count - 1]);
 	free(w->repos);
 	if (w->list_timer != NULL)
 		event_free(w->list_timer);
@@ -271,7 +294,7 @@ find_tree(struct repository *repo, const char *path)
 	return NULL;
 }
 
-/* One worktree as git lists it now. Takes its texts. Whether it is gone since the last time. */
+/* One worktree as git lists it now. Takes its texts. Whether it has gone, or come back. */
 static bool
 take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 {
@@ -303,12 +326,12 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 	}
 	memset(now, 0, sizeof(*now));
 	tree->counted = true;
-	watch_top(w, &tree->info);
+	watch_above(w, tree);
 	if (is_new) {
 		tree->wants_detail = true;
 		publish_tree(w, repo, tree);
 	}
-	return gone && !was_gone;
+	return gone != was_gone;
 }
 
 static void
@@ -368,11 +391,11 @@ on_list(evutil_socket_t fd, short what, void *user)
 	}
 }
 
-/* Whether that is its directory, which was there and is not any more. */
+/* Whether the hint is about the worktree's own directory, which has gone, or come back. */
 static bool
-has_gone(const struct tree *tree, const char *dir)
+has_changed(const struct tree *tree, const char *dir, const char *name)
 {
-	return !tree->info.gone && strcmp(tree->info.path, dir) == 0 && access(dir, F_OK) != 0;
+	return is_above(dir, name, tree) && (access(tree->info.path, F_OK) != 0) != tree->info.gone;
 }
 
 void
@@ -388,7 +411,7 @@ tree_watch_hint(struct tree_watch *w, const char *dir, const char *name)
 
 		for (size_t t = 0; t < repo->count && !concerned; t++)
 			concerned = strcmp(repo->trees[t].info.git_dir, dir) == 0 ||
-				    (name == NULL && has_gone(&repo->trees[t], dir));
+				    has_changed(&repo->trees[t], dir, name);
 		if (concerned && !repo->changed) {
 			repo->changed = true;
 			timer_in(w->list_timer, REPO_MS);
