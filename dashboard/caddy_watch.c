@@ -230,7 +230,7 @@ answered(struct caddy_watch *caddy)
 {
 	struct evbuffer *input = bufferevent_get_input(caddy->question);
 	DM_AUTO_STR struct dm_str all = dm_str_make(ANSWER_MAX);
-	size_t length = evbuffer_get_length(input), begin;
+	size_t length = evbuffer_get_length(input), begin = 0;
 	struct dm_err err = {.code = DM_OK};
 	int64_t took = dm_now_ms() - caddy->asked_ms;
 	int status;
@@ -258,7 +258,7 @@ failed(struct caddy_watch *caddy, int error)
 		/* a reload, or more clients than it can take: nothing to conclude */
 		if (caddy->resets++ < RESETS) {
 			end_question(caddy);
-			timer_in(caddy->timer, SOON_MS * caddy->resets);
+			timer_in(caddy->timer, (int64_t)SOON_MS * (int64_t)caddy->resets);
 			return;
 		}
 	}

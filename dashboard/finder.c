@@ -128,7 +128,7 @@ all_claims(const struct finder *f)
 {
 	struct registry_claims claims = {.count = services_count(f->d->services)};
 
-	claims.list = dm_calloc(claims.count, sizeof(claims.list[0]));
+	claims.list = dm_calloc(claims.count, sizeof(struct claim *));
 	for (size_t i = 0; i < claims.count; i++)
 		claims.list[i] = services_at(f->d->services, i)->claim;
 	return claims;

@@ -84,7 +84,7 @@ home_claim(struct daemon *d, struct dm_err *err)
 {
 	dm_auto(claim) claim = NULL;
 
-	if (!write_claim(d, d->session->registry, &claim, err))
+	if (!write_claim(d, d->session->registry, &claim, err) || claim == NULL)
 		return false;
 	remember(d, claim);
 	return true;

@@ -146,7 +146,7 @@ forget(struct services *services, size_t i, const char *why)
 	cJSON *data = cJSON_CreateObject();
 
 	memmove(&services->list[i], &services->list[i + 1],
-	    (services->count - i - 1) * sizeof(services->list[0]));
+	    (services->count - i - 1) * sizeof(struct service *));
 	services->count--;
 	dm_note("%s: gone (%s)", svc->claim->id.s, why);
 	(void)cJSON_AddStringToObject(data, "was", service_state_name(svc->state));
@@ -273,9 +273,9 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 	if (svc == NULL) {
 		svc = dm_calloc(1, sizeof(*svc));
 		services->list =
-		    dm_reallocarray(services->list, services->count + 1, sizeof(services->list[0]));
+		    dm_reallocarray(services->list, services->count + 1, sizeof(struct service *));
 		memmove(&services->list[at + 1], &services->list[at],
-		    (services->count - at) * sizeof(services->list[0]));
+		    (services->count - at) * sizeof(struct service *));
 		services->list[at] = svc;
 		services->count++;
 		*svc = (struct service){.claim = claim,
@@ -385,7 +385,7 @@ find_listeners(const struct services *services, const struct registry_claims *un
     struct dm_listeners *out)
 {
 	DM_AUTO_FREE struct claim **list =
-	    dm_calloc(services->count + unknown->count, sizeof(*list));
+	    dm_calloc(services->count + unknown->count, sizeof(struct claim *));
 	const struct registry_claims all = {
 	    .list = list, .count = services->count + unknown->count};
 

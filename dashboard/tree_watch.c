@@ -197,7 +197,7 @@ repository_of(struct tree_watch *w, const char *common_dir)
 	repo->common_dir = dm_strdup(common_dir);
 	repo->worktrees_dir = dm_asprintf("%s/worktrees", common_dir);
 	repo->changed = true;
-	w->repos = dm_reallocarray(w->repos, w->repo_count + 1, sizeof(w->repos[0]));
+	w->repos = dm_reallocarray(w->repos, w->repo_count + 1, sizeof(struct repository *));
 	w->repos[w->repo_count++] = repo;
 	watch_add(w->d->watch, repo->common_dir);
 	watch_add(w->d->watch, repo->worktrees_dir);
@@ -443,13 +443,21 @@ look_at_tree(void *arg)
 	const struct tree *tree = asked_tree(w, &repo);
 	struct worktree_detail out;
 
+	memset(&out, 0, sizeof(out));
 	if (tree == NULL)
 		return 1;
 	renew_identity(w);
 	worktree_look(&tree->info, DETAIL_JOB_MS / 2, &out);
-	(void)printf("%d %d %d %lld %lld %lld\n", out.dirty, out.ahead, out.behind,
-	    (long long)out.last_commit, (long long)out.last_access, (long long)out.bytes);
-	return 0;
+	/* to the same program */
+	return fwrite(&out, sizeof(out), 1, stdout) == 1 ? 0 : 1;
+}
+
+static bool
+same_detail(const struct worktree_detail *a, const struct worktree_detail *b)
+{
+	return a->dirty == b->dirty && a->ahead == b->ahead && a->behind == b->behind &&
+	       a->last_commit == b->last_commit && a->last_access == b->last_access &&
+	       a->bytes == b->bytes;
 }
 
 static void
@@ -458,17 +466,12 @@ looked_at_tree(void *user, const struct worker_result *result)
 	struct tree_watch *w = user;
 	struct repository *repo;
 	struct tree *tree = asked_tree(w, &repo);
-	struct worktree_detail now = {.dirty = -1, .ahead = -1, .behind = -1, .bytes = -1};
-	long long commit, access, bytes;
+	struct worktree_detail now;
 
 	w->asking = false;
-	if (tree != NULL && result->status == 0 &&
-	    sscanf(result->out, "%d %d %d %lld %lld %lld", &now.dirty, &now.ahead, &now.behind,
-		&commit, &access, &bytes) == 6) {
-		now.last_commit = commit;
-		now.last_access = access;
-		now.bytes = bytes;
-		if (!tree->has_detail || memcmp(&tree->detail, &now, sizeof(now)) != 0) {
+	if (tree != NULL && result->status == 0 && result->len == sizeof(now)) {
+		memcpy(&now, result->out, sizeof(now));
+		if (!tree->has_detail || !same_detail(&tree->detail, &now)) {
 			tree->detail = now;
 			tree->has_detail = true;
 			publish_tree(w, repo, tree);

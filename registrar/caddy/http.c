@@ -386,7 +386,7 @@ http_get(int fd, const char *host, const char *path, int64_t timeout_ms, int *st
 	int64_t deadline = dm_now_ms() + timeout_ms;
 	DM_AUTO_FREE char *request = http_get_request(host, path);
 	DM_AUTO_STR struct dm_str all = dm_str_make(body->max + HEADERS_MAX);
-	size_t begin;
+	size_t begin = 0;
 
 	if (!send_all(fd, request, strlen(request), deadline, err) ||
 	    !receive_all(fd, &all, deadline, err) || !http_get_answer(&all, status, &begin, err))
