@@ -184,6 +184,14 @@ check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/
 	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
 	--cmocka -t 1200 --serial $(INTEGRATION) -t 600 tests/browser/check-browser
 
+WATCHED := $(filter %/test_devmeshd_moves %/test_devmeshd_states %/test_devmeshd_mends \
+	%/test_devmeshd_trees %/test_devmeshd_faults,$(INTEGRATION))
+check-valgrind: all $(WATCHED) $(BUILD)/bin/run ## run the tests of devmeshd with it under valgrind
+	@mkdir -p $(BUILD)/check
+	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_SRC=$(CURDIR) \
+	DEVMESHD_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
+	$(BUILD)/bin/run -l $(BUILD)/check --cmocka -t 1200 --serial $(WATCHED)
+
 lint: $(BUILD)/bin/lint ## check layers, banned calls, sizes
 	$(BUILD)/bin/lint tests/lint/rules.txt .
 
@@ -272,6 +280,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
 always:
-.PHONY: all up down check check-run check-browser npm-examples lint check-format format check-headers check-manuals check-shell \
+.PHONY: all up down check check-run check-browser check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
 	cppcheck tidy check-compilers fuzz bench install uninstall clean help always
 .SECONDARY:
