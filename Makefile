@@ -246,7 +246,7 @@ $(BUILD)/bin/bench: $(BENCH_SRC:%.c=$(BUILD)/%.o)
 $(BUILD)/bin/raw_route: $(BUILD)/tests/bench/raw_route.o
 	$(link) $^ -lcurl
 
-bench: ## measure against raw requests and portless, as a table (needs npm; about 4 minutes)
+bench: ## measure against raw requests and portless, as a table (needs npm; about 7 minutes)
 	@sh tests/setup.sh check
 	@$(MAKE) --no-print-directory all $(BUILD)/bin/bench $(BUILD)/bin/raw_route
 	@$(BUILD)/bin/bench --src tests/bench $(abspath $(BUILD)/devmesh) $(BUILD)/npm

@@ -115,6 +115,7 @@ struct world {
 	char sockets[96], route_sockets[96], state[96], admin[96], mesh_admin[128], root_ca[192];
 	char repo[96];
 	char node[BENCH_PATH], portless[BENCH_PATH], wrk[BENCH_PATH];
+	pid_t plain_pid, px_pid; /* of the plain Caddy, and of portless's proxy */
 	int https_port, http_port, plain_port, px_port, up_port, dead_port;
 	struct env base, mesh, route, px;
 	bool have_devmesh, have_mesh, have_plain, have_px, have_upstream;
@@ -137,6 +138,8 @@ void world_aliases(struct world *w, int n);
 /* Gives the plain Caddy n explicit routes of others, and `extra` (JSON routes with commas) first.
  */
 bool world_routes(struct world *w, int n, const char *extra);
+/* Kills the plain Caddy, and starts it as it was at first; when it answers, NAN if it does not. */
+double world_restart_plain(struct world *w);
 /* The mesh route that `devmesh start` made, as JSON text to be freed; NULL if there is none. */
 char *world_mesh_route(const struct world *w);
 /* The name of the private mesh's server that carries it. */

@@ -17,6 +17,8 @@ void rows_run(struct world *w);
 void rows_run_parallel(struct world *w, int n);
 /* The bridge of `devmesh run` against the server's own port; memory and CPU of `devmesh run`. */
 void rows_bridge(struct world *w);
+/* devmeshd: events, scans, what it costs. */
+void rows_daemon(struct world *w);
 
 /* `ca` NULL: plain HTTP. The strings are borrowed, but for the host. */
 void target_set(struct target *t, const char *name, const char *host, int port, const char *ca);

@@ -40,11 +40,10 @@ world_claim(const struct world *w, const char *id, const char *app)
 	snprintf(text, sizeof text,
 	    "{\"schema_version\":1,\"id\":\"%s\",\"app\":\"%s\",\"branch\":\"work\",\"worktree\":"
 	    "\"%s\","
-	    "\"uid\":%lu,\"upstream\":\"unix/%s/%s.sock\",\"registration\":\"mesh\","
+	    "\"socket\":\"%s/%s.sock\",\"registration\":\"mesh\","
 	    "\"url\":\"https://"
-	    "%s.dev.localhost:%d\",\"hosts\":[\"%s.dev.localhost\"],\"created\":%lld}\n",
-	    id, app, worktree, (unsigned long)getuid(), w->sockets, id, id, w->https_port, id,
-	    (long long)time(NULL));
+	    "%s.dev.localhost:%d\",\"host\":\"%s.dev.localhost\",\"created\":%lld}\n",
+	    id, app, worktree, w->sockets, id, id, w->https_port, id, (long long)time(NULL));
 	write_file(path, text);
 }
 

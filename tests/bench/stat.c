@@ -76,6 +76,8 @@ number(char *cell, double value, const char *unit)
 		snprintf(cell, CELL, value < 1 ? "%.3f" : "%.2f", value);
 	else if (strcmp(unit, "MB") == 0)
 		snprintf(cell, CELL, "%.1f", value);
+	else if (strcmp(unit, "%") == 0)
+		snprintf(cell, CELL, "%.2f", value);
 	else
 		snprintf(cell, CELL, "%.0f", value);
 }

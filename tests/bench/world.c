@@ -8,6 +8,8 @@
 #include "bench.h"
 
 #include <arpa/inet.h>
+#include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,16 +141,33 @@ admin_ready(const char *sock, int tries)
 	return false;
 }
 
-static void
-start_plain(struct world *w)
+static bool
+run_plain(struct world *w)
 {
-	char path[128], log[128], *text = world_plain_config(w, 0, "");
+	char path[128], log[128];
 	const char *argv[] = {"caddy", "run", "--config", path, NULL};
 
 	snprintf(path, sizeof path, "%s/plain.json", w->tmp);
 	snprintf(log, sizeof log, "%s/plain.log", w->tmp);
-	if (write_file(path, text) && proc_start(argv, &w->base, log) > 0)
-		w->have_plain = admin_ready(w->admin, 400);
+	w->plain_pid = proc_start(argv, &w->base, log);
+	return w->plain_pid > 0 && admin_ready(w->admin, 400);
+}
+
+double
+world_restart_plain(struct world *w)
+{
+	kill(w->plain_pid, SIGKILL);
+	proc_stop(w->plain_pid);
+	return run_plain(w) ? now_ms() : (double)NAN;
+}
+
+static void
+start_plain(struct world *w)
+{
+	char path[128], *text = world_plain_config(w, 0, "");
+
+	snprintf(path, sizeof path, "%s/plain.json", w->tmp);
+	w->have_plain = write_file(path, text) && run_plain(w);
 	free(text);
 	if (!w->have_plain)
 		table_note("no caddy here (or it did not start): no rows with explicit routes");
@@ -245,7 +264,7 @@ start_portless(struct world *w)
 	if (access(w->portless, R_OK) == 0 && w->node[0] != '\0') {
 		snprintf(log, sizeof log, "%s/portless.log", w->tmp);
 		snprintf(alias_port, sizeof alias_port, "%d", w->up_port);
-		proc_start(proxy, &w->px, log);
+		w->px_pid = proc_start(proxy, &w->px, log);
 		sleep_ms(700);
 		if (!proc_run(alias, &w->px, 20, &r))
 			reason(
