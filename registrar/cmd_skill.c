@@ -53,6 +53,13 @@ static const struct {
     {"status", "Several worktrees at once: each has its URL, none disturbs another.\n\n"
 	       "```sh\ngit worktree add -b feature/auth ../shop-auth\ndevmesh up -C ../shop-auth\n"
 	       "devmesh status\n```\n\n"},
+    {"ps",
+	"Which servers run in the worktrees, also those that nobody has registered, and what was "
+	"left behind:\n\n"
+	"```sh\ndevmesh ps\ndevmesh ps --orphans\n```\n\n"},
+    {"events", "What has happened to a service, where devmeshd runs (states, mends, each with its "
+	       "reason; one JSON object a line):\n\n"
+	       "```sh\ndevmesh events --json\ndevmesh events --follow --json\n```\n\n"},
     {"env",
 	"A front end finds the back end of its own branch (apps `web` and `api`, both on the same "
 	"branch, in one repository or two):\n\n"
@@ -71,13 +78,14 @@ static const char shapes[] =
     "\"https://shop-main.dev.localhost:8443\", \"host\": \"shop-main.dev.localhost\", \"app\": "
     "\"shop\", \"branch\": \"main\", \"worktree\": \"/home/ann/shop\", \"socket\": "
     "\"/tmp/caddy-dev/shop-main.sock\", \"port\": null, \"registration\": \"mesh\", "
-    "\"created\": 1790000000, \"alias_url\": \"https://shop.dev.localhost:8443\"}\n```\n\n"
+    "\"created\": 1790000000, \"pinned\": false, \"alias_url\": "
+    "\"https://shop.dev.localhost:8443\"}\n```\n\n"
     "`devmesh url --json`\n\n"
     "```json\n{\"schema_version\": 1, \"id\": \"shop-main\", \"url\": "
     "\"https://shop-main.dev.localhost:8443\", \"host\": \"shop-main.dev.localhost\", \"app\": "
     "\"shop\", \"branch\": \"main\", \"worktree\": \"/home/ann/shop\", \"socket\": "
     "\"/tmp/caddy-dev/shop-main.sock\", \"port\": null, \"registration\": \"mesh\", "
-    "\"created\": 1790000000}\n```\n\n"
+    "\"created\": 1790000000, \"pinned\": false}\n```\n\n"
     "`devmesh env --json`\n\n"
     "```json\n{\"schema_version\": 1, \"env\": {\"DEVMESH_URL\": "
     "\"https://shop-main.dev.localhost:8443\", \"DEVMESH_HOST\": \"shop-main.dev.localhost\", "
