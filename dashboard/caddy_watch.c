@@ -391,6 +391,8 @@ void
 caddy_watch_reload(struct caddy_watch *caddy)
 {
 	end_question(caddy);
+	forget_process(caddy); /* it may be another Caddy from now on */
+	caddy->user_known = false;
 	caddy->address_count = 0;
 	caddy->state = CADDY_UNKNOWN;
 	timer_in(caddy->timer, 0);

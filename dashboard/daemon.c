@@ -3,11 +3,13 @@
 
 #include <cjson/cJSON.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -29,6 +31,7 @@
 #include "version.h"
 
 enum {
+	LOG_MAX = 5 << 20,
 	TICK_MS = 1000,	 /* the history is written, the service manager told */
 	READY_MS = 5,	 /* the same while everything is looked at for the first time */
 	DRAIN_MS = 3000, /* for what is under way when it has to stop */
@@ -105,6 +108,27 @@ tick(struct daemon *d)
 	timer_in(d->tick, ms);
 }
 
+/*
+ * The log that devmesh daemon start has opened for us: when it is large it becomes "<log>.1", and
+ * another one is begun. Whatever else stderr is, it is somebody else's affair.
+ */
+static void
+rotate_log(const struct daemon *d)
+{
+	DM_AUTO_FREE char *log = dm_asprintf("%s/devmeshd.log", d->session->state_dir);
+	DM_AUTO_FREE char *old = dm_asprintf("%s.1", log);
+	DM_AUTO_CLOSE int fd = -1;
+	struct stat ours, st;
+
+	if (fstat(STDERR_FILENO, &ours) != 0 || !S_ISREG(ours.st_mode) || ours.st_size < LOG_MAX ||
+	    lstat(log, &st) != 0 || st.st_ino != ours.st_ino || st.st_dev != ours.st_dev ||
+	    rename(log, old) != 0)
+		return;
+	fd = open(log, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	if (fd >= 0 && dup2(fd, STDERR_FILENO) >= 0)
+		(void)dup2(fd, STDOUT_FILENO);
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *user)
 {
@@ -115,6 +139,7 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	note_ready(d);
 	store_flush(d->store, dm_wall_seconds() * 1000);
 	notify_alive(d->notify);
+	rotate_log(d);
 	tick(d);
 }
 
@@ -167,6 +192,16 @@ fixed_key(const struct conf *old, const struct conf *new)
 	return NULL;
 }
 
+/* A reload is over; that the start is, is told when it is. */
+static void
+tell_manager(struct daemon *d, const char *status)
+{
+	if (d->ready)
+		notify_ready(d->notify, status);
+	else
+		notify_status(d->notify, status);
+}
+
 bool
 daemon_reload(struct daemon *d, struct dm_err *err)
 {
@@ -177,7 +212,7 @@ daemon_reload(struct daemon *d, struct dm_err *err)
 	if (conf == NULL) {
 		(void)dm_wrap(err, "reading the configuration again; the old one stays");
 		say(d, "reload-failed", err->msg);
-		notify_ready(d->notify, "the configuration is bad: the old one stays");
+		tell_manager(d, "the configuration is bad: the old one stays");
 		return false;
 	}
 	fixed = fixed_key(old, conf);
@@ -190,7 +225,7 @@ daemon_reload(struct daemon *d, struct dm_err *err)
 	finder_hint(d->finder);
 	say(d, "reloaded", NULL);
 	dm_note("the configuration was read again");
-	notify_ready(d->notify, "watching");
+	tell_manager(d, "watching");
 	return true;
 }
 

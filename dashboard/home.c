@@ -119,6 +119,7 @@ written(void *user, const struct worker_result *result)
 		remember(d, claim);
 		if (d->url != NULL)
 			dm_note("its own service is at %s", d->url);
+		home_settle(d); /* Caddy may have changed meanwhile */
 	}
 }
 
@@ -148,6 +149,8 @@ home_settle(struct daemon *d)
 			then->registration == now->registration))
 			return;
 	}
+	if (d->settling)
+		return; /* written() looks again */
 	d->settling = true;
 	workers_run(d->workers, write_in_worker, d, JOB_MS, written, d);
 }

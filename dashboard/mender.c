@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mender_impl.h"
+#include "notify.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -47,8 +48,7 @@ mender_close(struct mender *m)
 {
 	if (m == NULL)
 		return;
-	mender_forget_moves(m);
-	free(m->moves);
+	mender_close_moves(m);
 	if (m->timer != NULL)
 		event_free(m->timer);
 	for (size_t i = 0; i < m->stray_count; i++)
@@ -127,12 +127,16 @@ static bool
 has_lost_route(const struct mender *m, const struct service *svc, int64_t *next)
 {
 	struct caddy_info caddy = caddy_watch_info(m->d->caddy);
-	int64_t at = svc->route_missing_ms + NEW_ROUTE_MS;
+	int64_t at = svc->route_missing_ms + NEW_ROUTE_MS, until;
 
 	/* what has no URL was never registered */
 	if (caddy.state != CADDY_UP || svc->route_missing_ms == 0 || svc->claim->url == NULL ||
 	    svc->state == SERVICE_ORPHAN || svc->runner_gone_ms != 0)
 		return false;
+	if (mender_is_fought(m, svc->claim->id.s, &until)) {
+		*next = *next == 0 || until < *next ? until : *next;
+		return false;
+	}
 	if (svc->had_route)
 		return true;
 	if (at > dm_now_ms()) {
@@ -228,7 +232,8 @@ follow_server(struct mender *m, const struct service *svc)
 	DM_AUTO_FREE char *cwd = is_own_server(svc) ? dm_proc_cwd(svc->pid) : NULL;
 	DM_AUTO_FREE char *top = cwd == NULL ? NULL : checkout_top(cwd);
 
-	if (top != NULL && strcmp(top, svc->claim->worktree) != 0)
+	if (top != NULL && strcmp(top, svc->claim->worktree) != 0 &&
+	    !dm_proc_alive(&svc->claim->run.runner))
 		mender_moved(m, svc->claim->worktree, top);
 }
 
@@ -236,9 +241,11 @@ follow_server(struct mender *m, const struct service *svc)
 static void
 end_orphan(struct mender *m, const struct service *svc)
 {
+	DM_AUTO_FREE char *cwd = svc->pid == 0 ? NULL : dm_proc_cwd(svc->pid);
 	struct dm_proc_id id;
 
-	if (svc->pid == 0 || !(is_own_server(svc) || is_left_inside(svc)) ||
+	/* one that is somewhere else by now has only been moved */
+	if (svc->pid == 0 || cwd != NULL || !(is_own_server(svc) || is_left_inside(svc)) ||
 	    !dm_proc_id(svc->pid, &id) || was_told(m, &id) || kill(id.pid, SIGTERM) != 0)
 		return;
 	m->told = dm_reallocarray(m->told, m->told_count + 1, sizeof(m->told[0]));
@@ -325,10 +332,13 @@ look_for_strays(struct mender *m, int64_t *next)
 
 	if (dm_now_ms() >= m->strays_ms) {
 		m->strays_ms = dm_now_ms() + (int64_t)m->d->session->conf->probe_s * 1000;
+		if (!registry_sockets(reg, &ids, &count, &ignored)) {
+			/* nothing was seen: what is known stays as it is */
+			*next = *next == 0 || m->strays_ms < *next ? m->strays_ms : *next;
+			return;
+		}
 		for (size_t i = 0; i < m->stray_count; i++)
 			m->strays[i].counted = false;
-		if (!registry_sockets(reg, &ids, &count, &ignored))
-			return;
 		for (size_t i = 0; i < count; i++) {
 			if (services_find(m->d->services, ids[i]) == NULL)
 				note_stray(m, registry_socket(reg, ids[i]));
@@ -407,6 +417,11 @@ has_crashed(struct mender *m, int64_t *next)
 	dm_sock_probe(path, &info);
 	if (!is_ours_and_refuses(&info))
 		return false;
+	/* below a service manager it would be a part of this service, and go with it */
+	if (notify_wanted(m->d->notify)) {
+		mender_tell_failure(m, "the private mesh's Caddy has crashed: devmesh start");
+		return false;
+	}
 	/* whoever has ended it may be about to start it again */
 	if (dm_now_ms() >= m->crashed_ms + CRASH_MS && m->crashed_ms != 0)
 		return true;
@@ -469,9 +484,11 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	m->want_start = has_crashed(m, &next);
 	if (!m->want_start && caddy_watch_info(m->d->caddy).state == CADDY_UP)
 		m->crashed_ms = 0;
+	if (mender_has_moves(m))
+		need(m, m->moves[m->move_count - 1].to);
 	if (m->want_clean || m->want_caddy || m->want_start || m->move_count > 0) {
 		/* what has just been tried in vain is not tried again at once */
-		if (m->needs != m->tried || m->move_count > 0 || now >= m->not_before_ms) {
+		if (m->needs != m->tried || now >= m->not_before_ms) {
 			m->tried = m->needs;
 			mender_work(m);
 			return;

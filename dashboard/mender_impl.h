@@ -22,6 +22,13 @@ struct move {
 	char *from, *to;
 };
 
+/* A route that was put right lately. */
+struct mended {
+	char *id;
+	unsigned times;
+	int64_t last_ms;
+};
+
 struct mender {
 	struct daemon *d;
 	struct event *timer;
@@ -36,8 +43,11 @@ struct mender {
 	bool want_dead;		     /* routes without claims as well */
 	bool want_start;	     /* of the private mesh's Caddy */
 	struct move *moves;	     /* of worktrees */
-	size_t move_count;
-	unsigned mended; /* by this worker */
+	size_t move_count, moving;   /* the first ones are what the worker has been given */
+	struct mended *mended_routes;
+	size_t mended_route_count;
+	int64_t caddy_since; /* of these: a Caddy that came anew has lost them all by itself */
+	unsigned mended;     /* by this worker */
 	bool failed;
 	uint64_t needs, tried; /* what is wanted, as one number; the same of the last try */
 	int64_t pause_ms, not_before_ms;
@@ -62,6 +72,10 @@ void mender_tell_failure(struct mender *m, const char *message);
 
 /* Starts a worker for what is wanted. */
 void mender_work(struct mender *m);
-void mender_forget_moves(struct mender *m);
+/* Whether claims are to follow a worktree that has moved; forgets moves that concern nobody. */
+bool mender_has_moves(struct mender *m);
+void mender_close_moves(struct mender *m);
+/* Whether the same thing was mended so often of late that somebody must be undoing it. */
+bool mender_is_fought(const struct mender *m, const char *name, int64_t *until_ms);
 
 #endif

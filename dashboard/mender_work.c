@@ -22,6 +22,9 @@ enum {
 	PAUSE_MIN_MS = 1000,
 	PAUSE_MAX_MS = 60000,
 	STATUS_TIMEOUT = 124,
+	/* a route that was mended so often, each time within so long of the last */
+	FOUGHT = 5,
+	FOUGHT_FOR_MS = 600 * 1000,
 };
 
 /* ---- what was done ---------------------------------------------------------------------- */
@@ -80,29 +83,120 @@ mender_tell_failure(struct mender *m, const char *message)
 	events_publish(m->d->events, EVENT_MEND, NULL, data);
 }
 
-void
-mender_forget_moves(struct mender *m)
+/* Forgets the first ones. */
+static void
+forget_moves(struct mender *m, size_t count)
 {
-	for (size_t i = 0; i < m->move_count; i++) {
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
 		free(m->moves[i].from);
 		free(m->moves[i].to);
 	}
-	m->move_count = 0;
+	m->move_count -= count;
+	memmove(m->moves, m->moves + count, m->move_count * sizeof(*m->moves));
+}
+
+/* Whether a claim is to follow: a devmesh run takes care of its own. */
+static bool
+is_to_follow(const struct service *svc, const struct move *move)
+{
+	return strcmp(move->from, svc->claim->worktree) == 0 &&
+	       !dm_proc_alive(&svc->claim->run.runner);
+}
+
+bool
+mender_has_moves(struct mender *m)
+{
+	for (size_t i = m->move_count; i-- > 0;) {
+		struct move move = m->moves[i];
+		bool wanted = false;
+
+		for (size_t j = 0; j < services_count(m->d->services); j++)
+			wanted = wanted || is_to_follow(services_at(m->d->services, j), &move);
+		if (wanted)
+			continue;
+		m->moves[i] = m->moves[0];
+		m->moves[0] = move;
+		forget_moves(m, 1);
+	}
+	return m->move_count > 0;
+}
+
+void
+mender_close_moves(struct mender *m)
+{
+	forget_moves(m, m->move_count);
+	free(m->moves);
+	for (size_t i = 0; i < m->mended_route_count; i++)
+		free(m->mended_routes[i].id);
+	free(m->mended_routes);
 }
 
 void
 mender_moved(struct mender *m, const char *from, const char *to)
 {
-	/* while a worker is at it, its list stays as it is; what is missed is an orphan soon */
-	if (m == NULL || m->working)
+	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->move_count; i++) {
+	for (size_t i = m->moving; i < m->move_count; i++) {
 		if (strcmp(m->moves[i].from, from) == 0)
 			return;
 	}
 	m->moves = dm_reallocarray(m->moves, m->move_count + 1, sizeof(m->moves[0]));
 	m->moves[m->move_count++] = (struct move){.from = dm_strdup(from), .to = dm_strdup(to)};
 	mender_consider(m);
+}
+
+/* ---- what is mended again and again ----- */
+
+/* Remembers it, and forgets what was right for a while. */
+static void
+note_route(struct mender *m, const char *id)
+{
+	int64_t now = dm_now_ms(), since = caddy_watch_info(m->d->caddy).since;
+	struct mended *one = NULL;
+
+	for (size_t i = m->mended_route_count; i-- > 0;) {
+		struct mended *known = &m->mended_routes[i];
+
+		if (since != m->caddy_since || now - known->last_ms > FOUGHT_FOR_MS) {
+			free(known->id);
+			*known = m->mended_routes[--m->mended_route_count];
+		}
+	}
+	m->caddy_since = since;
+	for (size_t i = 0; i < m->mended_route_count; i++) {
+		if (strcmp(m->mended_routes[i].id, id) == 0)
+			one = &m->mended_routes[i];
+	}
+	if (one == NULL) {
+		m->mended_routes = dm_reallocarray(
+		    m->mended_routes, m->mended_route_count + 1, sizeof(*m->mended_routes));
+		one = &m->mended_routes[m->mended_route_count++];
+		*one = (struct mended){.id = dm_strdup(id)};
+	}
+	one->last_ms = now;
+	if (++one->times == FOUGHT)
+		dm_warn("the route %s is lost again and again: somebody else removes or replaces "
+			"it; from now on it is put back ever more rarely",
+		    id);
+}
+
+bool
+mender_is_fought(const struct mender *m, const char *name, int64_t *until_ms)
+{
+	for (size_t i = 0; i < m->mended_route_count; i++) {
+		const struct mended *one = &m->mended_routes[i];
+		int64_t pause;
+
+		if (one->times < FOUGHT || strcmp(one->id, name) != 0)
+			continue;
+		pause = (int64_t)PAUSE_MIN_MS
+			<< (one->times - FOUGHT > 8 ? 8 : one->times - FOUGHT);
+		*until_ms = one->last_ms + pause;
+		return dm_now_ms() < *until_ms;
+	}
+	return false;
 }
 
 /* ---- the worker ------------------------------------------------------------------------- */
@@ -139,8 +233,7 @@ follow_moves(const struct mender *m, struct session *s, struct dm_err *err)
 		bool moved = false;
 
 		for (size_t j = 0; j < m->move_count; j++) {
-			if (strcmp(m->moves[j].from, svc->claim->worktree) != 0 ||
-			    dm_proc_alive(&svc->claim->run.runner))
+			if (!is_to_follow(svc, &m->moves[j]))
 				continue;
 			if (!register_moved(s, svc->claim, m->moves[j].to, &moved, err))
 				return false;
@@ -182,27 +275,36 @@ work(void *arg)
 	    .say = print_mend,
 	    .user = m};
 	struct dm_err err = {.code = DM_OK};
-	struct session *s = session_open(m->d->config_file, &err);
+	/* the daemon's own configuration, whatever is in the file by now */
+	struct session *s = session_with(m->d->session->conf);
 	int status = 0;
 
-	if (s != NULL && m->want_start && !start_mesh(s, &err)) {
+	if (m->want_start && !start_mesh(s, &err)) {
 		print_failure(&err);
 		status = 1;
 	}
-	if (s != NULL && session_need_registry(s, &err) && !follow_moves(m, s, &err)) {
+	if (session_need_registry(s, &err) && !follow_moves(m, s, &err)) {
 		print_failure(&err);
 		status = 1;
 	}
-	if (s == NULL || (m->want_clean && !mend_clean_up(s, &options, &err))) {
+	if (m->want_clean && !mend_clean_up(s, &options, &err)) {
 		print_failure(&err);
 		status = 1;
 	}
-	if (s != NULL && m->want_caddy && !mend_caddy(s, &options, &err)) {
+	if (m->want_caddy && !mend_caddy(s, &options, &err)) {
 		print_failure(&err);
 		status = 1;
 	}
 	session_free(s);
 	return status;
+}
+
+static bool
+is_text(const cJSON *o, const char *key, const char *text)
+{
+	const char *found = cJSON_GetStringValue(cJSON_GetObjectItem(o, key));
+
+	return found != NULL && strcmp(found, text) == 0;
 }
 
 /* One line of the worker's. */
@@ -216,6 +318,8 @@ take_line(struct mender *m, const char *line, size_t length)
 		mender_tell_failure(m, error);
 	} else if (cJSON_GetStringValue(cJSON_GetObjectItem(o, "what")) != NULL) {
 		m->mended++;
+		if (is_text(o, "kind", "route") && !is_text(o, "what", "removed"))
+			note_route(m, cJSON_GetStringValue(cJSON_GetObjectItem(o, "name")));
 		publish(m, o);
 		return;
 	}
@@ -229,7 +333,10 @@ worked(void *user, const struct worker_result *result)
 	const char *p = result->out, *end = result->out + result->len;
 
 	m->working = m->failed = false;
-	mender_forget_moves(m);
+	/* what could not be done is tried again, as long as there is somebody to follow */
+	if (result->status == 0)
+		forget_moves(m, m->moving);
+	m->moving = 0;
 	m->mended = 0;
 	while (p < end) {
 		const char *newline = memchr(p, '\n', (size_t)(end - p));
@@ -263,5 +370,6 @@ void
 mender_work(struct mender *m)
 {
 	m->working = true;
+	m->moving = m->move_count;
 	workers_run(m->d->workers, work, m, JOB_MS, worked, m);
 }

@@ -30,6 +30,15 @@ session_open(const char *config_file, struct dm_err *err)
 	return DM_STEAL(&s);
 }
 
+struct session *
+session_with(struct conf *conf)
+{
+	struct session *s = dm_calloc(1, sizeof(*s));
+
+	s->conf = conf;
+	return s;
+}
+
 void
 session_free(struct session *s)
 {

@@ -38,6 +38,8 @@ const char *session_config_file(const char *flag);
 
 /* Loads the configuration; `config_file` (from --config) may be NULL. */
 struct session *session_open(const char *config_file, struct dm_err *err) DM_MUST;
+/* The same with a configuration that is there already, which it takes. */
+struct session *session_with(struct conf *conf);
 void session_free(struct session *session);
 DM_DEFINE_FREEP(session)
 
