@@ -14,7 +14,12 @@
  * without, or a sandbox forbids it): then what was added is not complete.
  */
 bool dm_diag_tcp(struct dm_sockets *out);
-/* The same for Unix sockets that have a path. */
+/*
+ * Whether somebody listens where connections to the port of the family's loopback address lead: one
+ * question to the kernel, whatever else there is. False also if it does not answer.
+ */
+bool dm_diag_tcp_port(int family, uint16_t port);
+/* The same as dm_diag_tcp() for Unix sockets that have a path. */
 bool dm_diag_unix(struct dm_sockets *out);
 
 /* As dm_diag_tcp(), and by way of /proc/net/tcp where the kernel does not answer. */

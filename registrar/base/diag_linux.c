@@ -22,7 +22,7 @@ enum {
 
 /* Sends a question: a head, and a body of the family's own. */
 static bool
-ask(int fd, const void *body, size_t len)
+ask(int fd, const void *body, size_t len, uint16_t flags)
 {
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct {
@@ -34,7 +34,7 @@ ask(int fd, const void *body, size_t len)
 	memset(&r, 0, sizeof(r));
 	r.head.nlmsg_len = (uint32_t)whole;
 	r.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	r.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	r.head.nlmsg_flags = NLM_F_REQUEST | flags;
 	memcpy(r.body, body, len);
 	return sendto(fd, &r, whole, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) ==
 	       (ssize_t)whole;
@@ -154,7 +154,7 @@ dump(int fd, const void *question, size_t len, struct dm_sockets *out)
 {
 	bool done = false;
 
-	if (fd < 0 || !ask(fd, question, len))
+	if (fd < 0 || !ask(fd, question, len, NLM_F_DUMP))
 		return false;
 	while (!done) {
 		if (!take(fd, out, &done))
@@ -174,6 +174,39 @@ dm_diag_tcp(struct dm_sockets *out)
 
 	v6.sdiag_family = AF_INET6;
 	return dump(fd, &v4, sizeof(v4), out) && dump(fd, &v6, sizeof(v6), out);
+}
+
+bool
+dm_diag_tcp_port(int family, uint16_t port)
+{
+	struct inet_diag_req_v2 question = {.sdiag_family = (uint8_t)family,
+	    .sdiag_protocol = IPPROTO_TCP,
+	    .idiag_states = 1U << TCP_LISTEN_STATE,
+	    .id = {.idiag_sport = htons(port),
+		.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}};
+	const struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
+	DM_AUTO_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_msg msg;
+		char attributes[1024];
+	} reply;
+	ssize_t n;
+
+	if (family == AF_INET)
+		memcpy(question.id.idiag_src, &loopback, sizeof(loopback));
+	else
+		memcpy(question.id.idiag_src, &in6addr_loopback, sizeof(in6addr_loopback));
+	/* with no peer there is no connection that could be meant, and one that listens is */
+	if (fd < 0 || !ask(fd, &question, sizeof(question), 0))
+		return false;
+	do
+		n = recv(fd, &reply, sizeof(reply), 0);
+	while (n < 0 && errno == EINTR);
+	return n >= (ssize_t)(sizeof(reply.head) + sizeof(reply.msg)) &&
+	       reply.head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	       reply.msg.idiag_state == TCP_LISTEN_STATE &&
+	       reply.msg.id.idiag_sport == htons(port);
 }
 
 bool

@@ -32,6 +32,17 @@ void dm_sockets_release(struct dm_sockets *sockets);
  */
 void dm_listen_sockets(struct dm_sockets *out);
 
+/*
+ * Whether the kernel says at once that connections to this port of the loopback address, of either
+ * family, reach a listener. That it does not may also mean that it was not to be asked.
+ */
+bool dm_listen_has_port(uint16_t port);
+/*
+ * The same by looking through all that is listened on, for where it matters. True as well where
+ * there is no such list, or not of other users' sockets.
+ */
+bool dm_listen_may_have_port(uint16_t port);
+
 /* The processes that there were at a search: what has not changed since need not be searched. */
 struct dm_searched {
 	struct dm_view *list; /* by pid; owned: dm_searched_release */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +43,27 @@ dm_tcp_sockets(struct dm_sockets *out)
 	out->count = before;
 	read_table("/proc/net/tcp", dm_text_tcp, out);
 	read_table("/proc/net/tcp6", dm_text_tcp, out);
+}
+
+bool
+dm_listen_has_port(uint16_t port)
+{
+	return dm_diag_tcp_port(AF_INET, port) || dm_diag_tcp_port(AF_INET6, port);
+}
+
+bool
+dm_listen_may_have_port(uint16_t port)
+{
+	struct dm_sockets sockets = {.count = 0};
+	bool found;
+
+	dm_tcp_sockets(&sockets);
+	found = sockets.count == 0; /* of a machine where nobody listens more is not to be had */
+	for (size_t i = 0; i < sockets.count && !found; i++)
+		found = sockets.list[i].listener.port == port &&
+			dm_listener_is_local(&sockets.list[i].listener);
+	dm_sockets_release(&sockets);
+	return found;
 }
 
 static void

@@ -16,12 +16,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/listen.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
 
 enum {
-	BACKLOG = 4096
+	BACKLOG = 4096,
+	/* the loopback interface needs no time: only a server that does not accept does */
+	LOOPBACK_MS = 20
 };
 
 size_t
@@ -370,18 +373,29 @@ dm_tcp_listening(uint16_t port)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 
+	bool busy = false;
+
+	/* not by a connection: each would take a place in the queue of one that does not accept */
+	if (dm_listen_has_port(port))
+		return true;
+	/* the kernel did not say, or its packet filter leads elsewhere */
 	for (size_t i = 0; i < 2; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = loopback(families[i], port, &ss);
 		DM_AUTO_CLOSE int fd = stream_socket(families[i]);
+		int error;
 
 		if (fd < 0)
 			continue;
-		if (connect(fd, (const struct sockaddr *)&ss, len) == 0 ||
-		    (errno == EINPROGRESS && finish_connect(fd, dm_now_ms() + 250) == 0))
+		error = connect(fd, (const struct sockaddr *)&ss, len) == 0 ? 0 : errno;
+		if (error == EINPROGRESS)
+			error = finish_connect(fd, dm_now_ms() + LOOPBACK_MS);
+		if (error == 0)
 			return true;
+		busy = busy || error == ETIMEDOUT;
 	}
-	return false;
+	/* a port that nobody has is refused at once */
+	return busy && dm_listen_may_have_port(port);
 }
 
 static int

@@ -87,7 +87,10 @@ bool dm_sock_make_way(const char *path, struct dm_err *err) DM_MUST;
 /* Removes the socket, if it is still the very file that dm_sock_listen_unix() has made. */
 void dm_sock_unlink_own(const char *path, dev_t dev, ino_t ino);
 
-/* Whether somebody listens on the loopback TCP port, on either address family. */
+/*
+ * Whether somebody listens on the loopback TCP port, on either address family: also one who does
+ * not accept (stopped, or its queue is full). It is not connected to where the kernel says so.
+ */
 bool dm_tcp_listening(uint16_t port);
 
 /*

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/listen.h"
 #include "base/sock.h"
 
 #define NOBODY 65534
@@ -403,6 +404,38 @@ listen_tcp(struct place *p)
 	return ntohs(in.sin_port);
 }
 
+/* A server that never accepts is not connected to again and again, and is never taken for dead. */
+static void
+tcp_of_a_server_that_does_not_accept(void **state)
+{
+	struct place *p = *state;
+	uint16_t port = listen_tcp(p);
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int64_t began = dm_now_ms();
+	int fds[8];
+
+	for (int i = 0; i < 40; i++)
+		assert_true(dm_tcp_listening(port));
+	/* where the kernel says so, nothing of it is in the queue */
+	if (dm_listen_has_port(port)) {
+		assert_int_equal(fcntl(p->fd, F_SETFL, O_NONBLOCK), 0);
+		assert_int_equal(accept(p->fd, NULL, NULL), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+	/* nor when others have filled its queue */
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
+		(void)connect(fds[i], (const struct sockaddr *)&in, sizeof(in));
+	}
+	for (int i = 0; i < 40; i++)
+		assert_true(dm_tcp_listening(port));
+	assert_in_range(dm_now_ms() - began, 0, 4000);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		(void)close(fds[i]);
+}
+
 static void
 tcp(void **state)
 {
@@ -447,7 +480,7 @@ main(void)
 	    IN_PLACE(keeps_what_was_not_stale),
 	    IN_PLACE(keeps_other_users),
 	    IN_PLACE(connects),
-	    IN_PLACE(tcp),
+	    IN_PLACE(tcp), IN_PLACE(tcp_of_a_server_that_does_not_accept),
 	};
 
 	return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
