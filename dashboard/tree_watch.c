@@ -99,39 +99,33 @@ is_above(const char *dir, const char *name, const struct tree *tree)
 }
 
 /*
- * The directory that the worktree is in: nothing in git's changes when a worktree is simply
- * removed, or comes back, and a directory that somebody works in cannot tell of its own end.
+ * Its git directory, and the directory that the worktree is in: nothing in git's changes when a
+ * worktree is simply removed, or comes back, and a directory that somebody works in cannot tell of
+ * its own end.
  */
 static void
-watch_above(const struct tree_watch *w, const struct tree *tree)
+watch_tree(const struct tree_watch *w, const struct worktree *info)
 {
-	DM_AUTO_FREE char *dir = dm_path_dir(tree->info.path);
+	DM_AUTO_FREE char *dir = dm_path_dir(info->path);
 
+	watch_add(w->d->watch, info->git_dir);
 	watch_add(w->d->watch, dir);
 }
 
 static void
-unwatch_tree(const struct tree_watch *w, const struct tree *tree)
+unwatch_tree(const struct tree_watch *w, const struct worktree *info)
 {
-	DM_AUTO_FREE char *dir = dm_path_dir(tree->info.path);
-	bool used = strcmp(dir, registry_dir(w->d->session->registry)) == 0;
+	DM_AUTO_FREE char *dir = dm_path_dir(info->path);
 
-	watch_remove(w->d->watch, tree->info.git_dir);
-	for (size_t i = 0; i < w->repo_count && !used; i++) {
-		for (size_t t = 0; t < w->repos[i]->count && !used; t++)
-			used = &w->repos[i]->trees[t] != tree &&
-			       is_above(dir, NULL, &w->repos[i]->trees[t]);
-	}
-	if (!used)
-		watch_remove(w->d->watch, dir);
+	watch_remove(w->d->watch, info->git_dir);
+	watch_remove(w->d->watch, dir);
 }
 
 static void
 repository_free(struct tree_watch *w, struct repository *repo)
 {
-	/* those that are released are no longer counted */
 	for (; repo->count > 0; repo->count--) {
-		unwatch_tree(w, &repo->trees[repo->count - 1]);
+		unwatch_tree(w, &repo->trees[repo->count - 1].info);
 		tree_release(&repo->trees[repo->count - 1]);
 	}
 	watch_remove(w->d->watch, repo->common_dir);
@@ -307,17 +301,19 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 			mender_moved(w->d->mender, repo->trees[i].info.path, now->path);
 	}
 
+	/* one made anew at the old path may have another git directory */
+	watch_tree(w, now);
 	if (is_new) {
 		repo->trees = dm_reallocarray(repo->trees, repo->count + 1, sizeof(repo->trees[0]));
 		tree = &repo->trees[repo->count++];
 		memset(tree, 0, sizeof(*tree));
 		tree->info = *now;
-		watch_add(w->d->watch, now->git_dir);
 	} else {
 		bool changed = !same_text(tree->info.branch, now->branch) ||
 			       !same_text(tree->info.head, now->head) ||
 			       tree->info.gone != now->gone;
 
+		unwatch_tree(w, &tree->info);
 		tree_release(tree);
 		tree->info = *now;
 		tree->wants_detail = true;
@@ -326,7 +322,6 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 	}
 	memset(now, 0, sizeof(*now));
 	tree->counted = true;
-	watch_above(w, tree);
 	if (is_new) {
 		tree->wants_detail = true;
 		publish_tree(w, repo, tree);
@@ -341,7 +336,7 @@ forget_tree(struct tree_watch *w, struct repository *repo, size_t i)
 	cJSON *data = cJSON_CreateObject();
 
 	events_publish(w->d->events, EVENT_WORKTREE_GONE, tree->info.path, data);
-	unwatch_tree(w, tree);
+	unwatch_tree(w, &tree->info);
 	tree_release(tree);
 	memmove(tree, tree + 1, (repo->count - i - 1) * sizeof(*tree));
 	repo->count--;
@@ -375,7 +370,9 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 		services_sweep(w->d->services, "a worktree was removed");
 		finder_doubt(w->d->finder);
 	}
-	timer_in(w->detail_timer, DETAIL_MS);
+	/* one that is due stays due, however often something is written */
+	if (!evtimer_pending(w->detail_timer, NULL))
+		timer_in(w->detail_timer, DETAIL_MS);
 }
 
 static void

@@ -27,6 +27,7 @@ enum {
 struct dir {
 	struct watch *watch;
 	char *path;
+	unsigned users;		/* calls of watch_add() not undone */
 	int handle;		/* the kernel's; -1: it is looked at */
 	struct watch_look look; /* the last one; "not there" while the kernel tells all */
 	bool removed;		/* is freed when nobody walks over the list */
@@ -342,13 +343,16 @@ watch_open_with(struct event_base *base, const struct watch_how *how, watch_hint
 void
 watch_add(struct watch *watch, const char *path)
 {
-	struct dir *dir;
+	struct dir *dir = find(watch, path);
 
-	if (find(watch, path) != NULL)
+	if (dir != NULL) {
+		dir->users++;
 		return;
+	}
 	dir = dm_calloc(1, sizeof(*dir));
 	dir->watch = watch;
 	dir->path = dm_strdup(path);
+	dir->users = 1;
 	dir->handle = -1;
 	dir->turn = watch->added++;
 	if ((watch->count & (watch->count - 1)) == 0)
@@ -365,7 +369,7 @@ watch_remove(struct watch *watch, const char *path)
 {
 	struct dir *dir = find(watch, path);
 
-	if (dir == NULL)
+	if (dir == NULL || --dir->users > 0)
 		return;
 	dir->removed = true;
 	set_handle(dir, -1);

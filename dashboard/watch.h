@@ -31,10 +31,10 @@ watch_open(struct event_base *base, watch_hint *hint, void *user, struct dm_err 
 /*
  * Watches an absolute path: entries made, removed, renamed, closed after writing, changed in mode;
  * the directory's own end. One that is not there, or goes, is looked for every second, and hinted
- * at when it has come. Watching it twice is watching it once.
+ * at when it has come. Each call is undone by one watch_remove(): several may want the same one.
  */
 void watch_add(struct watch *watch, const char *dir);
-/* No more hints come for it. One that is not watched is no error. */
+/* After as many calls as of watch_add() no more hints come for it. One too many is no error. */
 void watch_remove(struct watch *watch, const char *dir);
 void watch_close(struct watch *watch);
 

@@ -81,10 +81,9 @@ removed_is_not_watched(void **state)
 {
 	struct rig *r = *state;
 
-	watch_add(r->watch, r->a); /* twice is once */
 	make_file(r->a, "before");
 	watch_remove(r->watch, r->a);
-	watch_remove(r->watch, r->a);
+	watch_remove(r->watch, r->a); /* one too many */
 	watch_remove(r->watch, r->c);
 	make_file(r->a, "one");
 	assert_watched(r, r->b, "one");
@@ -93,6 +92,21 @@ removed_is_not_watched(void **state)
 	watch_add(r->watch, r->a);
 	assert_watched(r, r->a, "two");
 	assert_int_equal(hints_at(r, r->a, "one"), 0);
+}
+
+/* As a worktree's git directory is when the worktree is moved: added again, then removed once. */
+static void
+wanted_twice_it_stays_until_removed_twice(void **state)
+{
+	struct rig *r = *state;
+
+	watch_add(r->watch, r->a);
+	watch_remove(r->watch, r->a);
+	assert_watched(r, r->a, "one");
+	watch_remove(r->watch, r->a);
+	make_file(r->a, "two");
+	assert_watched(r, r->b, "three");
+	assert_int_equal(hints_at(r, r->a, "two"), 0);
 }
 
 /* ---- directories come and go -------------------------------------------------------------- */
@@ -289,6 +303,7 @@ main(void)
 	    BOTH(the_directory_itself_changes),
 	    BOTH(names_may_be_anything),
 	    BOTH(removed_is_not_watched),
+	    BOTH(wanted_twice_it_stays_until_removed_twice),
 	    TICKING(one_that_comes_later),
 	    TICKING(one_that_goes_and_comes_back),
 	    BOTH(one_that_is_made_anew_at_once),
