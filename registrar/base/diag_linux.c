@@ -205,8 +205,7 @@ dm_diag_tcp_port(int family, uint16_t port)
 	while (n < 0 && errno == EINTR);
 	return n >= (ssize_t)(sizeof(reply.head) + sizeof(reply.msg)) &&
 	       reply.head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-	       reply.msg.idiag_state == TCP_LISTEN_STATE &&
-	       reply.msg.id.idiag_sport == htons(port);
+	       reply.msg.idiag_state == TCP_LISTEN_STATE && reply.msg.id.idiag_sport == htons(port);
 }
 
 bool

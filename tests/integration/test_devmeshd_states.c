@@ -268,6 +268,27 @@ TEST(a_stopped_server_stays_up)
 	(void)wait_move(w, d, "shop-main", "up", "stale", NULL);
 }
 
+/* Looks must not fill the queue of one that does not accept, however many there are. */
+TEST(a_stopped_server_on_a_port_stays_up)
+{
+	char *repo = repo_new(w, "shop");
+	struct devmeshd *d;
+	struct proc *p;
+	int port;
+
+	caddy_mesh(w, "");
+	p = serve_tcp_in(w, repo, "shop-main", &port);
+	assert_exit(w, DM(w, repo, "up", "--port", fmt(w, "%d", port)), 0);
+	d = strict_daemon(w);
+	wait_state(w, d, "shop-main", "up");
+	signal_proc(p, SIGSTOP);
+	for (int i = 0; i < 200; i++)
+		assert_probed(w, d, "shop-main", "up");
+	assert_stays_up(w, d, "shop-main");
+	signal_proc(p, SIGKILL);
+	(void)wait_move(w, d, "shop-main", "up", "down", NULL);
+}
+
 TEST(a_server_with_a_full_backlog_stays_up)
 {
 	char *repo = repo_new(w, "shop"), *sock = socket_of(w, "shop-main");
@@ -438,6 +459,7 @@ main(void)
 	    DAEMON_TEST(a_claim_goes_from_its_socket_to_a_port_and_back),
 	    DAEMON_TEST(a_stale_socket_is_forgotten_with_its_claim_on_a_port),
 	    DAEMON_TEST(a_stopped_server_stays_up),
+	    DAEMON_TEST(a_stopped_server_on_a_port_stays_up),
 	    DAEMON_TEST(a_server_with_a_full_backlog_stays_up),
 	    DAEMON_TEST(a_server_whose_first_process_dies_stays_up),
 	    DAEMON_TEST(the_bridge_of_a_run_whose_server_does_not_listen_yet),

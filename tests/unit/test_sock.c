@@ -480,7 +480,8 @@ main(void)
 	    IN_PLACE(keeps_what_was_not_stale),
 	    IN_PLACE(keeps_other_users),
 	    IN_PLACE(connects),
-	    IN_PLACE(tcp), IN_PLACE(tcp_of_a_server_that_does_not_accept),
+	    IN_PLACE(tcp),
+	    IN_PLACE(tcp_of_a_server_that_does_not_accept),
 	};
 
 	return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
