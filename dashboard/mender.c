@@ -110,6 +110,13 @@ is_over(const struct mender *m, int64_t since_ms, int64_t *next)
 	return false;
 }
 
+/* Since when it is in its state, and nobody answers. */
+static int64_t
+dead_since(const struct service *svc)
+{
+	return svc->not_answering_ms > svc->state_ms ? svc->not_answering_ms : svc->state_ms;
+}
+
 /* Whether the service is dead for good: its claim, and all that goes with it. */
 static bool
 is_dead(const struct mender *m, const struct service *svc, int64_t *next)
@@ -119,7 +126,7 @@ is_dead(const struct mender *m, const struct service *svc, int64_t *next)
 	if (svc->runner_gone_ms != 0 && is_over(m, svc->runner_gone_ms, next))
 		return true;
 	return svc->state == SERVICE_ORPHAN && !service_answers(&svc->evidence) &&
-	       is_over(m, svc->state_ms, next);
+	       is_over(m, dead_since(svc), next);
 }
 
 /* Whether Caddy has lost the way to it. */
@@ -284,7 +291,7 @@ mend_here(struct mender *m, const struct service *svc, int64_t *next)
 	DM_AUTO_FREE char *usual = registry_socket(m->d->session->registry, svc->claim->id.s);
 	bool conventional = svc->claim->socket != NULL && strcmp(svc->claim->socket, usual) == 0;
 
-	if (conventional && is_ours_and_refuses(&svc->socket) && is_over(m, svc->state_ms, next))
+	if (conventional && is_ours_and_refuses(&svc->socket) && is_over(m, dead_since(svc), next))
 		remove_socket(m, svc->claim->socket, &svc->socket);
 	open_socket(m, svc);
 	if (svc->state == SERVICE_ORPHAN && svc->evidence.listening)

@@ -27,6 +27,11 @@ service_note_times(struct service *svc)
 {
 	int64_t now = dm_now_ms();
 
+	/* a state may last while who answers comes and goes: orphan is one */
+	if (service_answers(&svc->evidence))
+		svc->not_answering_ms = 0;
+	else if (svc->not_answering_ms == 0)
+		svc->not_answering_ms = now;
 	if (svc->evidence.route_ok) {
 		svc->had_route = true;
 		svc->route_missing_ms = 0;

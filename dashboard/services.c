@@ -33,6 +33,7 @@ struct services {
 	size_t count;
 	struct event *sweep, *recheck;
 	int64_t swept_ms;
+	int64_t recheck_ms; /* when the recheck is due, while it is pending */
 };
 
 static void on_sweep(evutil_socket_t fd, short what, void *user);
@@ -188,9 +189,12 @@ plan_recheck(struct services *services, struct service *svc)
 {
 	svc->recheck_step = service_recheck_step(svc);
 	svc->recheck_ms = svc->recheck_step == 0 ? 0 : dm_now_ms() + svc->recheck_step;
+	/* one that is due earlier is not put off */
 	if (svc->recheck_ms != 0 &&
-	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_step < SERVICE_PORT_MS))
+	    (!evtimer_pending(services->recheck, NULL) || svc->recheck_ms < services->recheck_ms)) {
+		services->recheck_ms = svc->recheck_ms;
 		timer_in(services->recheck, svc->recheck_step);
+	}
 }
 
 static bool
@@ -250,12 +254,15 @@ look(struct services *services, struct service *svc, const struct dm_listeners *
     const char *why)
 {
 	const char *was = service_state_name(svc->state);
+	const struct dm_sock_info before = svc->socket;
 
 	if (observe(services, svc, listeners, why)) {
 		publish(services, svc, was);
 		finder_hint(services->d->finder);
 	}
-	if (svc->state != SERVICE_UP)
+	/* whether Caddy may connect to another socket in its place was not looked at yet */
+	if (svc->state != SERVICE_UP || svc->socket.dev != before.dev ||
+	    svc->socket.ino != before.ino || svc->socket.owner != before.owner)
 		mender_consider(services->d->mender);
 }
 
@@ -317,16 +324,41 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 	look(services, svc, listeners, why);
 }
 
+/* NULL: it has none. */
+static void
+set_alias(struct services *services, struct service *svc, const struct claim *alias)
+{
+	const char *url = alias == NULL ? NULL : alias->url;
+
+	svc->alias_counted = alias != NULL;
+	svc->alias_id = alias == NULL ? (struct slug){.s = ""} : alias->id;
+	if (same_text(svc->alias_url, url))
+		return;
+	free(svc->alias_url);
+	svc->alias_url = url == NULL ? NULL : dm_strdup(url);
+	publish(services, svc, service_state_name(svc->state));
+}
+
+/* The record of this name is no alias any more, but one of `now` (NULL: of nobody). */
+static void
+drop_alias(struct services *services, const char *id, const struct service *now)
+{
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *svc = services->list[i];
+
+		if (svc != now && svc->alias_url != NULL && strcmp(svc->alias_id.s, id) == 0)
+			set_alias(services, svc, NULL);
+	}
+}
+
 static void
 take_alias(struct services *services, const struct claim *alias)
 {
 	struct service *svc = find(services, alias->alias_of.s);
 
-	if (svc == NULL || same_text(svc->alias_url, alias->url))
-		return;
-	free(svc->alias_url);
-	svc->alias_url = dm_strdup(alias->url);
-	publish(services, svc, service_state_name(svc->state));
+	drop_alias(services, alias->id.s, svc);
+	if (svc != NULL)
+		set_alias(services, svc, alias);
 }
 
 /* The record of one name, as it is now. */
@@ -339,9 +371,13 @@ read_record(struct services *services, const char *id, const char *why)
 	if (!registry_find(services->d->session->registry, id, &claim, &ignored))
 		return;
 	if (claim != NULL && claim->uid == geteuid() && claim->is_alias) {
+		/* it was the name of a service */
+		if (find(services, id) != NULL)
+			forget(services, position(services, id), "its claim was released");
 		take_alias(services, claim);
 		return;
 	}
+	drop_alias(services, id, NULL);
 	if (claim != NULL && claim->uid == geteuid()) {
 		take_claim(services, DM_STEAL(&claim), NULL, why);
 		return;
@@ -362,6 +398,7 @@ begin_grace_anew(struct services *services)
 		struct service *svc = services->list[i];
 
 		svc->state_ms = now;
+		svc->not_answering_ms = svc->not_answering_ms == 0 ? 0 : now;
 		svc->runner_gone_ms = svc->runner_gone_ms == 0 ? 0 : now;
 		svc->route_missing_ms = svc->route_missing_ms == 0 ? 0 : now;
 	}
@@ -410,7 +447,7 @@ services_sweep(struct services *services, const char *why)
 	services->swept_ms = now;
 	timer_in(services->sweep, interval);
 	for (size_t i = 0; i < services->count; i++)
-		services->list[i]->counted = false;
+		services->list[i]->counted = services->list[i]->alias_counted = false;
 	if (!registry_scan_unknown(d->session->registry, is_known, services, &claims, &err)) {
 		/* nothing was seen, so nothing is concluded */
 		dm_warn("%s", err.msg);
@@ -432,6 +469,10 @@ services_sweep(struct services *services, const char *why)
 	for (size_t i = 0; i < claims.count; i++) {
 		if (claims.list[i] != NULL)
 			take_alias(services, claims.list[i]);
+	}
+	for (size_t i = 0; i < services->count; i++) {
+		if (services->list[i]->alias_url != NULL && !services->list[i]->alias_counted)
+			set_alias(services, services->list[i], NULL);
 	}
 	registry_claims_free(&claims);
 	dm_listeners_release(&listeners);
@@ -475,8 +516,10 @@ on_recheck(evutil_socket_t fd, short what, void *user)
 		if (at != 0 && (next == 0 || at < next))
 			next = at;
 	}
-	if (next != 0)
-		timer_in(services->recheck, next > now ? next - now : 0);
+	if (next == 0)
+		return;
+	services->recheck_ms = next;
+	timer_in(services->recheck, next > now ? next - now : 0);
 }
 
 bool

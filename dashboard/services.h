@@ -43,6 +43,7 @@ struct service {
 	int64_t since;	    /* when; seconds since the epoch */
 	/* By the monotonic clock, in milliseconds; 0: not so. For whoever gives things time. */
 	int64_t state_ms;	  /* it has been in this state since */
+	int64_t not_answering_ms; /* nobody has listened since */
 	int64_t route_missing_ms; /* Caddy has not led to it since */
 	int64_t runner_gone_ms;	  /* its devmesh run has been dead since */
 	struct dm_proc_id own;	  /* the last server that was seen in its worktree; pid 0: none */
@@ -52,7 +53,8 @@ struct service {
 	struct dm_proc_id watched[SERVICE_WATCHED]; /* pid 0: none */
 	int64_t recheck_ms, recheck_step;
 	bool searching; /* for whoever listens on its port */
-	bool counted;
+	bool counted, alias_counted;
+	struct slug alias_id; /* the record that alias_url is from */
 };
 
 struct services *services_open(struct daemon *d, struct dm_err *err) DM_MUST;
