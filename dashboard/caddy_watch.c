@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fsio.h"
 #include "base/log.h"
 #include "base/sock.h"
 #include "base/str.h"
@@ -32,6 +33,7 @@ enum {
 	SOON_MS = 10,
 	/* a reload resets connections: so many failures in a row are none yet */
 	RESETS = 5,
+	QUESTION_FDS = 4, /* that a question takes at most at a time */
 };
 
 struct caddy_watch {
@@ -333,6 +335,12 @@ ask(struct caddy_watch *caddy)
 		return;
 	}
 	caddy->asked_ms = dm_now_ms();
+	/* without a socket nothing can be asked, which says nothing about Caddy */
+	if (!dm_fds_left(QUESTION_FDS)) {
+		caddy->again = false;
+		timer_in(caddy->timer, UP_MS);
+		return;
+	}
 	if (caddy->state != CADDY_UP) {
 		/* it may be another one by now: the private mesh has come, say */
 		caddy_admin_free(s->admin);
@@ -347,7 +355,11 @@ ask(struct caddy_watch *caddy)
 		caddy->address_count =
 		    caddy_admin_addresses(s->admin, caddy->addresses, ADDRESSES_MAX);
 	caddy->address = 0;
-	if (!ask_next(caddy))
+	if (ask_next(caddy))
+		return;
+	if (!dm_fds_left(QUESTION_FDS))
+		timer_in(caddy->timer, UP_MS);
+	else
 		lost(caddy, CADDY_DOWN, "nobody listens at its address");
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fsio.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "caddy_watch.h"
@@ -25,6 +26,9 @@
 enum {
 	/* so late a sweep means that the machine, or we, have slept */
 	SLEPT_MS = 5000,
+	/* descriptors that one look takes at most at a time, and when to try again without them */
+	LOOK_FDS = 8,
+	LOOK_AGAIN_MS = 1000,
 };
 
 struct services {
@@ -214,16 +218,35 @@ has_ended(const struct service *svc)
 	return false;
 }
 
+/* Nothing was seen, so nothing is concluded. */
+static bool
+look_later(struct services *services, struct service *svc)
+{
+	svc->recheck_step = 0;
+	svc->recheck_ms = dm_now_ms() + LOOK_AGAIN_MS;
+	if (!evtimer_pending(services->recheck, NULL))
+		timer_in(services->recheck, LOOK_AGAIN_MS);
+	return false;
+}
+
 /* Looks, and moves the state; whether anything that is shown has changed. */
 static bool
 observe(struct services *services, struct service *svc, const struct dm_listeners *listeners,
     const char *why)
 {
 	struct survey_row row;
+	struct dm_sock_info seen;
 	ino_t file = svc->socket.ino;
 	bool changed;
 
-	survey_look(services->d->session, svc->claim, listeners, &row, &svc->socket);
+	if (!dm_fds_left(LOOK_FDS))
+		return look_later(services, svc);
+	survey_look(services->d->session, svc->claim, listeners, &row, &seen);
+	if (seen.state == DM_SOCK_UNKNOWN) {
+		survey_row_release(&row);
+		return look_later(services, svc);
+	}
+	svc->socket = seen;
 	/* whatever led to this look: where the process has ended, that is the reason */
 	if (svc->evidence.listening && !row.evidence.listening && has_ended(svc))
 		why = "its process has ended";

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fsio.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon.h"
@@ -25,10 +26,12 @@
 
 enum {
 	REPO_MS = 50,	  /* what git does in one go is looked at together */
+	AGAIN_MS = 1000,  /* after a list that failed */
 	DETAIL_MS = 1000, /* the same before git is asked */
 	DETAIL_JOB_MS = 20000,
 	DETAIL_OLD_MS = 600 * 1000,
 	REPOS_MAX = 200,
+	CHOOSE_FDS = 8, /* that it takes at most at a time to find out whose repository it is */
 };
 
 /* One worktree, as it was last listed. */
@@ -211,6 +214,9 @@ want_repository(struct tree_watch *w, const char *common_dir)
 void
 tree_watch_choose(struct tree_watch *w, const struct found_list *found)
 {
+	/* a .git that cannot be read for want of them would look like a repository less */
+	if (!dm_fds_left(CHOOSE_FDS))
+		return;
 	for (size_t i = 0; i < w->repo_count; i++)
 		w->repos[i]->wanted = false;
 	for (size_t i = 0; i < services_count(w->d->services); i++) {
@@ -342,7 +348,8 @@ forget_tree(struct tree_watch *w, struct repository *repo, size_t i)
 	repo->count--;
 }
 
-static void
+/* False: they could not be listed, and are as they were. */
+static bool
 list_worktrees(struct tree_watch *w, struct repository *repo)
 {
 	struct worktree_list list;
@@ -352,6 +359,9 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 	repo->changed = false;
 	if (!worktrees_list(repo->common_dir, &list, &err)) {
 		dm_debug("%s", err.msg);
+		/* nothing was seen, so nothing is concluded; a repository that is gone has none */
+		if (err.code != DM_NOT_FOUND)
+			return false;
 		memset(&list, 0, sizeof(list));
 	}
 	for (size_t i = 0; i < repo->count; i++)
@@ -373,19 +383,25 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 	/* one that is due stays due, however often something is written */
 	if (!evtimer_pending(w->detail_timer, NULL))
 		timer_in(w->detail_timer, DETAIL_MS);
+	return true;
 }
 
 static void
 on_list(evutil_socket_t fd, short what, void *user)
 {
 	struct tree_watch *w = user;
+	bool again = false;
 
 	(void)fd;
 	(void)what;
 	for (size_t i = 0; i < w->repo_count; i++) {
-		if (w->repos[i]->changed)
-			list_worktrees(w, w->repos[i]);
+		struct repository *repo = w->repos[i];
+
+		if (repo->changed && !list_worktrees(w, repo))
+			repo->changed = again = true;
 	}
+	if (again)
+		timer_in(w->list_timer, AGAIN_MS);
 }
 
 /* Whether the hint is about the worktree's own directory, which has gone, or come back. */

@@ -162,7 +162,7 @@ answerer_find(const struct claim *claim, const char *worktree, const struct dm_s
 		dm_sock_probe(claim->socket, &info);
 		seen = &info;
 	}
-	if (seen->state == DM_SOCK_DENIED)
+	if (seen->state == DM_SOCK_DENIED || seen->state == DM_SOCK_UNKNOWN)
 		out->kind = ANSWERER_UNKNOWN;
 	if (seen->state != DM_SOCK_LISTENING)
 		return;

@@ -135,6 +135,8 @@ find_killed_runs(const struct mend_run *run, const struct survey *survey, struct
 			    "a killed devmesh run had left them");
 		if (claim->socket != NULL)
 			dm_sock_probe(claim->socket, &info);
+		if (info.state == DM_SOCK_UNKNOWN)
+			continue;
 		if (!claim->pinned && (info.state != DM_SOCK_LISTENING || (dry_run && left > 0)))
 			doom(doomed, claim, "its devmesh run was killed");
 	}

@@ -249,7 +249,7 @@ is_kept(const struct claim *claim)
 	if (claim->socket == NULL || runner_end_leftovers(claim, true) > 0)
 		return false;
 	dm_sock_probe(claim->socket, &info);
-	return info.state == DM_SOCK_LISTENING;
+	return info.state == DM_SOCK_LISTENING || info.state == DM_SOCK_UNKNOWN;
 }
 
 /* Whether the claim relies on a mesh route, and there is none for any name of its domain. */

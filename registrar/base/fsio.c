@@ -48,6 +48,37 @@ dm_read_file(const char *path, struct dm_str *out, struct dm_err *err)
 	return true;
 }
 
+enum {
+	FDS_LEFT_MAX = 16
+};
+
+bool
+dm_fds_left(unsigned count)
+{
+	int fds[FDS_LEFT_MAX];
+	unsigned n = 0;
+	bool ok = true;
+
+	while (n < count && n < FDS_LEFT_MAX) {
+		fds[n] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fds[n] < 0) {
+			ok = !dm_is_shortage(errno);
+			break;
+		}
+		n++;
+	}
+	while (n > 0)
+		(void)close(fds[--n]);
+	return ok;
+}
+
+bool
+dm_is_shortage(int errno_value)
+{
+	return errno_value == EMFILE || errno_value == ENFILE || errno_value == ENOMEM ||
+	       errno_value == ENOBUFS;
+}
+
 bool
 dm_write_all(int fd, const void *data, size_t len)
 {

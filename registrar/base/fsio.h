@@ -31,6 +31,16 @@ bool dm_read_tail(const char *path, int64_t from, struct dm_str *out, struct dm_
  */
 void dm_open_standard_fds(void);
 
+/*
+ * Whether `count` more descriptors can be had now. Without them nothing can be found out, and what
+ * was not found proves nothing.
+ */
+bool dm_fds_left(unsigned count);
+
+/* Whether it means that this process, or the system, had too little of something: it proves nothing
+ * about what was looked at. */
+bool dm_is_shortage(int errno_value);
+
 bool dm_write_all(int fd, const void *data, size_t len) DM_MUST;
 
 /*

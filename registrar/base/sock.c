@@ -119,6 +119,12 @@ dm_sock_probe(const char *path, struct dm_sock_info *out)
 	case ENOENT:
 		out->state = DM_SOCK_ABSENT;
 		break;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		out->state = DM_SOCK_UNKNOWN;
+		break;
 	default:
 		out->state = DM_SOCK_DENIED;
 		break;

@@ -20,6 +20,7 @@ enum dm_sock_state {
 	DM_SOCK_BOUND,	   /* the same, but a process has bound it and may be about to listen */
 	DM_SOCK_LISTENING, /* somebody does (a full backlog counts; BSD kernels refuse then) */
 	DM_SOCK_DENIED,	   /* there is one, but we may not connect: unknown */
+	DM_SOCK_UNKNOWN,   /* no descriptor or memory was left to find out */
 	DM_SOCK_OTHER,	   /* a file that is no socket is in the way */
 };
 

@@ -76,6 +76,9 @@ registry_find(const struct registry *reg, const char *id, struct claim **out, st
 	} else if (err->code == DM_NOT_FOUND) {
 		return true;
 	}
+	/* whatever it says, it is not damaged */
+	if (dm_is_shortage(err->sys))
+		return dm_wrap(err, "reading the record %s/%s.json", reg->dir, id);
 	if (uid != geteuid()) {
 		(void)dm_wrap(err,
 		    "the name %s is taken by uid %u, whose record %s/%s.json cannot be read", id,
@@ -91,12 +94,14 @@ struct scan {
 	registry_is_known *is_known;
 	void *user;
 	struct registry_claims *out;
+	bool failed; /* for want of descriptors or memory: *err */
+	struct dm_err *err;
 };
 
 static void
 add_claim(const struct registry *reg, const char *id, const struct stat *st, void *user)
 {
-	const struct scan *scan = user;
+	struct scan *scan = user;
 	const struct claim_stamp stamp = registry_stamp(st);
 	struct registry_claims *out = scan->out;
 	struct claim *claim;
@@ -104,7 +109,11 @@ add_claim(const struct registry *reg, const char *id, const struct stat *st, voi
 
 	if (scan->is_known != NULL && scan->is_known(id, &stamp, scan->user))
 		return;
-	if (!registry_find(reg, id, &claim, &err) || claim == NULL)
+	if (!registry_find(reg, id, &claim, &err) && dm_is_shortage(err.sys) && !scan->failed) {
+		scan->failed = true;
+		*scan->err = err;
+	}
+	if (claim == NULL)
 		return;
 	out->list = dm_reallocarray(out->list, out->count + 1, sizeof(struct claim *));
 	out->list[out->count++] = claim;
@@ -128,12 +137,16 @@ bool
 registry_scan_unknown(const struct registry *reg, registry_is_known *is_known, void *user,
     struct registry_claims *out, struct dm_err *err)
 {
-	struct scan scan = {.is_known = is_known, .user = user, .out = out};
+	struct scan scan = {.is_known = is_known, .user = user, .out = out, .err = err};
 
 	out->list = NULL;
 	out->count = 0;
 	if (!registry_each_entry(reg, ".json", add_claim, &scan, err))
 		return false;
+	if (scan.failed) {
+		registry_claims_free(out);
+		return false;
+	}
 	if (out->count > 0)
 		qsort(out->list, out->count, sizeof(struct claim *), by_id);
 	return true;

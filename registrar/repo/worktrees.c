@@ -24,6 +24,7 @@ enum {
 	WORKTREES_MAX = 1000,
 	ENTRIES_MAX = 200000, /* of a worktree that is measured */
 	DEPTH_MAX = 64,
+	LIST_FDS = 12,	     /* that a list takes at most at a time: git's pipes, files */
 	LOOK_AT_CLOCK = 256, /* entries between two looks */
 	BLOCK = 512 /* the unit of st_blocks: POSIX.1-2017, <sys/stat.h>, on both systems */
 };
@@ -132,28 +133,48 @@ main_first_then_by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
+static bool
+list_linked(struct worktree_list *out, const char *common_dir, struct dm_err *err)
+{
+	DM_AUTO_FREE char *dir = dm_asprintf("%s/worktrees", common_dir);
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	int error;
+
+	if (d == NULL)
+		return errno == ENOENT || errno == ENOTDIR ||
+		       dm_fail_errno(err, errno, "listing the worktrees in %s", dir);
+	while (errno = 0, (e = readdir(d)) != NULL && out->count < WORKTREES_MAX) {
+		if (e->d_name[0] != '.')
+			add_linked(out, common_dir, e->d_name);
+	}
+	error = e == NULL ? errno : 0;
+	(void)closedir(d);
+	return error == 0 || error == ENOENT ||
+	       dm_fail_errno(err, error, "listing the worktrees in %s", dir);
+}
+
 bool
 worktrees_list(const char *common_dir, struct worktree_list *out, struct dm_err *err)
 {
 	DM_AUTO_FREE char *head = dm_asprintf("%s/HEAD", common_dir);
-	DM_AUTO_FREE char *dir = dm_asprintf("%s/worktrees", common_dir);
-	const struct dirent *e;
 	char *top;
-	DIR *d;
 
 	memset(out, 0, sizeof(*out));
-	if (access(head, F_OK) != 0)
-		return dm_fail(err, errno == EACCES ? DM_DENIED : DM_NOT_FOUND,
+	if (access(head, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+		return dm_fail(err, DM_NOT_FOUND,
 		    "listing the worktrees of %s: it is no git directory", common_dir);
+	if (access(head, F_OK) != 0)
+		return dm_fail_errno(err, errno, "listing the worktrees of %s", common_dir);
+	/* a file that cannot be opened for want of them would look like a worktree less */
+	if (!dm_fds_left(LIST_FDS))
+		return dm_fail_errno(err, EMFILE, "listing the worktrees of %s", common_dir);
 	if ((top = main_path(common_dir)) != NULL)
 		add(out, top, common_dir, common_dir, true);
-	d = opendir(dir);
-	while (d != NULL && (e = readdir(d)) != NULL && out->count < WORKTREES_MAX) {
-		if (e->d_name[0] != '.')
-			add_linked(out, common_dir, e->d_name);
+	if (!list_linked(out, common_dir, err)) {
+		worktrees_release(out);
+		return false;
 	}
-	if (d != NULL)
-		(void)closedir(d);
 	if (out->count > 0)
 		qsort(out->list, out->count, sizeof(*out->list), main_first_then_by_path);
 	return true;

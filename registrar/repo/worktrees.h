@@ -27,6 +27,7 @@ struct worktree_list {
 /*
  * The worktrees of the repository with this common git directory, the main one first, then by path;
  * a bare repository has no main one. From git's files (gitrepository-layout(5)), at most 1,000.
+ * DM_NOT_FOUND: there is no such repository; any other failure says nothing about its worktrees.
  */
 bool worktrees_list(const char *common_dir, struct worktree_list *out, struct dm_err *err) DM_MUST;
 void worktrees_release(struct worktree_list *list);

@@ -2,6 +2,8 @@
 /* The registry: which worktree gets which name, keeps it, and gives it back. */
 #include "place.h"
 
+#include "few_fds.h"
+
 static void
 takes_and_releases(void **state)
 {
@@ -427,6 +429,35 @@ pins(void **state)
 	assert_false(other->pinned);
 }
 
+static void
+without_descriptors_no_record_is_damaged(void **state)
+{
+	struct place *p = *state;
+	struct name name = name_of("shop", "main");
+	struct registry_claims claims;
+	struct claim *claim;
+	struct dm_err err;
+	rlim_t before;
+
+	take_as(p, &name, 0, "shop-main");
+	before = limit_fds(0);
+	assert_false(registry_find(p->reg, "shop-main", &claim, &err));
+	assert_null(claim);
+	assert_int_equal(err.sys, EMFILE);
+	assert_false(registry_scan(p->reg, &claims, &err));
+	assert_int_equal(claims.count, 0);
+	unlimit_fds(before);
+	/* enough to list the directory, not to read what is in it */
+	before = limit_fds(1);
+	assert_false(registry_scan(p->reg, &claims, &err));
+	assert_int_equal(claims.count, 0);
+	assert_int_equal(err.sys, EMFILE);
+	unlimit_fds(before);
+	assert_ok(registry_scan(p->reg, &claims, &err), &err);
+	assert_int_equal(claims.count, 1);
+	registry_claims_free(&claims);
+}
+
 int
 main(void)
 {
@@ -446,6 +477,7 @@ main(void)
 	    IN_PLACE(alias_is_free),
 	    IN_PLACE(alias_of_another_user),
 	    IN_PLACE(pins),
+	    IN_PLACE(without_descriptors_no_record_is_damaged),
 	};
 
 	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/listen.h"
 #include "base/sock.h"
+#include "few_fds.h"
 
 #define NOBODY 65534
 
@@ -461,6 +462,25 @@ tcp(void **state)
 	assert_int_equal(err.code, DM_UNREACHABLE);
 }
 
+static void
+without_descriptors_nothing_is_known(void **state)
+{
+	struct place *p = *state;
+	DM_AUTO_FREE char *stale = in_dir(p->dir, "stale");
+	enum dm_sock_state alive, dead;
+	rlim_t before;
+
+	listen_here(p, 5);
+	leave_stale(stale);
+	before = limit_fds(0);
+	alive = state_of(p->path);
+	dead = state_of(stale);
+	unlimit_fds(before);
+	assert_int_equal(alive, DM_SOCK_UNKNOWN);
+	assert_int_equal(dead, DM_SOCK_UNKNOWN);
+	assert_int_equal(state_of(p->path), DM_SOCK_LISTENING);
+}
+
 int
 main(void)
 {
@@ -482,6 +502,7 @@ main(void)
 	    IN_PLACE(connects),
 	    IN_PLACE(tcp),
 	    IN_PLACE(tcp_of_a_server_that_does_not_accept),
+	    IN_PLACE(without_descriptors_nothing_is_known),
 	};
 
 	return cmocka_run_group_tests_name("sock", tests, NULL, NULL);

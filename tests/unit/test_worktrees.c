@@ -3,6 +3,7 @@
 #include "repos.h"
 
 #include "base/clock.h"
+#include "few_fds.h"
 #include "repo/worktrees.h"
 
 enum {
@@ -401,6 +402,36 @@ without_time_nothing_is_known(void **state)
 	assert_true(d.last_access > 0);
 }
 
+/* A list that leaves out what could not be opened would look like worktrees removed. */
+static void
+without_descriptors_it_fails(void **state)
+{
+	struct place *p = *state;
+	DM_AUTO_FREE char *b = in_dir(p->dir, "b");
+	struct worktree_list out;
+	struct dm_err err;
+
+	GIT(p->repo, "worktree", "add", "-q", "-b", "feature/x", b);
+	for (int left = 0; left < 32; left++) {
+		rlim_t before = limit_fds(left);
+		bool ok = worktrees_list(p->common, &out, &err);
+
+		unlimit_fds(before);
+		assert_int_equal(out.count, ok ? 2 : 0);
+		if (ok) {
+			assert_string_equal(out.list[1].branch, "feature/x");
+			worktrees_release(&out);
+		} else {
+			assert_int_equal(err.code, DM_FAILED);
+		}
+		if (left < 1 || left > 24)
+			assert_int_equal(ok, left > 24);
+	}
+	remove_below(p->repo);
+	assert_false(worktrees_list(p->common, &out, &err));
+	assert_int_equal(err.code, DM_NOT_FOUND);
+}
+
 int
 main(void)
 {
@@ -420,6 +451,7 @@ main(void)
 	    IN_PLACE(how_much_room_one_takes),
 	    IN_PLACE(one_that_is_gone),
 	    IN_PLACE(without_time_nothing_is_known),
+	    IN_PLACE(without_descriptors_it_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

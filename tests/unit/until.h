@@ -7,8 +7,9 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
+
+#include "few_fds.h"
 
 enum {
 	UNTIL_MS = 20000, /* what takes longer is taken for never */
@@ -80,33 +81,6 @@ assert_new_fds_close_on_exec(const bool before[FDS_MAX])
 		if (flags >= 0 && !before[fd] && (flags & FD_CLOEXEC) == 0)
 			fail_msg("descriptor %d would be passed on by exec", fd);
 	}
-}
-
-/* Leaves room for `more` descriptors; gives the limit as it was. */
-static inline rlim_t
-limit_fds(int more)
-{
-	int lowest = dup(STDIN_FILENO);
-	struct rlimit limit;
-	rlim_t before;
-
-	assert_true(lowest >= 0);
-	(void)close(lowest);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	before = limit.rlim_cur;
-	limit.rlim_cur = (rlim_t)(lowest + more);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	return before;
-}
-
-static inline void
-unlimit_fds(rlim_t before)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = before;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 static inline void
