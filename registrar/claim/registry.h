@@ -46,8 +46,8 @@ bool registry_lock(const struct registry *reg, enum registry_lock which, int64_t
 
 /*
  * The record of `id`: *out is NULL if there is none. A record of ours that cannot be understood
- * counts as none, with a warning; another user's is DM_CONFLICT. One that could not be read for want
- * of descriptors or memory is an error: dm_is_shortage(err->sys). The caller owns *out.
+ * counts as none, with a warning; another user's is DM_CONFLICT. One that could not be read for
+ * want of descriptors or memory is an error: dm_is_shortage(err->sys). The caller owns *out.
  */
 bool registry_find(
     const struct registry *reg, const char *id, struct claim **out, struct dm_err *err) DM_MUST;
