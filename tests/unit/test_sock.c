@@ -10,17 +10,14 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-<<<<<<< HEAD
 #include "base/listen.h"
-    =======
->>>>>>> e9e590a (format)
 #include "base/sock.h"
 #include "few_fds.h"
 
 #define NOBODY 65534
 
-    /* A private directory and the path of a socket in it. */
-    struct place {
+/* A private directory and the path of a socket in it. */
+struct place {
 	char *dir;
 	char *path;
 	int fd; /* of a listener, or -1 */
