@@ -6,6 +6,10 @@
 #include "harness_daemon.h"
 
 #include <signal.h>
+#include <sys/resource.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 /* A repository with the worktrees "gone" and "stays", both registered, and a living neighbour. */
@@ -204,6 +208,17 @@ assert_followed(struct world *w, struct place *p, const char *to)
 	assert_others_stay(w, p);
 }
 
+static void
+wait_branch(struct world *w, struct devmeshd *d, const char *worktree, const char *branch)
+{
+	const struct happened *e;
+
+	do
+		e = wait_event(w, d, "worktree", worktree, NULL);
+	while (json_str(e->data, "branch") == NULL ||
+	       strcmp(json_str(e->data, "branch"), branch) != 0);
+}
+
 TEST(git_worktree_move)
 {
 	struct place p = set_place(w, "1");
@@ -211,6 +226,11 @@ TEST(git_worktree_move)
 
 	GIT(w, p.repo, "worktree", "move", p.gone, to);
 	assert_followed(w, &p, to);
+	/* its git directory, which is the old one, is watched as before */
+	GIT(w, to, "checkout", "-q", "-b", "later");
+	wait_branch(w, p.d, to, "later");
+	GIT(w, p.repo, "worktree", "remove", to);
+	(void)wait_event(w, p.d, "worktree-gone", to, NULL);
 }
 
 TEST(a_worktree_is_moved_below_its_server)
@@ -229,13 +249,10 @@ TEST(a_worktree_is_moved_below_its_server)
 TEST(a_branch_is_renamed)
 {
 	struct place p = set_place(w, "1");
-	const struct happened *e;
 	char *record = fmt(w, "%s/shop-stays.json", w->sockets), *before = read_text(w, record);
 
 	GIT(w, p.stays, "branch", "-m", "stays", "renamed");
-	do
-		e = wait_event(w, p.d, "worktree", p.stays, NULL);
-	while (strcmp(json_str(e->data, "branch"), "renamed") != 0);
+	wait_branch(w, p.d, p.stays, "renamed");
 	outlast_grace(w, p.d);
 	/* the name that it has stays its own until somebody registers it anew */
 	assert_string_equal(read_text(w, record), before);
@@ -243,6 +260,56 @@ TEST(a_branch_is_renamed)
 	assert_no_mends(w, p.d);
 	assert_others_stay(w, &p);
 }
+
+/* ---- descriptors run out ------------------------------------------------------------------- */
+
+#ifdef __linux__
+/* struct rlimit64 of prlimit(2), whose own function POSIX hides. */
+struct limit {
+	uint64_t now, most;
+};
+
+static bool
+has_complained(struct world *w, const void *arg)
+{
+	const char *at = daemon_log(w, arg);
+	int times = 0;
+
+	while ((at = strstr(at, "Too many open files")) != NULL) {
+		at++;
+		times++;
+	}
+	return times >= 4;
+}
+
+/* What cannot be seen for a while stays as it was. */
+TEST(without_descriptors_nothing_is_concluded)
+{
+	struct place p = set_place(w, "1");
+	struct limit before, few;
+	const char *const kinds[] = {"service", "service-gone", "worktree-gone"};
+	int counts[3];
+
+	wait_state(w, p.d, "devmesh", "up");
+	for (size_t i = 0; i < 3; i++)
+		counts[i] = count_events(w, p.d, kinds[i], NULL);
+	assert_int_equal(syscall(SYS_prlimit64, p.d->p->pid, RLIMIT_NOFILE, NULL, &before), 0);
+	few = before;
+	few.now = 3;
+	assert_int_equal(syscall(SYS_prlimit64, p.d->p->pid, RLIMIT_NOFILE, &few, NULL), 0);
+	GIT(w, p.stays, "commit", "-q", "--allow-empty", "-m", "more");
+	assert_true(wait_until(w, has_complained, p.d, ANSWER_MS));
+	assert_int_equal(syscall(SYS_prlimit64, p.d->p->pid, RLIMIT_NOFILE, &before, NULL), 0);
+	GIT(w, p.stays, "checkout", "-q", "-b", "later");
+	wait_branch(w, p.d, p.stays, "later");
+	assert_probed(w, p.d, "shop-stays", "up");
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(count_events(w, p.d, kinds[i], NULL), counts[i]);
+	assert_null(strstr(daemon_log(w, p.d), "Caddy is "));
+	assert_was_there(w);
+	assert_others_stay(w, &p);
+}
+#endif
 
 /* ---- devmesh run --------------------------------------------------------------------------- */
 
@@ -299,6 +366,9 @@ main(void)
 	    DAEMON_TEST(git_worktree_move),
 	    DAEMON_TEST(a_worktree_is_moved_below_its_server),
 	    DAEMON_TEST(a_branch_is_renamed),
+#ifdef __linux__
+	    DAEMON_TEST(without_descriptors_nothing_is_concluded),
+#endif
 	    DAEMON_TEST(a_killed_run_goes_with_what_it_has_left),
 	    DAEMON_TEST(a_killed_run_that_is_followed_in_time_stays),
 	};
