@@ -123,12 +123,6 @@ written(void *user, const struct worker_result *result)
 	}
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 void
 home_settle(struct daemon *d)
 {
@@ -145,7 +139,7 @@ home_settle(struct daemon *d)
 	if (now != NULL) {
 		then->id = now->id;
 		if (!complete(then, &plan, &err) ||
-		    (same_text(then->host, now->host) && same_text(then->url, now->url) &&
+		    (dm_same_text(then->host, now->host) && dm_same_text(then->url, now->url) &&
 			then->registration == now->registration))
 			return;
 	}

@@ -48,6 +48,7 @@ struct http_server {
 	ino_t ino;
 	struct evconnlistener *listener;
 	struct event *resume;
+	unsigned burst;			    /* connections taken since the loop has had a turn */
 	struct http_conn *oldest, **newest; /* by arrival */
 	struct http_counts counts;
 };

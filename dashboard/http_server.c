@@ -20,6 +20,8 @@
 
 enum {
 	CONNECTIONS_MAX = 256,
+	BURST_MAX = 32, /* of connections taken in one turn of the loop: what was dropped is closed
+			   after it */
 	NO_FILES_US = 100000 /* pause when there is no descriptor for another connection */
 };
 
@@ -95,10 +97,16 @@ static void
 on_accept(
     struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
 {
-	(void)listener;
+	struct http_server *server = user;
+	static const struct timeval next_turn = {0, 0};
+
 	(void)a;
 	(void)n;
-	http_server_take(user, fd);
+	http_server_take(server, fd);
+	if (++server->burst < BURST_MAX)
+		return;
+	(void)evconnlistener_disable(listener);
+	(void)event_add(server->resume, &next_turn);
 }
 
 /* Out of descriptors, most likely: what waits in the backlog waits a little longer. */
@@ -120,6 +128,7 @@ on_resume(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
+	server->burst = 0;
 	(void)evconnlistener_enable(server->listener);
 }
 

@@ -2,6 +2,7 @@
 #include "parts.h"
 
 #include "api.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "caddy_watch.h"
 #include "ctl_server.h"
@@ -62,12 +63,23 @@ parts_open(struct daemon *d, struct dm_err *err)
 	return true;
 }
 
+/* Without it everything but the API over HTTP goes on: others may have put a file in the way. */
+static bool
+serve_http(struct daemon *d)
+{
+	struct dm_err err;
+
+	d->http = http_server_open(d, d->socket_path, &err);
+	if (d->http == NULL)
+		dm_warn("%s; going on without: only the control socket answers", err.msg);
+	return true;
+}
+
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
 	d->api = api_new(d);
-	return (d->ctl = ctl_server_open(d, err)) != NULL &&
-	       (d->http = http_server_open(d, d->socket_path, err)) != NULL;
+	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
 
 static void

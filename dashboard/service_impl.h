@@ -21,6 +21,8 @@ bool service_waits_for_route(const struct service *svc);
 
 /* Notes since when things are missing, after a look. */
 void service_note_times(struct service *svc);
+/* All periods of the service begin now: the machine was asleep. */
+void service_begin_anew(struct service *svc, int64_t now);
 
 /* Before the look is taken over: whether who listens was missed only because it began just now. */
 void service_note_search(struct service *svc, const struct survey_row *row);

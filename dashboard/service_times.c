@@ -45,6 +45,15 @@ service_note_times(struct service *svc)
 }
 
 void
+service_begin_anew(struct service *svc, int64_t now)
+{
+	svc->state_ms = now;
+	svc->not_answering_ms = svc->not_answering_ms == 0 ? 0 : now;
+	svc->runner_gone_ms = svc->runner_gone_ms == 0 ? 0 : now;
+	svc->route_missing_ms = svc->route_missing_ms == 0 ? 0 : now;
+}
+
+void
 service_note_search(struct service *svc, const struct survey_row *row)
 {
 	/* one server has followed another on the port: there was a moment without any */

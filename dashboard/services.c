@@ -201,12 +201,6 @@ plan_recheck(struct services *services, struct service *svc)
 	}
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* Whether the server, or whoever listened, is no more. */
 static bool
 has_ended(const struct service *svc)
@@ -250,7 +244,7 @@ observe(struct services *services, struct service *svc, const struct dm_listener
 	/* whatever led to this look: where the process has ended, that is the reason */
 	if (svc->evidence.listening && !row.evidence.listening && has_ended(svc))
 		why = "its process has ended";
-	changed = row.pid != svc->pid || !same_text(row.other_worktree, svc->other_worktree);
+	changed = row.pid != svc->pid || !dm_same_text(row.other_worktree, svc->other_worktree);
 	if (row.pid != svc->pid) {
 		free(svc->command);
 		svc->command = row.pid == 0 ? NULL : dm_proc_name(row.pid);
@@ -326,7 +320,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 	if (strcmp(now, before) != 0) {
 		const char *was = service_state_name(svc->state);
 		bool moved = svc->claim->port != claim->port ||
-			     !same_text(svc->claim->socket, claim->socket);
+			     !dm_same_text(svc->claim->socket, claim->socket);
 
 		claim_free(svc->claim);
 		svc->claim = claim;
@@ -355,7 +349,7 @@ set_alias(struct services *services, struct service *svc, const struct claim *al
 
 	svc->alias_counted = alias != NULL;
 	svc->alias_id = alias == NULL ? (struct slug){.s = ""} : alias->id;
-	if (same_text(svc->alias_url, url))
+	if (dm_same_text(svc->alias_url, url))
 		return;
 	free(svc->alias_url);
 	svc->alias_url = url == NULL ? NULL : dm_strdup(url);
@@ -417,14 +411,8 @@ begin_grace_anew(struct services *services)
 
 	dm_note("no look for %lld s: the machine, or devmeshd, was asleep",
 	    (long long)(now - services->swept_ms) / 1000);
-	for (size_t i = 0; i < services->count; i++) {
-		struct service *svc = services->list[i];
-
-		svc->state_ms = now;
-		svc->not_answering_ms = svc->not_answering_ms == 0 ? 0 : now;
-		svc->runner_gone_ms = svc->runner_gone_ms == 0 ? 0 : now;
-		svc->route_missing_ms = svc->route_missing_ms == 0 ? 0 : now;
-	}
+	for (size_t i = 0; i < services->count; i++)
+		service_begin_anew(services->list[i], now);
 }
 
 /* Most records are those of the last sweep: they are not read again. */
@@ -507,8 +495,7 @@ services_sweep(struct services *services, const char *why)
 static void
 on_sweep(evutil_socket_t fd, short what, void *user)
 {
-	(void)fd;
-	(void)what;
+	(void)fd, (void)what;
 	services_sweep(user, "the regular look");
 }
 
@@ -518,8 +505,7 @@ on_recheck(evutil_socket_t fd, short what, void *user)
 	struct services *services = user;
 	int64_t now = dm_now_ms(), next = 0;
 
-	(void)fd;
-	(void)what;
+	(void)fd, (void)what;
 	for (size_t i = 0; i < services->count; i++) {
 		struct service *svc = services->list[i];
 

@@ -247,12 +247,6 @@ tree_watch_choose(struct tree_watch *w, const struct found_list *found)
 	}
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static void
 publish_tree(struct tree_watch *w, const struct repository *repo, const struct tree *tree)
 {
@@ -315,8 +309,8 @@ take_tree(struct tree_watch *w, struct repository *repo, struct worktree *now)
 		memset(tree, 0, sizeof(*tree));
 		tree->info = *now;
 	} else {
-		bool changed = !same_text(tree->info.branch, now->branch) ||
-			       !same_text(tree->info.head, now->head) ||
+		bool changed = !dm_same_text(tree->info.branch, now->branch) ||
+			       !dm_same_text(tree->info.head, now->head) ||
 			       tree->info.gone != now->gone;
 
 		unwatch_tree(w, &tree->info);

@@ -345,7 +345,14 @@ start_service(struct session *s, const struct service_unit *unit, enum service_v
 {
 	struct dm_err asked = {.code = DM_OK};
 
-	if (service_manager_runs(unit->system) && !service_unit_ask(unit, verb, &asked))
+	if (!service_manager_runs(unit->system)) {
+		(void)dm_fail(err, DM_UNREACHABLE,
+		    "service-not-ready: %s is to run " PROGRAM
+		    " (%s), and does not run here itself",
+		    service_manager_name(), unit->path);
+		return dm_hint(err, "devmesh service uninstall; then devmesh daemon start");
+	}
+	if (!service_unit_ask(unit, verb, &asked))
 		dm_debug("%s", asked.msg);
 	if (await_ready(s, MANAGED, SERVICE_MS, out, NULL))
 		return true;

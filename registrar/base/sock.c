@@ -246,13 +246,24 @@ dm_sock_listen_unix(const char *path, mode_t mode, dev_t *dev, ino_t *ino, struc
 	return fd;
 }
 
+enum {
+	GOING_MS = 1000 /* for an owner that is about to go */
+};
+
 bool
 dm_sock_make_way(const char *path, struct dm_err *err)
 {
+	int64_t deadline = dm_now_ms() + GOING_MS;
 	struct dm_sock_info seen;
 	bool removed;
 
 	dm_sock_probe(path, &seen);
+	/* a process that is being killed closes one thing after the other: its lock, then this */
+	while ((seen.state == DM_SOCK_LISTENING || seen.state == DM_SOCK_BOUND) &&
+	       seen.owner == geteuid() && dm_now_ms() < deadline) {
+		dm_pause_ms(10);
+		dm_sock_probe(path, &seen);
+	}
 	if (!seen.exists)
 		return true;
 	if (seen.state == DM_SOCK_REFUSED && !seen.is_link)

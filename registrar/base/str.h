@@ -58,6 +58,8 @@ char *dm_printable_lines(const char *s);
  */
 char *dm_shell_word(const char *s);
 
+/* Whether both are the same text, or both NULL. */
+bool dm_same_text(const char *a, const char *b);
 bool dm_starts_with(const char *s, const char *prefix);
 bool dm_ends_with(const char *s, const char *suffix);
 
