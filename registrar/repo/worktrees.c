@@ -175,6 +175,11 @@ worktrees_list(const char *common_dir, struct worktree_list *out, struct dm_err 
 		worktrees_release(out);
 		return false;
 	}
+	/* others may have taken the last ones meanwhile */
+	if (!dm_fds_left(LIST_FDS)) {
+		worktrees_release(out);
+		return dm_fail_errno(err, EMFILE, "listing the worktrees of %s", common_dir);
+	}
 	if (out->count > 0)
 		qsort(out->list, out->count, sizeof(*out->list), main_first_then_by_path);
 	return true;
