@@ -348,7 +348,7 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 {
 	struct worktree_list list;
 	struct dm_err err;
-	bool removed = false;
+	const char *why = NULL;
 
 	repo->changed = false;
 	if (!worktrees_list(repo->common_dir, &list, &err)) {
@@ -361,17 +361,20 @@ list_worktrees(struct tree_watch *w, struct repository *repo)
 	for (size_t i = 0; i < repo->count; i++)
 		repo->trees[i].counted = false;
 	for (size_t i = 0; i < list.count; i++) {
-		removed = take_tree(w, repo, &list.list[i]) || removed;
+		bool gone = list.list[i].gone;
+
+		if (take_tree(w, repo, &list.list[i]) && (why == NULL || gone))
+			why = gone ? "a worktree was removed" : "a worktree is back";
 	}
 	for (size_t i = repo->count; i-- > 0;) {
 		if (!repo->trees[i].counted) {
 			forget_tree(w, repo, i);
-			removed = true;
+			why = "a worktree was removed";
 		}
 	}
 	free(list.list);
-	if (removed) {
-		services_sweep(w->d->services, "a worktree was removed");
+	if (why != NULL) {
+		services_sweep(w->d->services, why);
 		finder_doubt(w->d->finder);
 	}
 	/* one that is due stays due, however often something is written */

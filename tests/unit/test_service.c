@@ -74,6 +74,22 @@ bridge_without_a_server(void **state)
 	assert_int_equal(service_state_of(&e), SERVICE_UP);
 }
 
+/* A port may have gone to another checkout's server; a socket of the service's name may not. */
+static void
+answers(void **state)
+{
+	struct service_evidence e = {.listening = true, .is_tcp = true};
+
+	(void)state;
+	assert_true(service_answers(&e));
+	e.foreign = true;
+	assert_false(service_answers(&e));
+	e.is_tcp = false;
+	assert_true(service_answers(&e));
+	e.listening = false;
+	assert_false(service_answers(&e));
+}
+
 static void
 names(void **state)
 {
@@ -123,6 +139,7 @@ main(void)
 	    cmocka_unit_test(never_stale_before_it_ran),
 	    cmocka_unit_test(moves),
 	    cmocka_unit_test(bridge_without_a_server),
+	    cmocka_unit_test(answers),
 	    cmocka_unit_test(names),
 	};
 
