@@ -45,18 +45,28 @@ is_bystander_file(const struct chaos *c, const char *name)
 	return false;
 }
 
+static const struct service *
+service_named(const struct chaos *c, const char *id)
+{
+	for (int i = 0; i < SERVICES; i++)
+		if (strcmp(c->services[i].id, id) == 0)
+			return &c->services[i];
+	return NULL; /* of an earlier round */
+}
+
 /*
  * Whether the claim of a dead service has to stay a while: its route cannot be taken away without
  * Caddy, and without the claim nobody would know of it.
  */
 static bool
-waits_for_caddy(const struct chaos *c, const struct service *s)
+waits_for_caddy(const struct chaos *c, const char *id)
 {
+	const struct service *s = service_named(c, id);
 	const cJSON *claim;
 
-	if (c->caddy_up || s->claimed || s->id[0] == '\0')
+	if (c->caddy_up || strncmp(id, "shop-", 5) != 0 || (s != NULL && s->claimed))
 		return false;
-	claim = claim_of(c->w, s->id);
+	claim = claim_of(c->w, id);
 	return claim != NULL && strcmp(json_str(claim, "registration"), "route") == 0;
 }
 
@@ -65,19 +75,16 @@ static bool
 is_accounted_for(const struct chaos *c, const char *name)
 {
 	size_t n = strcspn(name, ".");
-	const char *suffix = name + n;
+	const char *suffix = name + n, *id;
+	const struct service *s;
 
 	if (n == strlen("devmesh") && strncmp(name, "devmesh", n) == 0)
 		return strcmp(suffix, ".json") == 0 || strcmp(suffix, ".sock") == 0;
-	for (int i = 0; i < SERVICES; i++) {
-		const struct service *s = &c->services[i];
-
-		if (strlen(s->id) != n || strncmp(s->id, name, n) != 0)
-			continue;
-		return ((s->claimed || waits_for_caddy(c, s)) && strcmp(suffix, ".json") == 0) ||
-		       (s->alive && s->kind != PORT && strcmp(suffix, ".sock") == 0);
-	}
-	return false;
+	id = fmt(c->w, "%.*s", (int)n, name);
+	s = service_named(c, id);
+	if (strcmp(suffix, ".json") == 0)
+		return (s != NULL && s->claimed) || waits_for_caddy(c, id);
+	return s != NULL && s->alive && s->kind != PORT && strcmp(suffix, ".sock") == 0;
 }
 
 static const char *
@@ -121,11 +128,13 @@ wrong_in_state_dir(struct chaos *c)
 		while (d != NULL && wrong == NULL && (e = readdir(d)) != NULL) {
 			bool known = e->d_name[0] == '.';
 
-			for (int k = 0; k < SERVICES && !known; k++)
-				known = (c->services[k].claimed ||
-					    waits_for_caddy(c, &c->services[k])) &&
-					strncmp(c->services[k].id, e->d_name,
-					    strcspn(e->d_name, ".")) == 0;
+			if (!known) {
+				const char *id =
+				    fmt(w, "%.*s", (int)strcspn(e->d_name, "."), e->d_name);
+				const struct service *s = service_named(c, id);
+
+				known = (s != NULL && s->claimed) || waits_for_caddy(c, id);
+			}
 			if (!known && strncmp(e->d_name, "shop-", 5) == 0)
 				wrong = fmt(w, "%s/%s is left", dirs[i], e->d_name);
 		}
@@ -174,11 +183,7 @@ wrong_in_daemon(struct chaos *c)
 		const char *want = wanted_state(c, s);
 
 		one = state_service(state, s->id);
-		if (one != NULL && waits_for_caddy(c, s)) {
-			wanted++;
-			continue;
-		}
-		if (one != NULL && !s->claimed)
+		if (one != NULL && !s->claimed && !waits_for_caddy(c, s->id))
 			return fmt(w, "devmeshd still has %s", s->id);
 		if (!s->claimed)
 			continue;
@@ -190,6 +195,8 @@ wrong_in_daemon(struct chaos *c)
 			return fmt(w, "the server of %s has pid %ld, not %ld", s->id,
 			    (long)pid_in(one), (long)s->proc->pid);
 	}
+	cJSON_ArrayForEach (one, cJSON_GetObjectItemCaseSensitive(state, "services"))
+		wanted += waits_for_caddy(c, json_str(one, "id")) ? 1 : 0;
 	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(state, "services")) != wanted)
 		return "devmeshd has services that nobody has claimed";
 	one = state_service(state, "devmesh");
