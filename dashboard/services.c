@@ -345,14 +345,15 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 static void
 set_alias(struct services *services, struct service *svc, const struct claim *alias)
 {
+	static const struct slug none;
 	const char *url = alias == NULL ? NULL : alias->url;
 
 	svc->alias_counted = alias != NULL;
-	svc->alias_id = alias == NULL ? (struct slug){.s = ""} : alias->id;
+	svc->alias_id = alias == NULL ? none : alias->id;
 	if (dm_same_text(svc->alias_url, url))
 		return;
 	free(svc->alias_url);
-	svc->alias_url = url == NULL ? NULL : dm_strdup(url);
+	svc->alias_url = dm_strdup(url);
 	publish(services, svc, service_state_name(svc->state));
 }
 
@@ -585,9 +586,8 @@ services_routes_changed(struct services *services, const char *why)
 {
 	for (size_t i = 0; i < services->count; i++) {
 		struct service *svc = services->list[i];
-		bool ok = survey_route_ok(services->d->session, svc->claim);
 
-		if (ok != svc->evidence.route_ok)
+		if (survey_route_ok(services->d->session, svc->claim) != svc->evidence.route_ok)
 			look(services, svc, NULL, why);
 	}
 	mender_consider(services->d->mender);
