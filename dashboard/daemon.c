@@ -155,6 +155,17 @@ on_event(void *user, const struct event *event)
 	store_event(user, &stored);
 }
 
+/* Whoever has taken the daemon's own claim back has not meant that it goes on without a name. */
+static void
+on_own_claim_gone(void *user, const struct event *event)
+{
+	struct daemon *d = user;
+
+	if (event->kind == EVENT_SERVICE_GONE && d->id != NULL && strcmp(event->id, d->id) == 0 &&
+	    !d->draining)
+		home_settle(d);
+}
+
 void
 daemon_stop(struct daemon *d)
 {
@@ -314,6 +325,7 @@ open_parts(struct daemon *d, struct dm_err *err)
 	if (!add_signals(d, err) || !parts_open(d, err))
 		return false;
 	(void)events_subscribe(d->events, on_event, d->store);
+	(void)events_subscribe(d->events, on_own_claim_gone, d);
 	say(d, "started", NULL);
 	if (!home_claim(d, err))
 		return false;

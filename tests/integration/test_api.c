@@ -283,6 +283,27 @@ TEST(a_relative_config_is_found_again)
 
 /* ---- by Caddy ----------------------------------------------------------------------------- */
 
+static bool
+is_claimed(struct world *w, const void *id)
+{
+	return exists(fmt(w, "%s/%s.json", w->sockets, (const char *)id));
+}
+
+TEST(its_name_comes_back)
+{
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	p = api_daemon(w);
+	assert_true(is_claimed(w, "devmesh"));
+	assert_exit(w, DM(w, NULL, "down", "devmesh"), 0);
+	assert_true(wait_until(w, is_claimed, "devmesh", 20000));
+	assert_int_equal(
+	    fetch(w, fmt(w, "http://" DAEMON_HOST ":%d/healthz", w->port), NULL).status, 200);
+	signal_proc(p, SIGTERM);
+	end_proc(w, p);
+}
+
 TEST(it_is_a_service_of_the_mesh)
 {
 	struct reply r;
@@ -434,6 +455,7 @@ main(void)
 	    WORLD_TEST(pin_keeps_a_claim),
 	    WORLD_TEST(gc_removes_only_when_told_to),
 	    WORLD_TEST(a_relative_config_is_found_again),
+	    WORLD_TEST(its_name_comes_back),
 	    WORLD_TEST(it_is_a_service_of_the_mesh),
 	    WORLD_TEST(head_is_get_without_the_body),
 	    WORLD_TEST(the_control_socket_is_the_users_own),
