@@ -6,7 +6,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "base/str.h"
 #include "ctl/ctl.h"
 #include "daemon.h"
+#include "doorway.h"
 #include "events.h"
 #include "state.h"
 #include "unsent.h"
@@ -25,9 +25,8 @@
 
 enum {
 	CLIENTS_MAX = 64,
-	IDLE_S = 60,	     /* between two requests of one client */
-	SEND_S = 10,	     /* without any progress */
-	NO_FILES_US = 100000 /* pause when there is no descriptor for another client */
+	IDLE_S = 60, /* between two requests of one client */
+	SEND_S = 10, /* without any progress */
 };
 
 struct ctl_client {
@@ -44,11 +43,7 @@ struct ctl_client {
 
 struct ctl_server {
 	struct daemon *d;
-	char *path;
-	dev_t dev;
-	ino_t ino;
-	struct evconnlistener *listener;
-	struct event *resume;
+	struct doorway *doorway;
 	struct ctl_client *clients;
 	size_t count;
 };
@@ -323,17 +318,13 @@ is_own(int fd)
 }
 
 static void
-on_accept(
-    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
+take_client(void *user, int fd)
 {
 	struct ctl_server *server = user;
 	static const struct timeval send_timeout = {.tv_sec = SEND_S};
 	struct bufferevent *bev;
 	struct ctl_client *c;
 
-	(void)listener;
-	(void)a;
-	(void)n;
 	if (!is_own(fd) ||
 	    (bev = bufferevent_socket_new(server->d->base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL) {
 		(void)close(fd);
@@ -363,57 +354,23 @@ on_accept(
 	}
 }
 
-/* Out of descriptors, most likely: what waits in the backlog waits a little longer. */
-static void
-on_accept_error(struct evconnlistener *listener, void *user)
-{
-	struct ctl_server *server = user;
-	static const struct timeval pause = {.tv_usec = NO_FILES_US};
-
-	dm_debug("accepting a control client: %s", strerror(errno));
-	(void)evconnlistener_disable(listener);
-	(void)event_add(server->resume, &pause);
-}
-
-static void
-on_resume(evutil_socket_t fd, short what, void *user)
-{
-	struct ctl_server *server = user;
-
-	(void)fd;
-	(void)what;
-	(void)evconnlistener_enable(server->listener);
-}
-
 struct ctl_server *
 ctl_server_open(struct daemon *d, struct dm_err *err)
 {
+	DM_AUTO_FREE char *path = NULL;
 	struct ctl_server *server;
-	int fd;
 
 	if (!session_need_state_dir(d->session, err))
 		return NULL;
+	path = ctl_path(d->session->state_dir);
 	server = dm_calloc(1, sizeof(*server));
 	server->d = d;
-	server->path = ctl_path(d->session->state_dir);
-	if (!dm_sock_make_way(server->path, err) ||
-	    (fd = dm_sock_listen_unix(server->path, 0600, &server->dev, &server->ino, err)) < 0) {
-		ctl_server_close(server);
-		(void)dm_wrap(err, "opening the control socket");
-		return NULL;
-	}
-	server->resume = evtimer_new(d->base, on_resume, server);
-	server->listener = evconnlistener_new(
-	    d->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (server->listener == NULL || server->resume == NULL) {
-		if (server->listener == NULL)
-			(void)close(fd);
-		ctl_server_close(server);
-		(void)dm_fail(err, DM_FAILED, "opening the control socket: libevent refuses");
-		return NULL;
-	}
-	evconnlistener_set_error_cb(server->listener, on_accept_error);
-	return server;
+	server->doorway = doorway_open(d->base, path, 0600, take_client, server, err);
+	if (server->doorway != NULL)
+		return server;
+	ctl_server_close(server);
+	(void)dm_wrap(err, "opening the control socket");
+	return NULL;
 }
 
 void
@@ -426,14 +383,7 @@ ctl_server_close(struct ctl_server *server)
 		unsent_flush(c->bev);
 		drop(c);
 	}
-	/* before the listener is closed, nobody else can have put a socket there */
-	if (server->ino != 0)
-		dm_sock_unlink_own(server->path, server->dev, server->ino);
-	if (server->listener != NULL)
-		evconnlistener_free(server->listener);
-	if (server->resume != NULL)
-		event_free(server->resume);
-	free(server->path);
+	doorway_close(server->doorway);
 	free(server);
 }
 

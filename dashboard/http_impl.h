@@ -14,7 +14,7 @@
 struct api_call;
 struct bufferevent;
 struct event;
-struct evconnlistener;
+struct doorway;
 struct sse;
 
 /* In this order. */
@@ -43,12 +43,7 @@ struct http_conn {
 struct http_server {
 	struct daemon *d;
 	struct http_token token;
-	char *path;
-	dev_t dev;
-	ino_t ino;
-	struct evconnlistener *listener;
-	struct event *resume;
-	unsigned burst;			    /* connections taken since the loop has had a turn */
+	struct doorway *doorway;
 	struct http_conn *oldest, **newest; /* by arrival */
 	struct http_counts counts;
 };

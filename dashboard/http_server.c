@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,15 +13,13 @@
 #include "base/mem.h"
 #include "base/sock.h"
 #include "daemon.h"
+#include "doorway.h"
 #include "http_impl.h"
 #include "sse.h"
 #include "unsent.h"
 
 enum {
 	CONNECTIONS_MAX = 256,
-	BURST_MAX = 32, /* of connections taken in one turn of the loop: what was dropped is closed
-			   after it */
-	NO_FILES_US = 100000 /* pause when there is no descriptor for another connection */
 };
 
 void
@@ -94,79 +91,31 @@ http_server_take(struct http_server *server, int fd)
 }
 
 static void
-on_accept(
-    struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *user)
+on_came(void *user, int fd)
 {
-	struct http_server *server = user;
-	static const struct timeval next_turn = {0, 0};
-
-	(void)a;
-	(void)n;
-	http_server_take(server, fd);
-	if (++server->burst < BURST_MAX)
-		return;
-	(void)evconnlistener_disable(listener);
-	(void)event_add(server->resume, &next_turn);
-}
-
-/* Out of descriptors, most likely: what waits in the backlog waits a little longer. */
-static void
-on_accept_error(struct evconnlistener *listener, void *user)
-{
-	struct http_server *server = user;
-	static const struct timeval pause = {.tv_usec = NO_FILES_US};
-
-	dm_debug("accepting an HTTP connection: %s", strerror(errno));
-	(void)evconnlistener_disable(listener);
-	(void)event_add(server->resume, &pause);
-}
-
-static void
-on_resume(evutil_socket_t fd, short what, void *user)
-{
-	struct http_server *server = user;
-
-	(void)fd;
-	(void)what;
-	server->burst = 0;
-	(void)evconnlistener_enable(server->listener);
+	http_server_take(user, fd);
 }
 
 struct http_server *
 http_server_open(struct daemon *d, const char *socket_path, struct dm_err *err)
 {
 	struct http_server *server = dm_calloc(1, sizeof(*server));
-	int fd;
 
 	server->d = d;
 	server->newest = &server->oldest;
-	server->path = dm_strdup(socket_path);
-	if (!http_token_make(d->session->state_dir, &server->token, err) ||
-	    !dm_sock_make_way(socket_path, err) ||
-	    (fd = dm_sock_listen_unix(socket_path, 0666, &server->dev, &server->ino, err)) < 0) {
-		http_server_close(server);
-		(void)dm_wrap(err, "serving the API");
-		return NULL;
-	}
-	server->resume = evtimer_new(d->base, on_resume, server);
-	server->listener = evconnlistener_new(
-	    d->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (server->listener == NULL || server->resume == NULL) {
-		if (server->listener == NULL)
-			(void)close(fd);
-		http_server_close(server);
-		(void)dm_fail(err, DM_FAILED, "serving the API: libevent refuses");
-		return NULL;
-	}
-	evconnlistener_set_error_cb(server->listener, on_accept_error);
-	return server;
+	if (http_token_make(d->session->state_dir, &server->token, err) &&
+	    (server->doorway = doorway_open(d->base, socket_path, 0666, on_came, server, err)) !=
+		NULL)
+		return server;
+	http_server_close(server);
+	(void)dm_wrap(err, "serving the API");
+	return NULL;
 }
 
 void
 http_server_drain(struct http_server *server)
 {
-	(void)event_del(server->resume);
-	(void)evconnlistener_disable(server->listener);
+	doorway_shut(server->doorway);
 	for (struct http_conn *c = server->oldest, *next; c != NULL; c = next) {
 		next = c->next;
 		if (c->phase == HTTP_STREAMING)
@@ -186,13 +135,7 @@ http_server_close(struct http_server *server)
 		unsent_flush(c->bev);
 		http_conn_drop(c);
 	}
-	if (server->ino != 0)
-		dm_sock_unlink_own(server->path, server->dev, server->ino);
-	if (server->listener != NULL)
-		evconnlistener_free(server->listener);
-	if (server->resume != NULL)
-		event_free(server->resume);
-	free(server->path);
+	doorway_close(server->doorway);
 	free(server);
 }
 
