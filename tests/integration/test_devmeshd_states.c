@@ -418,7 +418,7 @@ TEST(the_bridge_of_a_run_whose_server_listens_no_more)
 	wait_state(w, d, "shop-main", "up");
 	assert_never(w, d, "shop-main", "stale");
 	server = (pid_t)pid_of_server(w, url);
-	port = (uint16_t)atoi(env_of(w, url, "PORT"));
+	port = (uint16_t)strtoul(env_of(w, url, "PORT"), NULL, 10);
 	/* it closes its port, and is stopped before it has another */
 	assert_int_equal(kill(server, SIGUSR1), 0);
 	assert_true(wait_until(w, is_refused, &port, ANSWER_MS));

@@ -325,7 +325,7 @@ TEST(two_listeners)
 	url = fmt(w, "http://shop-main.dev.test:%d", w->port);
 	assert_url_answers(w, url, "shop-main");
 	end_run(w, p);
-	assert_int_equal(count_processes(w, "server.py listen=127.0.0.1"), 0);
+	assert_int_equal(count_processes(w, fmt(w, "%s listen=127.0.0.1", run_server(w))), 0);
 }
 
 /* ---- forks --------------------------------------------------------------------------------- */

@@ -395,7 +395,7 @@ TEST(control_z_and_bg)
 	/* it ends in the background: the terminal is the shell's, and stays so */
 	kill((pid_t)server, SIGKILL);
 	wait_gone(w, socket_of(w, "shop-main"));
-	wait_processes(w, "run -- python3", 0);
+	wait_processes(w, fmt(w, "run -- python3 %s", run_server(w)), 0);
 	shell_is_well(w, t);
 	type(t, "\n");
 	leave_shell(w, t);
