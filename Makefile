@@ -25,14 +25,14 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
 	-Wvla -Wformat=2 -Wundef -Wswitch-enum -Wimplicit-fallthrough
 DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar -Idashboard \
 	$(if $(filter darwin,$(OS)),-D_DARWIN_C_SOURCE,-D_DEFAULT_SOURCE) \
-	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 libqrencode cmocka 2>/dev/null | sed 's/-I/-isystem /g')
 DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong)
 DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 DM_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) \
 	$(if $(filter linux,$(OS)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
 LIBS := $(shell pkg-config --libs libcjson inih libevent_core 2>/dev/null || echo -lcjson -linih -levent_core) -ldl
-DAEMON_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null || echo -lsqlite3)
+DAEMON_LIBS := $(shell pkg-config --libs sqlite3 libqrencode 2>/dev/null || echo -lsqlite3 -lqrencode)
 
 other_os := $(filter-out $(OS),linux darwin)
 LIB_SRC  := $(filter-out registrar/main.c registrar/base/%_$(other_os).c, \
@@ -44,7 +44,9 @@ LIB      := $(BUILD)/libdevmesh.a
 DAEMON_SRC := $(filter-out dashboard/main.c dashboard/%_$(other_os).c,$(wildcard dashboard/*.c))
 DAEMON_LIB := $(BUILD)/libdevmeshd.a
 OPENAPI_C  := $(BUILD)/generated/openapi.c
-DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(OPENAPI_C:.c=.o)
+WEB_FILES  := $(wildcard dashboard/web/*)
+WEB_C      := $(BUILD)/generated/web_files.c
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/%.o) $(OPENAPI_C:.c=.o) $(WEB_C:.c=.o)
 
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit/test_*.c))
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
@@ -99,7 +101,18 @@ $(OPENAPI_C): dashboard/openapi.json Makefile
 		tr -d '\n\t' <$< | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
 		echo 'const size_t openapi_json_len = sizeof(openapi_json) - 1;') >$@
 
-$(TEMPLATES_C:.c=.o) $(OPENAPI_C:.c=.o): %.o: %.c $(BUILD)/flags
+# The files of the page, each also compressed; its tag says which bytes it has.
+$(WEB_C): $(WEB_FILES) Makefile
+	@mkdir -p $(@D)
+	$(Q)(echo '#include "web.h"'; n=0; for f in $(WEB_FILES); do n=$$((n + 1)); \
+		echo "static const unsigned char raw$$n[] = {"; od -An -v -tu1 <$$f | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		echo "static const unsigned char gzip$$n[] = {"; gzip -9n <$$f | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		done; echo 'const struct web_file web_files[] = {'; n=0; for f in $(WEB_FILES); do n=$$((n + 1)); \
+		tag=$$(cksum <$$f | tr ' ' -); \
+		printf '{"%s", "\\"%s\\"", "\\"%s-gzip\\"", raw%d, sizeof(raw%d) - 1, gzip%d, sizeof(gzip%d) - 1},\n' \
+			$${f##*/} $$tag $$tag $$n $$n $$n $$n; done; echo '{0}};') >$@
+
+$(TEMPLATES_C:.c=.o) $(OPENAPI_C:.c=.o) $(WEB_C:.c=.o): %.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -c $< -o $@
 
 $(LIB): $(LIB_OBJ)
@@ -228,11 +241,11 @@ check-compilers:
 	@$(SELF) CC=clang WERROR=1 BUILD=$(BUILD)/werror-clang all
 
 FUZZ_SECONDS ?= 60
-fuzz: $(TEMPLATES_C) $(OPENAPI_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
+fuzz: $(TEMPLATES_C) $(OPENAPI_C) $(WEB_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
 	@for f in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/$$f && \
 		clang $(DM_CPPFLAGS) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
-			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(DAEMON_SRC) $(LIB_SRC) $(TEMPLATES_C) $(OPENAPI_C) $(DAEMON_LIBS) $(LIBS) && \
+			-o $(BUILD)/fuzz/$$f/fuzz tests/fuzz/$$f.c $(DAEMON_SRC) $(LIB_SRC) $(TEMPLATES_C) $(OPENAPI_C) $(WEB_C) $(DAEMON_LIBS) $(LIBS) && \
 		$(BUILD)/fuzz/$$f/fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/$$f/ \
 			$$(ls tests/fuzz/$${f#fuzz_}.dict 2>/dev/null | sed 's/^/-dict=/') \
 			$(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; \

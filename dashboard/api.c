@@ -26,9 +26,13 @@ struct api {
 
 static const struct api_route routes[] = {
     {"GET", "/", false, api_get_page},
+    {"GET", "/web/:file", false, api_get_web},
+    {"GET", "/login", false, api_get_login},
+    {"GET", "/api/v1/session", false, api_get_session},
     {"GET", "/api/v1/state", false, api_get_state},
     {"GET", "/api/v1/services", false, api_get_services},
     {"GET", "/api/v1/services/:id", false, api_get_service},
+    {"GET", "/api/v1/services/:id/qr", false, api_get_qr},
     {"GET", "/api/v1/events", false, api_get_events},
     {"GET", "/api/v1/graph", false, api_get_graph},
     {"GET", "/api/v1/doctor", false, api_get_doctor},
@@ -41,6 +45,7 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/publish", false, api_post_publish},
     {"POST", "/api/v1/gc", false, api_post_gc},
     {"GET", "/control/status", true, api_get_status},
+    {"POST", "/control/login", true, api_post_login},
     {"POST", "/control/stop", true, api_post_stop},
     {"POST", "/control/reload", true, api_post_reload},
 };
@@ -292,10 +297,12 @@ matches(const char *pattern, const char *path, struct slug *id)
 				return false;
 			continue;
 		}
-		if (!dm_snprintf(segment, sizeof(segment), "%.*s", (int)n, path) ||
-		    !slug_valid(segment))
-			return false;
-		memcpy(id->s, segment, sizeof(segment));
+		if (dm_starts_with(pattern, ":id")) {
+			if (!dm_snprintf(segment, sizeof(segment), "%.*s", (int)n, path) ||
+			    !slug_valid(segment))
+				return false;
+			memcpy(id->s, segment, sizeof(segment));
+		}
 		pattern += strcspn(pattern, "/");
 		path += n;
 		if (*pattern != *path)

@@ -28,10 +28,13 @@ enum {
 /* Borrowed during api_ask(). */
 struct api_request {
 	const char *method;
-	const char *path;	  /* without the query */
-	const char *query;	  /* NULL: none */
-	const struct cJSON *body; /* NULL: none */
-	bool trusted;		  /* by the control socket: it may also stop the daemon */
+	const char *path;	   /* without the query */
+	const char *query;	   /* NULL: none */
+	const struct cJSON *body;  /* NULL: none */
+	bool trusted;		   /* by the control socket: it may also stop the daemon */
+	bool may_change;	   /* by HTTP: it bears the token, or is logged in */
+	bool gzip;		   /* the answer may be compressed */
+	const char *if_none_match; /* RFC 9110 §13.1.2; NULL: none */
 };
 
 /* Borrowed during the callback. */
@@ -40,7 +43,12 @@ struct api_reply {
 	const char *type; /* of the text, as in Content-Type */
 	const char *text; /* one line, if it is JSON */
 	size_t len;
-	const char *allow; /* with status 405: the methods that there are; else NULL */
+	const char *allow;    /* with status 405: the methods that there are; else NULL */
+	const char *etag;     /* it may be kept, and asked for again by this; NULL: it may not */
+	bool gzip;	      /* the text is compressed */
+	bool page;	      /* HTML that loads what is below /web/, and asks the API */
+	const char *location; /* with status 303 */
+	const char *cookie;   /* for Set-Cookie; NULL: none */
 	/* With status 200: the event stream is wanted, and `text` is empty. */
 	bool stream;
 	bool has_since; /* events after that one; else the whole state first */

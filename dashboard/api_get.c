@@ -145,24 +145,6 @@ api_get_healthz(struct api_call *call, const struct api_request *request, const 
 }
 
 void
-api_get_page(struct api_call *call, const struct api_request *request, const char *id)
-{
-	static const char page[] =
-	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-	    "<title>devmesh</title>\n<h1>devmesh</h1>\n"
-	    "<p>devmeshd " DEVMESH_VERSION " watches over the services of this machine's "
-	    "worktrees.\n"
-	    "<ul>\n<li><a href=\"/api/v1/state\">what it knows</a>\n"
-	    "<li><a href=\"/api/v1/graph\">the same as a graph</a>\n"
-	    "<li><a href=\"/api/v1/events\">what happens</a>\n"
-	    "<li><a href=\"/api/v1/openapi.json\">the API</a>\n</ul>\n";
-
-	(void)request;
-	(void)id;
-	api_answer_text(call, 200, "text/html; charset=utf-8", page);
-}
-
-void
 api_get_status(struct api_call *call, const struct api_request *request, const char *id)
 {
 	const struct daemon *d = api_daemon(call);

@@ -24,7 +24,7 @@ typedef void api_handler(struct api_call *call, const struct api_request *reques
 
 struct api_route {
 	const char *method;
-	const char *path; /* ":id" is one segment, a name */
+	const char *path; /* ":id" is one segment, a name; ":file" any one */
 	bool trusted;	  /* on the control socket only */
 	api_handler *handler;
 };
@@ -51,10 +51,10 @@ void api_answer_no_service(struct api_call *call, const char *id);
  */
 void api_answer_verb(struct api_call *call, const char *const words[], int64_t timeout_ms);
 
-api_handler api_get_page, api_get_state, api_get_services, api_get_service, api_get_events,
-    api_get_graph, api_get_metrics, api_get_doctor, api_get_openapi, api_get_healthz,
-    api_get_status;
+api_handler api_get_page, api_get_web, api_get_login, api_get_session, api_get_qr, api_get_state,
+    api_get_services, api_get_service, api_get_events, api_get_graph, api_get_metrics,
+    api_get_doctor, api_get_openapi, api_get_healthz, api_get_status;
 api_handler api_post_forget, api_post_pin, api_post_probe, api_post_publish, api_post_gc,
-    api_post_stop, api_post_reload;
+    api_post_login, api_post_stop, api_post_reload;
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "api.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon.h"
@@ -29,6 +30,8 @@ static const struct {
 	const char *phrase;
 } phrases[] = {
     {200, "OK"},
+    {303, "See Other"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {403, "Forbidden"},
     {404, "Not Found"},
@@ -83,15 +86,28 @@ add_head(struct http_conn *conn, const struct api_reply *reply)
 	    "HTTP/1.1 %d %s\r\n"
 	    "Date: %s\r\n"
 	    "Content-Type: %s\r\n"
-	    "Cache-Control: no-store\r\n"
+	    "Cache-Control: %s\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "X-Frame-Options: DENY\r\n"
 	    "Referrer-Policy: no-referrer\r\n"
-	    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; "
+	    "Content-Security-Policy: default-src 'none'; %sframe-ancestors 'none'; "
 	    "base-uri 'none'; form-action 'none'\r\n"
 	    "Cross-Origin-Resource-Policy: same-origin\r\n"
 	    "Connection: close\r\n",
-	    reply->status, phrase_of(reply->status), date, reply->type);
+	    reply->status, phrase_of(reply->status), date, reply->type,
+	    reply->etag != NULL ? "no-cache" : "no-store",
+	    reply->page
+		? "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+		: "");
+	if (reply->etag != NULL)
+		(void)evbuffer_add_printf(
+		    out, "ETag: %s\r\nVary: Accept-Encoding\r\n", reply->etag);
+	if (reply->gzip)
+		(void)evbuffer_add_printf(out, "Content-Encoding: gzip\r\n");
+	if (reply->location != NULL)
+		(void)evbuffer_add_printf(out, "Location: %s\r\n", reply->location);
+	if (reply->cookie != NULL)
+		(void)evbuffer_add_printf(out, "Set-Cookie: %s\r\n", reply->cookie);
 	if (reply->allow != NULL)
 		(void)evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
 	if (reply->status == 503)
@@ -110,8 +126,11 @@ send_reply(struct http_conn *conn, const struct api_reply *reply)
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
 
 	add_head(conn, reply);
-	(void)evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", reply->len);
-	if (wants_body(conn))
+	if (reply->status == 304)
+		(void)evbuffer_add_printf(out, "\r\n");
+	else
+		(void)evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", reply->len);
+	if (wants_body(conn) && reply->status != 304)
 		(void)evbuffer_add(out, reply->text, reply->len);
 	enter(conn, HTTP_SENDING, SENDING_S);
 }
@@ -197,6 +216,15 @@ on_answer(void *user, const struct api_reply *reply)
 		send_reply(conn, reply);
 }
 
+/* RFC 9110 §12.5.3, as far as browsers go: whoever names it, other than to refuse it. */
+static bool
+accepts_gzip(const char *accepted)
+{
+	const char *at = accepted == NULL ? NULL : strstr(accepted, "gzip");
+
+	return at != NULL && !dm_starts_with(at, "gzip;q=0");
+}
+
 static void
 ask(struct http_conn *conn, const struct cJSON *body)
 {
@@ -204,7 +232,10 @@ ask(struct http_conn *conn, const struct cJSON *body)
 	    .method = strcmp(conn->head.method, "HEAD") == 0 ? "GET" : conn->head.method,
 	    .path = conn->head.path,
 	    .query = conn->head.query,
-	    .body = body};
+	    .body = body,
+	    .may_change = conn->may_change,
+	    .gzip = accepts_gzip(http_header(&conn->head, "Accept-Encoding")),
+	    .if_none_match = http_header(&conn->head, "If-None-Match")};
 
 	enter(conn, HTTP_ANSWERING, 0);
 	conn->call = api_ask(conn->server->d->api, &request, on_answer, conn);
@@ -238,11 +269,13 @@ look_at_head(struct http_conn *conn)
 	const struct http_head *head = &conn->head;
 	const struct http_self self = {
 	    .host = server->d->host, .url = server->d->url, .token = server->token.text};
+	bool logged_in = http_login_holds(server->login, dm_now_ms(), http_header(head, "Cookie"));
 	const struct http_ask facts = {.method = head->method,
 	    .path = head->path,
 	    .host = http_header(head, "Host"),
 	    .origin = http_header(head, "Origin"),
 	    .token = http_header(head, "X-Devmesh"),
+	    .logged_in = logged_in,
 	    .forwarded_for = http_header(head, "X-Forwarded-For"),
 	    .content_type = http_header(head, "Content-Type"),
 	    .fetch_site = http_header(head, "Sec-Fetch-Site"),
@@ -265,6 +298,8 @@ look_at_head(struct http_conn *conn)
 	if (head->body_len > 0 && http_header(head, "Expect") != NULL)
 		(void)evbuffer_add_printf(
 		    bufferevent_get_output(conn->bev), "HTTP/1.1 100 Continue\r\n\r\n");
+	conn->may_change =
+	    logged_in || (facts.token != NULL && http_token_equal(facts.token, self.token));
 	conn->phase = HTTP_READING_BODY; /* the deadline stays */
 	read_body(conn);
 }

@@ -137,6 +137,9 @@ http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_e
 {
 	bool has_token = ask->token != NULL && http_token_equal(ask->token, self->token);
 	bool changes = strcmp(ask->method, "POST") == 0;
+	/* a cookie comes along by itself: what our own page adds, and the browser says, must too */
+	bool may_change =
+	    has_token || (ask->logged_in && ask->token != NULL && ask->origin != NULL);
 	char host[HOST_MAX + 1];
 
 	memset(err, 0, sizeof(*err));
@@ -150,17 +153,21 @@ http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_e
 		(void)dm_fail(err, DM_DENIED, "a page of another site may not ask");
 		return HTTP_REFUSED_ORIGIN;
 	}
-	if (!is_local(ask->forwarded_for) && !has_token && strcmp(ask->path, "/healthz") != 0) {
-		(void)dm_fail(err, DM_DENIED, "only this machine may ask");
+	if (!is_local(ask->forwarded_for) && !has_token && !ask->logged_in &&
+	    strcmp(ask->path, "/healthz") != 0 && strcmp(ask->path, "/login") != 0) {
+		(void)dm_fail(err, DM_DENIED, "only this machine may ask, or who is logged in");
+		(void)dm_hint(err, "devmesh open --print, there, makes an address that logs in");
 		return HTTP_REFUSED_REMOTE;
 	}
 	if (!changes && strcmp(ask->method, "GET") != 0 && strcmp(ask->method, "HEAD") != 0) {
 		(void)dm_fail(err, DM_USAGE, "%.20s: there is only " HTTP_METHODS, ask->method);
 		return HTTP_REFUSED_METHOD;
 	}
-	if (changes && !has_token) {
-		(void)dm_fail(err, DM_DENIED, "a change needs the header X-Devmesh with the token");
-		(void)dm_hint(err, "it is in the file api-token of the state directory");
+	if (changes && !may_change) {
+		(void)dm_fail(err, DM_DENIED,
+		    "a change needs a login, or the header X-Devmesh with the token");
+		(void)dm_hint(err, "devmesh open logs a browser in; the token is in the file "
+				   "api-token of the state directory");
 		return HTTP_REFUSED_TOKEN;
 	}
 	if (changes && !is_json(ask->content_type)) {

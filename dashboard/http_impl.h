@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "http_login.h"
 #include "http_parse.h"
 #include "http_server.h"
 #include "http_token.h"
@@ -32,6 +33,7 @@ struct http_conn {
 	struct bufferevent *bev;
 	struct event *deadline; /* of the phase */
 	enum http_phase phase;
+	bool may_change; /* it bears the token, or is logged in */
 	size_t searched; /* bytes in which the end of the head is not */
 	char *text;	 /* the head, cut up */
 	struct http_head head;
@@ -43,6 +45,7 @@ struct http_conn {
 struct http_server {
 	struct daemon *d;
 	struct http_token token;
+	struct http_login *login;
 	struct doorway *doorway;
 	struct http_conn *oldest, **newest; /* by arrival */
 	struct http_counts counts;

@@ -103,6 +103,7 @@ http_server_open(struct daemon *d, const char *socket_path, struct dm_err *err)
 
 	server->d = d;
 	server->newest = &server->oldest;
+	server->login = http_login_new();
 	if (http_token_make(d->session->state_dir, &server->token, err) &&
 	    (server->doorway = doorway_open(d->base, socket_path, 0666, on_came, server, err)) !=
 		NULL)
@@ -136,7 +137,14 @@ http_server_close(struct http_server *server)
 		http_conn_drop(c);
 	}
 	doorway_close(server->doorway);
+	http_login_free(server->login);
 	free(server);
+}
+
+struct http_login *
+http_server_login(const struct http_server *server)
+{
+	return server->login;
 }
 
 const struct http_counts *

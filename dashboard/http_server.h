@@ -36,6 +36,10 @@ void http_server_drain(struct http_server *server);
 /* Ends what is left, and removes the socket. */
 void http_server_close(struct http_server *server);
 
+/* Who is logged in. Borrowed. */
+struct http_login;
+struct http_login *http_server_login(const struct http_server *server);
+
 /* Since the start. */
 struct http_counts {
 	uint64_t requests;		  /* whole ones, refused or not */

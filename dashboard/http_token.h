@@ -13,7 +13,9 @@ struct http_token {
 	char text[2 * HTTP_TOKEN_BYTES + 1]; /* in hexadecimal */
 };
 
-/* Makes a new one, and writes it to "<state_dir>/api-token", mode 0600. */
+/* A new one. */
+bool http_token_random(struct http_token *out, struct dm_err *err) DM_MUST;
+/* The same, and writes it to "<state_dir>/api-token", mode 0600. */
 bool http_token_make(const char *state_dir, struct http_token *out, struct dm_err *err) DM_MUST;
 
 #endif

@@ -23,6 +23,7 @@ extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_graph;
+extern const struct cmd cmd_open;
 extern const struct cmd cmd_gc;
 extern const struct cmd cmd_init;
 extern const struct cmd cmd_hook;
@@ -52,6 +53,7 @@ const struct cmd *const cmds[] = {
     &cmd_assert,
     &cmd_events,
     &cmd_graph,
+    &cmd_open,
     &cmd_gc,
     &cmd_init,
     &cmd_hook,

@@ -25,6 +25,7 @@ build | lib:libcjson      | libcjson-dev         | cjson-devel        | cjson   
 build | lib:inih          | libinih-dev          | inih-devel         | libinih   | inih-dev           | inih-devel         | inih
 build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent  | libevent-dev       | libevent-devel     | libevent
 build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
+build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka

@@ -50,6 +50,12 @@ const char *dm_os_loopback(void);
 /* File name of libcurl for dlopen(3). */
 const char *dm_os_libcurl(void);
 
+/*
+ * The program that opens an address in the user's browser: xdg-open(1), open(1); NULL if there is
+ * no screen to show it on. Static storage.
+ */
+const char *dm_os_opener(void);
+
 /* Makes getopt_long(3) begin anew with another argument vector. */
 void dm_os_getopt_reset(void);
 

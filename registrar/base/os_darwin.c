@@ -85,6 +85,12 @@ dm_os_libcurl(void)
 	return "/usr/lib/libcurl.4.dylib";
 }
 
+const char *
+dm_os_opener(void)
+{
+	return "open";
+}
+
 void
 dm_os_getopt_reset(void)
 {

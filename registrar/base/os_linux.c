@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -107,6 +108,12 @@ const char *
 dm_os_libcurl(void)
 {
 	return "libcurl.so.4";
+}
+
+const char *
+dm_os_opener(void)
+{
+	return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL ? "xdg-open" : NULL;
 }
 
 void

@@ -39,14 +39,14 @@ world_with_shop(struct world *w, char **repo)
 
 struct coverage {
 	cJSON *openapi;
-	const char *done[64];
+	const char *done[96];
 	size_t count;
 };
 
 static void
 note(struct coverage *c, const char *method, const char *path)
 {
-	assert_true(c->count + 2 < 64);
+	assert_true(c->count + 2 < 96);
 	c->done[c->count++] = method;
 	c->done[c->count++] = path;
 }
@@ -153,6 +153,19 @@ TEST(every_answer_is_as_described)
 
 	assert_schemas_sound(c.openapi);
 	expect(w, &c, 200, "GET", "/", NULL);
+	expect(w, &c, 200, "GET", "/web/app.js", NULL);
+	expect(w, &c, 200, "GET", "/web/app.css", NULL);
+	expect(w, &c, 200, "GET", "/web/icon.svg", NULL);
+	expect(w, &c, 404, "GET", "/web/index.html", NULL);
+	expect(w, &c, 404, "GET", "/web/none.js", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/session", NULL);
+	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s/qr", id), NULL);
+	expect(w, &c, 404, "GET", "/api/v1/services/nobody/qr", NULL);
+	expect(w, &c, 403, "GET", "/login", NULL);
+	expect(w, &c, 403, "GET", "/login?code=0", NULL);
+	/* over HTTPS alone: test_login.c */
+	note(&c, "GET", "/login");
+	note(&c, "POST", "/control/login");
 	expect(w, &c, 200, "GET", "/healthz", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/openapi.json", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL);

@@ -120,6 +120,7 @@ verbs_are_there(void **state)
 	    "assert",
 	    "events",
 	    "graph",
+	    "open",
 	    "gc",
 	    "init",
 	    "hook",

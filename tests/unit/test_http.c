@@ -287,6 +287,38 @@ tokens(void **state)
 	    HTTP_ALLOWED);
 }
 
+/* A cookie goes along by itself: what only the daemon's own page sends is needed as well. */
+static void
+logins(void **state)
+{
+	struct http_ask ask = good("POST");
+
+	(void)state;
+	ask.logged_in = true;
+	ask.token = "page";
+	ask.origin = self.url;
+	assert_guard(&ask, HTTP_ALLOWED);
+	ask.forwarded_for = "192.168.1.7";
+	assert_guard(&ask, HTTP_ALLOWED);
+	ask.origin = NULL;
+	assert_guard(&ask, HTTP_REFUSED_TOKEN);
+	ask.origin = "https://evil.example";
+	assert_guard(&ask, HTTP_REFUSED_ORIGIN);
+	ask.origin = self.url;
+	ask.token = NULL;
+	assert_guard(&ask, HTTP_REFUSED_TOKEN);
+	ask.method = "GET";
+	assert_guard(&ask, HTTP_ALLOWED);
+	ask.logged_in = false;
+	assert_guard(&ask, HTTP_REFUSED_REMOTE);
+	/* to log in, one need not be */
+	ask.path = "/login";
+	assert_guard(&ask, HTTP_ALLOWED);
+	ask.fetch_site = "cross-site";
+	ask.fetch_mode = "navigate";
+	assert_guard(&ask, HTTP_REFUSED_ORIGIN);
+}
+
 static void
 other_machines(void **state)
 {
@@ -373,6 +405,7 @@ main(void)
 	    cmocka_unit_test(own_origin_behind_another_port),
 	    cmocka_unit_test(other_sites),
 	    cmocka_unit_test(tokens),
+	    cmocka_unit_test(logins),
 	    cmocka_unit_test(other_machines),
 	    cmocka_unit_test(methods_and_types),
 	    cmocka_unit_test(every_refusal_has_a_name_and_a_status),

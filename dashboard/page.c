@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "page.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "web.h"
+
+enum {
+	PAGE_MAX = 16 << 20
+};
+
+/* ---- text ---------------------------------------------------------------------------------- */
+
+static const cJSON *
+member(const cJSON *o, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(o, key);
+}
+
+/* "" where there is none. */
+static const char *
+text_of(const cJSON *o, const char *key)
+{
+	const char *text = cJSON_GetStringValue(member(o, key));
+
+	return text == NULL ? "" : text;
+}
+
+static double
+number_of(const cJSON *o, const char *key)
+{
+	const cJSON *m = member(o, key);
+
+	return cJSON_IsNumber(m) ? m->valuedouble : 0;
+}
+
+/* As text between tags, and between double quotes (WHATWG HTML §13.1.2.3). */
+static void
+add_text(struct dm_str *out, const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++) {
+		switch (*p) {
+		case '&':
+			(void)dm_str_addf(out, "&amp;");
+			break;
+		case '<':
+			(void)dm_str_addf(out, "&lt;");
+			break;
+		case '>':
+			(void)dm_str_addf(out, "&gt;");
+			break;
+		case '"':
+			(void)dm_str_addf(out, "&quot;");
+			break;
+		default:
+			(void)dm_str_add(out, p, 1);
+		}
+	}
+}
+
+/* A cell of the table; text of others may run from right to left, and stays in its cell. */
+static void
+add_cell(struct dm_str *out, const char *class, const char *text)
+{
+	(void)dm_str_addf(out, "<td class=\"%s\"><bdi>", class);
+	add_text(out, text);
+	(void)dm_str_addf(out, "</bdi></td>");
+}
+
+static bool
+is_link(const char *url)
+{
+	return dm_starts_with(url, "https://") || dm_starts_with(url, "http://");
+}
+
+static void
+add_link(struct dm_str *out, const char *url)
+{
+	if (!is_link(url)) {
+		(void)dm_str_addf(out, "<td class=\"url\">—</td>");
+		return;
+	}
+	(void)dm_str_addf(out, "<td class=\"url\"><a href=\"");
+	add_text(out, url);
+	(void)dm_str_addf(out, "\" rel=\"noopener\">");
+	add_text(out, url);
+	(void)dm_str_addf(out, "</a></td>");
+}
+
+/* UTC: where the reader is, the server does not know. */
+static void
+add_time(struct dm_str *out, double since)
+{
+	time_t t = (time_t)since;
+	char machine[32] = "", human[32] = "";
+	struct tm utc;
+
+	if (since <= 0 || since > 253402300799.0 || gmtime_r(&t, &utc) == NULL ||
+	    strftime(machine, sizeof(machine), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0 ||
+	    strftime(human, sizeof(human), "%Y-%m-%d %H:%M UTC", &utc) == 0) {
+		(void)dm_str_addf(out, "<td class=\"since\">—</td>");
+		return;
+	}
+	(void)dm_str_addf(
+	    out, "<td class=\"since\"><time datetime=\"%s\">%s</time></td>", machine, human);
+}
+
+/* ---- services, by repository --------------------------------------------------------------- */
+
+struct row {
+	const cJSON *service;
+	char *group; /* owned */
+};
+
+/* "/src/shop/.git" and "/src/shop.git" are "shop". The caller owns it. */
+static char *
+repo_name(const char *repo)
+{
+	DM_AUTO_FREE char *dir = dm_ends_with(repo, "/.git") ? dm_path_dir(repo) : dm_strdup(repo);
+	char *name = dm_path_base(dir);
+
+	if (dm_ends_with(name, ".git"))
+		name[strlen(name) - 4] = '\0';
+	return name;
+}
+
+/* The repository of its worktree; of one that is in none, its app. The caller owns it. */
+static char *
+group_of(const cJSON *state, const cJSON *service)
+{
+	const char *worktree = text_of(service, "worktree");
+	const cJSON *w;
+
+	cJSON_ArrayForEach (w, member(state, "worktrees")) {
+		if (strcmp(text_of(w, "path"), worktree) == 0)
+			return repo_name(text_of(w, "repo"));
+	}
+	return dm_strdup(text_of(service, "app"));
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	int order = strcmp(x->group, y->group);
+
+	return order != 0 ? order : strcmp(text_of(x->service, "id"), text_of(y->service, "id"));
+}
+
+static void
+add_service(struct dm_str *out, const cJSON *service)
+{
+	const char *state = text_of(service, "state");
+	const char *branch = text_of(service, "branch"), *worktree = text_of(service, "worktree");
+
+	(void)dm_str_addf(out, "<tr data-id=\"");
+	add_text(out, text_of(service, "id"));
+	(void)dm_str_addf(out, "\"><td class=\"state\"><span class=\"badge\" data-state=\"");
+	add_text(out, state);
+	(void)dm_str_addf(out, "\">");
+	add_text(out, state);
+	(void)dm_str_addf(out, "</span></td>");
+	add_cell(out, "name", branch[0] != '\0' ? branch : text_of(service, "id"));
+	add_link(out, text_of(service, "url"));
+	add_cell(out, "worktree", worktree);
+	add_cell(out, "server", text_of(service, "command"));
+	add_time(out, number_of(service, "since"));
+	(void)dm_str_addf(out, "</tr>\n");
+}
+
+static void
+add_services(struct dm_str *out, const cJSON *state)
+{
+	const cJSON *list = member(state, "services"), *service;
+	size_t count = 0, room = (size_t)cJSON_GetArraySize(list);
+	DM_AUTO_FREE struct row *rows = dm_calloc(room + 1, sizeof(*rows));
+
+	cJSON_ArrayForEach (service, list)
+		rows[count++] = (struct row){service, group_of(state, service)};
+	qsort(rows, count, sizeof(*rows), compare_rows);
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || strcmp(rows[i].group, rows[i - 1].group) != 0) {
+			(void)dm_str_addf(out,
+			    "%s<tbody>\n<tr class=\"group\"><th colspan=\"6\" "
+			    "scope=\"rowgroup\"><bdi>",
+			    i == 0 ? "" : "</tbody>\n");
+			add_text(out, rows[i].group);
+			(void)dm_str_addf(out, "</bdi></th></tr>\n");
+		}
+		add_service(out, rows[i].service);
+	}
+	(void)dm_str_addf(out, count == 0 ? "<tbody></tbody>" : "</tbody>");
+	for (size_t i = 0; i < count; i++)
+		free(rows[i].group);
+}
+
+/* ---- the other parts ----------------------------------------------------------------------- */
+
+static void
+add_domain(struct dm_str *out, const cJSON *state)
+{
+	add_text(out, text_of(member(state, "node"), "domain"));
+}
+
+static void
+add_summary(struct dm_str *out, const cJSON *state)
+{
+	const cJSON *list = member(state, "services"), *service;
+	int up = 0;
+
+	cJSON_ArrayForEach (service, list)
+		up += strcmp(text_of(service, "state"), "up") == 0;
+	(void)dm_str_addf(out, "%d of %d services up · Caddy ", up, cJSON_GetArraySize(list));
+	add_text(out, text_of(member(state, "caddy"), "state"));
+}
+
+static void
+add_found(struct dm_str *out, const cJSON *state)
+{
+	const cJSON *f;
+
+	cJSON_ArrayForEach (f, member(state, "found")) {
+		const char *socket = text_of(f, "socket");
+		DM_AUTO_FREE char *place = socket[0] != '\0'
+					       ? dm_strdup(socket)
+					       : dm_asprintf("port %.0f", number_of(f, "port"));
+
+		(void)dm_str_addf(out, "<tr>");
+		add_cell(out, "server", text_of(f, "command"));
+		add_cell(out, "place", place);
+		add_cell(out, "worktree", text_of(f, "cwd"));
+		(void)dm_str_addf(out, "</tr>\n");
+	}
+}
+
+static void
+add_worktrees(struct dm_str *out, const cJSON *state)
+{
+	const cJSON *w;
+
+	cJSON_ArrayForEach (w, member(state, "worktrees")) {
+		DM_AUTO_FREE char *repo = repo_name(text_of(w, "repo"));
+
+		(void)dm_str_addf(out, "<tr>");
+		add_cell(out, "repo", repo);
+		add_cell(out, "name", text_of(w, "branch"));
+		add_cell(out, "worktree", text_of(w, "path"));
+		add_time(out, number_of(w, "last_commit"));
+		(void)dm_str_addf(out, "</tr>\n");
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*add)(struct dm_str *out, const cJSON *state);
+} fillings[] = {
+    {"{{domain}}", add_domain},
+    {"{{summary}}", add_summary},
+    {"{{services}}", add_services},
+    {"{{found}}", add_found},
+    {"{{worktrees}}", add_worktrees},
+};
+
+/* Fills in what stands at `at`; how long its name is, 0 if nothing stands there. */
+static size_t
+fill(struct dm_str *out, const char *at, size_t left, const cJSON *state)
+{
+	for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
+		size_t n = strlen(fillings[i].name);
+
+		if (n <= left && memcmp(at, fillings[i].name, n) == 0) {
+			fillings[i].add(out, state);
+			return n;
+		}
+	}
+	return 0;
+}
+
+char *
+page_render(const struct cJSON *state)
+{
+	DM_AUTO_STR struct dm_str out = dm_str_make(PAGE_MAX);
+	const struct web_file *file = web_find("index.html");
+	const char *text = (const char *)file->data;
+
+	for (size_t i = 0; i < file->len;) {
+		size_t filled = fill(&out, text + i, file->len - i, state);
+
+		if (filled == 0)
+			(void)dm_str_add(&out, text + i, 1);
+		i += filled == 0 ? 1 : filled;
+	}
+	return out.overflow ? NULL : dm_str_take(&out);
+}

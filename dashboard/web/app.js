@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Puts the parts together: the stream of events, what is drawn and when.
+import { readSession } from './act.js';
+import * as detail from './detail.js';
+import { $, say } from './dom.js';
+import * as keys from './keys.js';
+import * as lists from './lists.js';
+import { apply, hello, kinds, mesh } from './model.js';
+import * as table from './table.js';
+import { go, onChange, read, view, views } from './view.js';
+
+let ready = false, paused = false, asked = false, lost = 0, drawnView = null;
+
+function drawView() {
+	for (const name of views) {
+		$(name).hidden = view.view !== name;
+		const link = document.querySelector(`nav a[data-view="${name}"]`);
+
+		if (view.view === name) link.setAttribute('aria-current', 'page');
+		else link.removeAttribute('aria-current');
+	}
+	if ($('filter').value !== view.q && document.activeElement !== $('filter')) $('filter').value = view.q;
+	if (drawnView !== 'doctor' && view.view === 'doctor') lists.runDoctor();
+	drawnView = view.view;
+}
+
+function draw() {
+	asked = false;
+	if (!ready) return;
+	drawView();
+	lists.drawSummary();
+	if (view.view === 'services') {
+		table.drawStates();
+		table.draw();
+		lists.drawFound();
+	} else if (view.view === 'worktrees') lists.drawWorktrees();
+	else if (view.view === 'events') lists.drawEvents();
+	detail.draw();
+}
+
+// However much happens, it is drawn at most once a frame; and not at all while nobody can see it.
+function drawSoon() {
+	if (asked || paused) return;
+	asked = true;
+	requestAnimationFrame(draw);
+}
+
+// ---- the stream ----
+
+function connected(ok) {
+	const button = $('live');
+
+	lost = ok ? 0 : lost || Date.now();
+	if (ok) delete button.dataset.lost;
+	else button.dataset.lost = '';
+	button.textContent = !ok ? 'not connected' : paused ? 'paused' : 'live';
+}
+
+function listen() {
+	const stream = new EventSource('/api/v1/events');
+
+	stream.addEventListener('open', () => connected(true));
+	stream.addEventListener('error', () => {
+		connected(false);
+		// a browser gives up for good when it is answered with an error, by Caddy for instance
+		if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
+	});
+	stream.addEventListener('hello', (event) => {
+		hello(JSON.parse(event.data));
+		ready = true;
+		readSession().then(drawSoon);
+		drawSoon();
+	});
+	for (const kind of kinds)
+		stream.addEventListener(kind, (event) => {
+			const data = JSON.parse(event.data);
+
+			apply(kind, data);
+			if (kind === 'service' && data.was !== data.state) say(`${data.id} is ${data.state}`);
+			drawSoon();
+		});
+}
+
+function pause() {
+	paused = !paused;
+	$('live').setAttribute('aria-pressed', String(!paused));
+	connected(!lost);
+	drawSoon();
+}
+
+// ---- light and dark ----
+
+const themes = ['system', 'light', 'dark'];
+
+function setTheme(theme) {
+	if (theme === 'system') delete document.documentElement.dataset.theme;
+	else document.documentElement.dataset.theme = theme;
+	$('theme').textContent = `theme: ${theme}`;
+	localStorage.setItem('theme', theme);
+}
+
+const theme = () => setTheme(themes[(themes.indexOf(localStorage.getItem('theme') ?? 'system') + 1) % themes.length]);
+
+read();
+onChange(drawSoon);
+setTheme(themes.includes(localStorage.getItem('theme')) ? localStorage.getItem('theme') : 'system');
+for (const element of document.querySelectorAll('.js')) element.hidden = false;
+for (const link of document.querySelectorAll('nav a'))
+	link.addEventListener('click', (event) => {
+		if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+		event.preventDefault();
+		go({ view: link.dataset.view }, true);
+	});
+$('filter').value = view.q;
+$('filter').addEventListener('input', () => go({ q: $('filter').value }));
+$('live').addEventListener('click', pause);
+$('theme').addEventListener('click', theme);
+$('doctor-run').addEventListener('click', lists.runDoctor);
+keys.begin({ pause, theme, closePane: detail.closePane });
+drawView();
+setInterval(() => { if (ready && !document.hidden && !paused && view.view === 'services') table.tick(); }, 1000);
+listen();
+
+// for the tests, and the curious
+export { mesh };

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// The pane of one service.
+import { actionButton, loginHint, post, session } from './act.js';
+import { $, copy, el, isLink } from './dom.js';
+import { ago, groupOf, mesh, nameOf, size } from './model.js';
+import { focusRow } from './table.js';
+import { go, view } from './view.js';
+
+let shown = null; // what the pane shows: {id, text}
+
+const word = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+function command(text) {
+	const button = el('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${text}` }, 'copy');
+
+	button.addEventListener('click', () => copy(text, button));
+	return el('div', { class: 'command' }, el('code', {}, text), button);
+}
+
+function facts(pairs) {
+	const list = el('dl');
+
+	for (const [name, value] of pairs)
+		if (value !== null && value !== undefined && value !== false && value !== '')
+			list.append(el('dt', {}, name), el('dd', {}, typeof value === 'string' ? el('bdi', {}, value) : value));
+	return list;
+}
+
+function link(url) {
+	return isLink(url) ? el('a', { href: url, rel: 'noopener' }, url) : null;
+}
+
+function gitFacts(service) {
+	const w = mesh.worktrees.get(service.worktree);
+
+	if (!w) return [];
+	return [
+		['Commit', w.head?.slice(0, 10)],
+		['Changed files', w.dirty === null ? null : w.dirty ? String(w.dirty) : 'none'],
+		['To its upstream', w.ahead === null ? null : `${w.ahead} ahead, ${w.behind} behind`],
+		['Last commit', w.last_commit ? `${ago(w.last_commit)} ago` : null],
+		['On disk', w.bytes === null ? null : size(w.bytes)],
+	];
+}
+
+// What this state means, and what to do.
+function advice(service) {
+	const cd = `cd ${word(service.worktree)}`;
+
+	switch (service.state) {
+	case 'starting': return ['Its name is claimed; nothing listens yet.', command(`${cd} && devmesh run -- npm run dev`)];
+	case 'stale': return ['Its server has ended and left the socket. devmeshd removes it after a while.', command(`devmesh down ${service.id}`)];
+	case 'down': return ['Nothing listens on its port.', command(`devmesh down ${service.id}`)];
+	case 'degraded': return ['It runs, but Caddy has no route to it.', command(`${cd} && devmesh up`)];
+	case 'orphan': return ['Its worktree is gone.', command('devmesh gc')];
+	case 'foreign': return [`Another checkout answers here: ${service.other_worktree ?? 'of another user'}`, command(`devmesh assert ${service.id}`)];
+	default: return [];
+	}
+}
+
+function happened(service) {
+	const list = mesh.log.filter((e) => e.id === service.id && e.kind.startsWith('service')).slice(0, 12);
+
+	if (!list.length) return [];
+	return [el('h3', {}, 'Since this page was opened'), el('ol', { class: 'log' }, ...list.map(({ time, data }) =>
+		el('li', {}, el('time', {}, new Date(time * 1000).toLocaleTimeString()), `${data.was ?? 'new'} → ${data.state ?? 'gone'} (${data.reason})`)))];
+}
+
+function actions(service) {
+	const url = isLink(service.url) ? service.url : null;
+	const path = `/api/v1/services/${service.id}`;
+	const open = url && el('a', { class: 'main', href: url, rel: 'noopener', target: '_blank' }, 'Open');
+	const button = url && el('button', { type: 'button' }, 'Copy URL');
+
+	button?.addEventListener('click', () => copy(url, button));
+	return el('div', { class: 'actions' }, open, button,
+		...(session.may_change && service.id !== mesh.node.id ? [
+			actionButton('Look now', () => post(`${path}/probe`)),
+			actionButton(service.pinned ? 'Unpin' : 'Pin', () => post(`${path}/pin`, { pinned: !service.pinned }),
+				{ title: 'A pinned service is never cleaned up' }),
+			actionButton('Forget', async () => {
+				if (confirm(`Take ${service.id} down? Its name and route are given back; a devmesh run is ended.`))
+					await post(`${path}/forget`);
+			}),
+		] : []));
+}
+
+// The picture is asked for only where another device could use the address.
+function qr(service) {
+	if (!isLink(service.url)) return [];
+	if (/(^|\.)localhost$/.test(new URL(service.url).hostname))
+		return [el('h3', {}, 'On a phone'), el('p', { class: 'lead' }, 'Names below .localhost lead to the device itself: a phone needs a domain of your own (devmesh setup --domain).')];
+	return [el('h3', {}, 'On a phone'), el('div', { id: 'qr' }, el('img', { src: `/api/v1/services/${service.id}/qr`, alt: `QR code of ${service.url}`, width: 200, height: 200 }))];
+}
+
+export function draw() {
+	const pane = $('detail');
+	const service = mesh.services.get(view.sel);
+
+	pane.hidden = !view.sel || view.view !== 'services';
+	document.body.classList.toggle('with-detail', !pane.hidden);
+	if (pane.hidden) {
+		shown = null;
+		return;
+	}
+	const text = JSON.stringify([service, service && mesh.worktrees.get(service.worktree), session.may_change,
+		service && happened(service).length]);
+	if (shown?.id === view.sel && shown.text === text) return;
+	const focused = pane.contains(document.activeElement) ? document.activeElement.textContent : null;
+	const isNew = shown?.id !== view.sel;
+	const top = pane.scrollTop;
+	shown = { id: view.sel, text };
+
+	const close = el('button', { type: 'button', class: 'close', 'aria-label': 'Close', on: { click: closePane } }, '✕');
+	if (!service) {
+		pane.replaceChildren(el('h2', {}, view.sel), close, el('p', { class: 'lead' }, 'There is no service of this name, or no more.'));
+		return;
+	}
+	pane.replaceChildren(el('h2', {}, el('bdi', {}, nameOf(service))), close,
+		el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)} (${service.reason})`),
+		actions(service), ...advice(service),
+		facts([
+			['URL', link(service.url)], ['Also at', link(service.alias_url)],
+			['Worktree', service.worktree], ['Branch', service.branch], ['Repository', groupOf(service)],
+			...gitFacts(service),
+			['Server', service.command && `${service.command} (pid ${service.pid})`],
+			['Started by', service.runner && `devmesh run (pid ${service.runner})`],
+			['Listens on', service.port ? `port ${service.port}` : service.socket],
+			['Led there by', service.registration === 'mesh' ? 'the mesh route' : 'a route of its own'],
+			['Name', service.id], ['Kept', service.pinned && 'pinned'],
+		]),
+		el('h3', {}, 'In a terminal'), command(`cd ${word(service.worktree)}`), command(`devmesh assert ${service.id}`),
+		...qr(service), ...happened(service), session.may_change ? '' : loginHint());
+	pane.scrollTop = isNew ? 0 : top;
+	// the same button as before: a live update takes the focus from nobody
+	if (focused !== null)
+		([...pane.querySelectorAll('button, a')].find((b) => b.textContent === focused) ?? close).focus();
+	else if (isNew && matchMedia('(max-width: 1199px)').matches) close.focus();
+}
+
+export function closePane() {
+	const id = view.sel;
+
+	go({ sel: null });
+	focusRow(id);
+}

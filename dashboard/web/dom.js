@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Making elements. Text is only ever text: nothing here, or anywhere, parses HTML.
+export const $ = (id) => document.getElementById(id);
+
+// el('a', {href, class, on: {click}}, 'text', element, ...); null and false are left out.
+export function el(name, attributes = {}, ...children) {
+	const element = document.createElement(name);
+
+	for (const [key, value] of Object.entries(attributes)) {
+		if (key === 'on')
+			for (const [type, handler] of Object.entries(value)) element.addEventListener(type, handler);
+		else if (value !== null && value !== false && value !== undefined)
+			element.setAttribute(key, value === true ? '' : value);
+	}
+	element.append(...children.filter((child) => child !== null && child !== false && child !== undefined));
+	return element;
+}
+
+export const isLink = (url) => /^https?:\/\//.test(url ?? '');
+
+// Only what differs is touched: neither focus nor selection is lost.
+export function setText(element, text) {
+	if (element.textContent === text) return false;
+	element.textContent = text;
+	return true;
+}
+
+export function fresh(element) {
+	element.classList.remove('fresh');
+	void element.offsetWidth;
+	element.classList.add('fresh');
+}
+
+// Tells those who do not see the page, at most every 5 seconds.
+let next = 0, pending = null, timer = 0;
+export function say(text) {
+	pending = text;
+	if (timer) return;
+	timer = setTimeout(() => {
+		$('said').textContent = pending;
+		next = Date.now() + 5000;
+		timer = 0;
+	}, Math.max(0, next - Date.now()));
+}
+
+export async function copy(text, button) {
+	const before = button?.textContent;
+
+	try {
+		await navigator.clipboard.writeText(text);
+		say(`copied ${text}`);
+	} catch {
+		prompt('Copy this:', text);
+		return;
+	}
+	if (!button || before === 'copied') return;
+	button.textContent = 'copied';
+	setTimeout(() => { button.textContent = before; }, 1200);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// The other views: what was found, worktrees and cleaning up, doctor, events.
+import { actionButton, get, loginHint, post, session } from './act.js';
+import { $, el, setText } from './dom.js';
+import { ago, foundKey, mesh, nameOf, repoName, size } from './model.js';
+import { go } from './view.js';
+
+// A table is made anew only when what it shows has changed.
+function once(element, key, make) {
+	if (element.dataset.key === key) return;
+	element.dataset.key = key;
+	element.replaceChildren(...make());
+}
+
+const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
+	el('td', {}, typeof cell === 'string' ? el('bdi', {}, cell) : cell)));
+
+export function drawFound() {
+	const list = [...mesh.found.values()].sort((a, b) => a.pid - b.pid);
+
+	$('found').hidden = $('found-title').hidden = !list.length;
+	once($('found').tBodies[0], JSON.stringify([list, session.may_change]), () => list.map((f) =>
+		row(f.command ?? `pid ${f.pid}`, f.port ? `port ${f.port}` : f.socket, el('div', {}, el('bdi', { class: 'mono' }, f.cwd ?? ''),
+			session.may_change && f.port && f.worktree ? el('div', { class: 'actions' },
+				actionButton('Give it a URL', () => post('/api/v1/publish', { pid: f.pid, port: f.port }), { 'data-found': foundKey(f) })) : null,
+			!session.may_change && f.port && f.worktree ? el('div', {}, el('code', {}, `devmesh up -C ${f.cwd} --port ${f.port}`)) : null))));
+}
+
+function worktreeRow(w) {
+	const services = w.services.map((id) => mesh.services.get(id)).filter(Boolean);
+	const git = [w.dirty ? `${w.dirty} changed` : null, w.ahead ? `${w.ahead} ahead` : null, w.behind ? `${w.behind} behind` : null].filter(Boolean);
+
+	return row(repoName(w.repo), el('div', {}, el('bdi', {}, w.branch ?? w.head?.slice(0, 10) ?? ''), git.length ? el('div', { class: 'lead' }, git.join(', ')) : null,
+		...services.map((s) => el('div', {}, el('button', { type: 'button', on: { click: () => go({ view: 'services', sel: s.id }, true) } }, `${nameOf(s)}: ${s.state}`)))),
+	el('div', {}, el('bdi', { class: 'mono' }, w.path), w.gone ? el('div', { class: 'badge', 'data-state': 'orphan' }, 'gone') : null, w.bytes === null ? null : el('div', { class: 'lead' }, size(w.bytes))),
+	w.last_commit ? `${ago(w.last_commit)} ago` : '');
+}
+
+let plan = null; // what a dry run would remove; null: none was made
+
+async function look() {
+	plan = (await post('/api/v1/gc', { dry_run: true })).removed;
+	drawWorktrees();
+}
+
+async function clean() {
+	if (!confirm(`Remove these ${plan.length}?`)) return;
+	await post('/api/v1/gc', { dry_run: false });
+	await look();
+}
+
+function cleanup() {
+	if (!session.may_change) return [el('h3', {}, 'Clean up'), loginHint()];
+	return [el('h3', {}, 'Clean up'), el('p', { class: 'lead' }, 'Claims, sockets and routes of what is provably gone. Nothing that is alive is touched.'),
+		el('div', { class: 'actions' }, actionButton('What would be removed?', look),
+			plan?.length ? actionButton(`Remove ${plan.length}`, clean) : null),
+		plan && !plan.length ? el('p', {}, 'Nothing: all is tidy.') : null,
+		plan?.length ? el('ul', {}, ...plan.map((p) => el('li', {}, `${p.kind} ${p.name}: ${p.reason}`))) : null].filter(Boolean);
+}
+
+export function drawWorktrees() {
+	const section = $('worktrees');
+	const list = [...mesh.worktrees.values()].sort((a, b) => (a.repo + a.path < b.repo + b.path ? -1 : 1));
+	let box = $('cleanup');
+
+	once(section.querySelector('tbody'), JSON.stringify(list.map((w) => [w, w.services.map((id) => mesh.services.get(id)?.state)])), () => list.map(worktreeRow));
+	if (!box) {
+		box = el('div', { id: 'cleanup' });
+		section.append(box);
+	}
+	once(box, JSON.stringify([plan, session.may_change]), cleanup);
+}
+
+const order = ['failure', 'warning', 'note', 'ok'];
+const badges = { failure: 'fail', warning: 'warn', ok: 'ok' };
+
+export async function runDoctor() {
+	const box = $('findings'), button = $('doctor-run');
+
+	button.disabled = true;
+	box.replaceChildren(el('p', { class: 'lead' }, 'Looking …'));
+	try {
+		const report = await get('/api/v1/doctor');
+		const findings = report.findings.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+
+		box.replaceChildren(...findings.map((f) => el('div', { class: 'finding' },
+			el('span', { class: 'badge', 'data-state': badges[f.level] ?? 'warn' }, f.level), ` ${f.what}`,
+			f.why ? el('p', { class: 'lead' }, f.why) : null, f.fix ? el('p', {}, el('code', {}, f.fix)) : null)));
+	} catch (error) {
+		box.replaceChildren(el('p', {}, `${error.message}. In a terminal: `, el('code', {}, 'devmesh doctor')));
+	}
+	button.disabled = false;
+}
+
+function told({ kind, id, data }) {
+	switch (kind) {
+	case 'service': return `${id}: ${data.was ?? 'new'} → ${data.state} (${data.reason})`;
+	case 'service-gone': return `${id}: gone (${data.reason})`;
+	case 'mend': return `put right: ${data.what} ${data.kind ?? ''} ${id} (${data.reason})`;
+	case 'caddy': return `Caddy is ${data.state} (${data.reason})`;
+	case 'daemon': return `devmeshd: ${data.what}`;
+	default: return `${kind} ${id}`;
+	}
+}
+
+export function drawEvents() {
+	const list = mesh.log.slice(0, 200);
+
+	once($('log'), `${list.length} ${list[0]?.time} ${list[0]?.kind} ${list[0]?.id} ${list[0]?.data.state}`, () => (list.length
+		? list.map((e) => el('li', {}, el('time', {}, new Date(e.time * 1000).toLocaleTimeString()), el('bdi', {}, told(e))))
+		: [el('li', { class: 'lead' }, 'Nothing yet.')]));
+}
+
+export function drawSummary() {
+	const list = [...mesh.services.values()];
+	const up = list.filter((s) => s.state === 'up').length;
+
+	setText($('domain'), mesh.node.domain ?? '');
+	setText($('summary'), `${up} of ${list.length} services up · Caddy ${mesh.caddy.state ?? 'unknown'}${mesh.caddy.problem ? `: ${mesh.caddy.problem}` : ''}`);
+	const bad = list.length - up;
+	document.title = `${bad ? `(${bad}) ` : ''}devmesh · ${mesh.node.domain}`;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// The table of services: rows are kept by id, and only the cells that differ are written.
+import { $, copy, el, fresh, isLink, setText } from './dom.js';
+import { ago, grouped, mesh, nameOf, states } from './model.js';
+import { go, view } from './view.js';
+
+const rows = new Map(); // id: {tr, cells, last}
+const bodies = new Map(); // group: {tbody, name, roll}
+
+const select = (id) => go({ sel: view.sel === id ? null : id }, true);
+
+function makeRow(service) {
+	const badge = el('span', { class: 'badge' });
+	const name = el('button', { type: 'button', class: 'open-detail', on: { click: () => select(service.id) } });
+	const link = el('a', { rel: 'noopener' });
+	const button = el('button', { type: 'button', class: 'copy', title: 'Copy the URL', 'aria-label': `Copy the URL of ${service.id}` }, 'copy');
+	const worktree = el('bdi'), server = el('bdi'), since = el('time');
+	const tr = el('tr', { 'data-id': service.id },
+		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, el('bdi', {}, name)),
+		el('td', { class: 'url' }, link, button), el('td', { class: 'worktree' }, worktree),
+		el('td', { class: 'server' }, server), el('td', { class: 'since' }, since));
+
+	button.addEventListener('click', () => copy(link.href, button));
+	tr.addEventListener('click', (event) => {
+		if (!event.target.closest('a, button') && !String(getSelection())) select(service.id);
+	});
+	return { tr, badge, name, link, button, worktree, server, since };
+}
+
+function fillRow(row, service, isNew) {
+	if (row.last === service) return;
+	row.last = service;
+	if (setText(row.badge, service.state)) {
+		row.badge.dataset.state = service.state;
+		if (!isNew) fresh(row.badge.parentElement);
+	}
+	row.badge.title = service.reason ?? '';
+	setText(row.name, nameOf(service));
+	const linked = isLink(service.url);
+	row.link.hidden = row.button.hidden = !linked;
+	if (linked && setText(row.link, service.url)) row.link.href = service.url;
+	setText(row.worktree, service.worktree);
+	setText(row.server, service.command ?? '');
+	row.since.dateTime = new Date(service.since * 1000).toISOString();
+	row.since.title = new Date(service.since * 1000).toLocaleString();
+}
+
+// Puts `wanted` into `parent` in this order, moving only what is out of place.
+function arrange(parent, wanted) {
+	let at = parent.firstElementChild;
+
+	for (const element of wanted) {
+		if (element === at) at = at.nextElementSibling;
+		else parent.insertBefore(element, at);
+	}
+	while (at) {
+		const next = at.nextElementSibling;
+
+		at.remove();
+		at = next;
+	}
+}
+
+function body(group) {
+	if (!bodies.has(group)) {
+		const roll = el('span', { class: 'roll' });
+		const head = el('tr', { class: 'group' }, el('th', { colspan: 6, scope: 'rowgroup' }, el('bdi', {}, group), roll));
+
+		bodies.set(group, { tbody: el('tbody', {}, head), head, roll });
+	}
+	return bodies.get(group);
+}
+
+function rolled(list) {
+	return states.map((state) => [list.filter((s) => s.state === state).length, state])
+		.filter(([n]) => n).map(([n, state]) => `${n} ${state}`).join(', ');
+}
+
+export function tick() {
+	for (const row of rows.values()) setText(row.since, ago(row.last.since));
+}
+
+export function draw() {
+	const groups = grouped(view);
+	const table = $('table');
+
+	for (const id of rows.keys())
+		if (!mesh.services.has(id)) rows.delete(id);
+	const wanted = groups.map(([group, list]) => {
+		const b = body(group);
+
+		setText(b.roll, rolled(list));
+		arrange(b.tbody, [b.head, ...list.map((service) => {
+			const isNew = !rows.has(service.id);
+
+			if (isNew) rows.set(service.id, makeRow(service));
+			const row = rows.get(service.id);
+			fillRow(row, service, isNew);
+			row.tr.setAttribute('aria-selected', view.sel === service.id);
+			row.name.setAttribute('aria-expanded', view.sel === service.id);
+			return row.tr;
+		})]);
+		return b.tbody;
+	});
+	arrange(table, [table.caption, table.tHead, ...wanted]);
+	for (const group of bodies.keys())
+		if (!bodies.get(group).tbody.isConnected) bodies.delete(group);
+	table.hidden = groups.length === 0;
+	drawEmpty(groups.length === 0);
+	drawHeads();
+	tick();
+}
+
+function drawEmpty(empty) {
+	const box = $('empty');
+
+	box.hidden = !empty;
+	if (!empty) return;
+	if (mesh.services.size)
+		box.replaceChildren('Nothing fits the filter. ', el('button', { type: 'button', on: { click: () => go({ q: '', states: new Set() }) } }, 'Show all'));
+	else
+		box.replaceChildren('No worktree has a URL yet. In one, run', el('code', {}, 'devmesh run -- npm run dev'), 'and it is here as soon as it answers.');
+}
+
+function drawHeads() {
+	for (const th of $('table').tHead.querySelectorAll('th')) {
+		const sort = th.dataset.sort;
+
+		if (!th.querySelector('button')) {
+			const label = th.textContent;
+
+			th.replaceChildren(el('button', { type: 'button', on: { click: () =>
+				go({ sort, down: view.sort === sort && !view.down }) } }, label));
+		}
+		if (view.sort === sort) th.setAttribute('aria-sort', view.down ? 'descending' : 'ascending');
+		else th.removeAttribute('aria-sort');
+	}
+}
+
+// The chips: every state that there is, with how many there are.
+export function drawStates() {
+	const counts = states.map((state) => [state, [...mesh.services.values()].filter((s) => s.state === state).length])
+		.filter(([state, n]) => n || view.states.has(state));
+	const box = $('states');
+	const old = new Map([...box.children].map((button) => [button.dataset.state, button]));
+
+	arrange(box, counts.map(([state, n]) => {
+		const button = old.get(state) ?? el('button', { type: 'button', 'data-state': state, on: { click: () => {
+			const chosen = new Set(view.states);
+
+			if (!chosen.delete(state)) chosen.add(state);
+			go({ states: chosen });
+		} } });
+
+		setText(button, `${state} ${n}`);
+		button.setAttribute('aria-pressed', view.states.has(state));
+		return button;
+	}));
+}
+
+// The button of a row, for the keyboard: the next or the one before, from the one that has the focus.
+export function step(by) {
+	const buttons = [...$('table').querySelectorAll('.open-detail')];
+	const row = document.activeElement?.closest?.('tr[data-id]') ?? (view.sel && rows.get(view.sel)?.tr);
+	const at = row ? buttons.indexOf(row.querySelector('.open-detail')) : -1;
+
+	buttons[at < 0 ? 0 : Math.min(buttons.length - 1, Math.max(0, at + by))]?.focus();
+}
+
+export function current() {
+	const row = document.activeElement?.closest?.('tr[data-id]');
+
+	return mesh.services.get(row?.dataset.id ?? view.sel);
+}
+
+export const focusRow = (id) => rows.get(id)?.name.focus();

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What is looked at: kept in the address, so that it can be sent, kept and gone back to.
+export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null };
+
+export const views = ['services', 'worktrees', 'doctor', 'events'];
+
+export function read() {
+	const p = new URLSearchParams(location.hash.slice(1));
+
+	view.view = views.includes(p.get('view')) ? p.get('view') : 'services';
+	view.q = p.get('q') ?? '';
+	view.states = new Set((p.get('state') ?? '').split(',').filter(Boolean));
+	view.sort = (p.get('sort') ?? 'name').replace(/^-/, '');
+	view.down = (p.get('sort') ?? '').startsWith('-');
+	view.sel = p.get('sel');
+}
+
+export function hash(changes = {}) {
+	const v = { ...view, ...changes };
+	const p = new URLSearchParams();
+
+	if (v.view !== 'services') p.set('view', v.view);
+	if (v.q) p.set('q', v.q);
+	if (v.states.size) p.set('state', [...v.states].join(','));
+	if (v.sort !== 'name' || v.down) p.set('sort', (v.down ? '-' : '') + v.sort);
+	if (v.sel) p.set('sel', v.sel);
+	return `#${p}`;
+}
+
+let changed = () => {};
+export const onChange = (callback) => { changed = callback; };
+
+// `push` makes a step that Back undoes.
+export function go(changes, push = false) {
+	const to = hash(changes);
+
+	if (to !== (location.hash || '#')) history[push ? 'pushState' : 'replaceState'](null, '', to === '#' ? location.pathname : to);
+	read();
+	changed();
+}
+
+addEventListener('popstate', () => { read(); changed(); });

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dashboard's files, and who may do what in it: by the address that `devmesh open` makes, with
+ * the cookie that this gives, and without. Over HTTPS, by the private mesh.
+ */
+#include "harness_api.h"
+#include "harness_daemon.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define HOST "devmesh.dev.localhost"
+
+struct site {
+	struct devmeshd *d;
+	int port;
+	char *origin; /* its URL */
+};
+
+/* The private mesh, with its daemon. */
+static struct site
+site_new(struct world *w)
+{
+	struct site s = {.port = private_mesh(w)};
+
+	s.origin = fmt(w, "https://" HOST ":%d", s.port);
+	s.d = daemon_start(w);
+	return s;
+}
+
+/* As Caddy passes it on; `cookie`, `origin`, `mark` (X-Devmesh) and `client` may be NULL. */
+static struct reply
+ask(struct world *w, const struct site *s, const char *method, const char *path, const char *cookie,
+    const char *origin, const char *mark, const char *client)
+{
+	const char *headers[8];
+	size_t n = 0;
+
+	headers[n++] = fmt(w, "Host: " HOST ":%d", s->port);
+	if (cookie != NULL)
+		headers[n++] = fmt(w, "Cookie: %s", cookie);
+	if (origin != NULL)
+		headers[n++] = fmt(w, "Origin: %s", origin);
+	if (mark != NULL)
+		headers[n++] = fmt(w, "X-Devmesh: %s", mark);
+	if (client != NULL)
+		headers[n++] = fmt(w, "X-Forwarded-For: %s", client);
+	if (strcmp(method, "POST") == 0)
+		headers[n++] = "Content-Type: application/json";
+	headers[n] = NULL;
+	return api(w, method, path, headers, strcmp(method, "POST") == 0 ? "{}" : NULL);
+}
+
+static struct reply
+get(struct world *w, const struct site *s, const char *path, const char *cookie)
+{
+	return ask(w, s, "GET", path, cookie, NULL, NULL, NULL);
+}
+
+/* The path of an address that logs in. */
+static char *
+login_path(struct world *w, const struct site *s)
+{
+	struct result r = DM(w, NULL, "open", "--print");
+	size_t n = strlen(s->origin);
+
+	assert_exit(w, r, 0);
+	assert_int_equal(strncmp(r.out, s->origin, n), 0);
+	return fmt(w, "%.*s", (int)strcspn(r.out + n, "\n"), r.out + n);
+}
+
+/* "name=value" of the cookie that a login has given. */
+static char *
+cookie_of(struct world *w, struct reply r)
+{
+	const char *header;
+
+	assert_int_equal(r.status, 303);
+	assert_string_equal(reply_header(w, r, "Location"), "/");
+	header = reply_header(w, r, "Set-Cookie");
+	assert_non_null(header);
+	assert_int_equal(strncmp(header, "__Host-devmesh=", 15), 0);
+	assert_non_null(strstr(header, "; Path=/;"));
+	assert_non_null(strstr(header, "; Secure; HttpOnly; SameSite=Strict"));
+	assert_null(strstr(header, "Domain"));
+	return fmt(w, "%.*s", (int)strcspn(header, ";"), header);
+}
+
+static bool
+may_change(struct world *w, const struct site *s, const char *cookie)
+{
+	struct reply r = get(w, s, "/api/v1/session", cookie);
+
+	assert_int_equal(r.status, 200);
+	return cJSON_IsTrue(cJSON_GetObjectItem(json_of(w, r.body), "may_change"));
+}
+
+TEST(an_address_logs_in_once)
+{
+	struct site s = site_new(w);
+	char *path = login_path(w, &s), *cookie;
+	struct reply r;
+
+	assert_false(may_change(w, &s, NULL));
+	cookie = cookie_of(w, get(w, &s, path, NULL));
+	assert_true(may_change(w, &s, cookie));
+	/* who has got hold of the address later gets nothing by it */
+	r = get(w, &s, path, NULL);
+	assert_int_equal(r.status, 403);
+	assert_null(reply_header(w, r, "Set-Cookie"));
+	assert_non_null(strstr(r.body, "devmesh open"));
+	/* each login has its own */
+	assert_string_not_equal(cookie_of(w, get(w, &s, login_path(w, &s), NULL)), cookie);
+	assert_true(may_change(w, &s, cookie));
+	/* nor does the address stay in what others may read */
+	assert_null(strstr(daemon_log(w, s.d), "code="));
+}
+
+TEST(changes_need_more_than_the_cookie)
+{
+	struct site s = site_new(w);
+	char *cookie = cookie_of(w, get(w, &s, login_path(w, &s), NULL));
+	char *forged = fmt(w, "__Host-devmesh=%064d", 0);
+
+	assert_int_equal(
+	    ask(w, &s, "POST", "/api/v1/gc", cookie, s.origin, "page", NULL).status, 200);
+	assert_int_equal(
+	    ask(w, &s, "POST", "/api/v1/gc", cookie, s.origin, NULL, NULL).status, 403);
+	assert_int_equal(ask(w, &s, "POST", "/api/v1/gc", cookie, NULL, "page", NULL).status, 403);
+	assert_int_equal(ask(w, &s, "POST", "/api/v1/gc", cookie,
+			     fmt(w, "https://shop-main.dev.localhost:%d", s.port), "page", NULL)
+			     .status,
+	    403);
+	assert_int_equal(
+	    ask(w, &s, "POST", "/api/v1/gc", forged, s.origin, "page", NULL).status, 403);
+	assert_int_equal(
+	    ask(w, &s, "POST", "/api/v1/gc", NULL, s.origin, "page", NULL).status, 403);
+	assert_false(may_change(w, &s, forged));
+}
+
+TEST(another_machine_has_to_log_in)
+{
+	static const char phone[] = "192.168.1.7";
+	struct site s = site_new(w);
+	char *path = login_path(w, &s), *cookie;
+
+	assert_int_equal(ask(w, &s, "GET", "/", NULL, NULL, NULL, phone).status, 403);
+	assert_int_equal(ask(w, &s, "GET", "/web/app.js", NULL, NULL, NULL, phone).status, 403);
+	cookie = cookie_of(w, ask(w, &s, "GET", path, NULL, NULL, NULL, phone));
+	assert_int_equal(ask(w, &s, "GET", "/", cookie, NULL, NULL, phone).status, 200);
+}
+
+TEST(a_login_ends_with_the_daemon)
+{
+	struct site s = site_new(w);
+	char *cookie = cookie_of(w, get(w, &s, login_path(w, &s), NULL));
+
+	daemon_end(w, s.d);
+	s.d = daemon_start(w);
+	assert_false(may_change(w, &s, cookie));
+}
+
+TEST(the_files_are_kept_by_their_tags)
+{
+	struct site s = site_new(w);
+	char *host = fmt(w, "Host: " HOST ":%d", s.port);
+	struct reply plain = get(w, &s, "/web/app.js", NULL), zipped, again;
+	const char *tag = reply_header(w, plain, "ETag");
+
+	assert_int_equal(plain.status, 200);
+	assert_string_equal(reply_header(w, plain, "Cache-Control"), "no-cache");
+	assert_null(reply_header(w, plain, "Content-Encoding"));
+	again = api(w, "GET", "/web/app.js", ARGV(host, fmt(w, "If-None-Match: %s", tag)), NULL);
+	assert_int_equal(again.status, 304);
+	assert_string_equal(again.body, "");
+	assert_string_equal(reply_header(w, again, "ETag"), tag);
+	zipped = api(w, "GET", "/web/app.js",
+	    ARGV(host, "Accept-Encoding: br, gzip", fmt(w, "If-None-Match: %s", tag)), NULL);
+	assert_int_equal(zipped.status, 200);
+	assert_string_equal(reply_header(w, zipped, "Content-Encoding"), "gzip");
+	assert_string_not_equal(reply_header(w, zipped, "ETag"), tag);
+	assert_string_equal(reply_header(w, zipped, "Vary"), "Accept-Encoding");
+	assert_null(reply_header(w,
+	    api(w, "GET", "/web/app.js", ARGV(host, "Accept-Encoding: gzip;q=0, br"), NULL),
+	    "Content-Encoding"));
+}
+
+TEST(open_says_why_it_cannot)
+{
+	struct result r;
+
+	caddy_mesh(w, "");
+	r = DM(w, NULL, "open", "--print");
+	assert_exit(w, r, 5);
+	assert_string_equal(r.out, "");
+	(void)daemon_start(w);
+	/* that mesh has no HTTPS */
+	r = DM(w, NULL, "open", "--print");
+	assert_exit(w, r, 4);
+	assert_string_equal(r.out, "");
+	assert_non_null(strstr(r.err, "not HTTPS"));
+}
+
+static void
+write_script(const char *path, const char *text)
+{
+	write_text(path, text);
+	assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* A browser is asked for, and its failure is no failure: the address is printed. */
+TEST(open_falls_back_to_printing)
+{
+	struct site s = site_new(w);
+	char *bin = make_dir(w, "bin"), *seen = fmt(w, "%s/seen", w->dir);
+	struct result r;
+
+	write_script(fmt(w, "%s/xdg-open", bin), fmt(w, "#!/bin/sh\necho \"$1\" >%s\n", seen));
+	world_env(w, "PATH", fmt(w, "%s:%s", bin, getenv("PATH")));
+	world_env(w, "DISPLAY", ":99");
+	r = DM(w, NULL, "open");
+	assert_exit(w, r, 0);
+	assert_string_equal(r.out, "");
+	assert_int_equal(strncmp(read_text(w, seen), s.origin, strlen(s.origin)), 0);
+	write_script(fmt(w, "%s/xdg-open", bin), "#!/bin/sh\nexit 3\n");
+	r = DM(w, NULL, "open");
+	assert_exit(w, r, 0);
+	assert_int_equal(strncmp(r.out, s.origin, strlen(s.origin)), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    DAEMON_TEST(an_address_logs_in_once),
+	    DAEMON_TEST(changes_need_more_than_the_cookie),
+	    DAEMON_TEST(another_machine_has_to_log_in),
+	    DAEMON_TEST(a_login_ends_with_the_daemon),
+	    DAEMON_TEST(the_files_are_kept_by_their_tags),
+	    DAEMON_TEST(open_says_why_it_cannot),
+	    DAEMON_TEST(open_falls_back_to_printing),
+	};
+
+	return RUN_TESTS(tests);
+}
