@@ -11,12 +11,13 @@ const select = (id) => go({ sel: view.sel === id ? null : id }, true);
 
 function makeRow(service) {
 	const badge = el('span', { class: 'badge' });
-	const name = el('button', { type: 'button', class: 'open-detail', on: { click: () => select(service.id) } });
+	const text = el('bdi');
+	const name = el('button', { type: 'button', class: 'open-detail', on: { click: () => select(service.id) } }, text);
 	const link = el('a', { rel: 'noopener' });
 	const button = el('button', { type: 'button', class: 'copy', title: 'Copy the URL', 'aria-label': `Copy the URL of ${service.id}` }, 'copy');
 	const worktree = el('bdi'), server = el('bdi'), since = el('time');
 	const tr = el('tr', { 'data-id': service.id },
-		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, el('bdi', {}, name)),
+		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, name),
 		el('td', { class: 'url' }, link, button), el('td', { class: 'worktree' }, worktree),
 		el('td', { class: 'server' }, server), el('td', { class: 'since' }, since));
 
@@ -24,7 +25,7 @@ function makeRow(service) {
 	tr.addEventListener('click', (event) => {
 		if (!event.target.closest('a, button') && !String(getSelection())) select(service.id);
 	});
-	return { tr, badge, name, link, button, worktree, server, since };
+	return { tr, badge, name, text, link, button, worktree, server, since };
 }
 
 function fillRow(row, service, isNew) {
@@ -35,7 +36,7 @@ function fillRow(row, service, isNew) {
 		if (!isNew) fresh(row.badge.parentElement);
 	}
 	row.badge.title = service.reason ?? '';
-	setText(row.name, nameOf(service));
+	setText(row.text, nameOf(service));
 	const linked = isLink(service.url);
 	row.link.hidden = row.button.hidden = !linked;
 	if (linked && setText(row.link, service.url)) row.link.href = service.url;

@@ -7,6 +7,7 @@ import { setTimeout as nap } from 'node:timers/promises';
 import { launch, watchedPage } from './browser.mjs';
 import { out, World } from './world.mjs';
 import devServers from './dev_servers.mjs';
+import dashboard from './dashboard.mjs';
 import lives from './lives.mjs';
 import transfers from './transfers.mjs';
 
@@ -14,7 +15,7 @@ const LIMIT_MS = 120000; // of one test
 
 const pattern = new RegExp(`^${(process.env.DEVMESH_TEST || '*')
 	.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
-const tests = Object.entries({ ...devServers, ...transfers, ...lives })
+const tests = Object.entries({ ...devServers, ...transfers, ...dashboard, ...lives })
 	.filter(([name]) => pattern.test(name));
 const world = new World();
 let ending;

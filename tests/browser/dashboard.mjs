@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+// The dashboard, with a devmeshd, services and worktrees that are real.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { watchedPage } from './browser.mjs';
+import { out, packages, until } from './world.mjs';
+
+const row = (page, id) => page.locator(`#table tr[data-id="${id}"]`);
+const state = (page, id) => row(page, id).locator('.badge').textContent();
+const ids = (page) => page.locator('#table tr[data-id]').evaluateAll((rows) => rows.map((r) => r.dataset.id));
+
+// A daemon that ends with the test, whatever happens.
+const withDaemon = (test) => async (t) => {
+	await t.world.devmesh(t.world.dir, 'daemon', 'start');
+	try {
+		await test(t);
+	} finally {
+		await t.world.devmesh(t.world.dir, 'daemon', 'stop');
+	}
+};
+
+async function opened(t, { hash = '', login = false, page, ...options } = {}) {
+	let context;
+
+	if (Object.keys(options).length) {
+		context = await t.world.browser.newContext(options);
+		page = await watchedPage(context);
+	}
+	page ??= await t.page();
+	page.end = async () => context?.close();
+	if (login) {
+		await page.goto((await t.world.devmesh(t.world.dir, 'open', '--print')).stdout.trim());
+		assert.equal(page.url(), t.world.url('devmesh'));
+	}
+	await page.goto(t.world.url('devmesh') + hash);
+	if (options.javaScriptEnabled !== false)
+		await until('the page is live', () => page.evaluate(() =>
+			document.querySelector('#live').textContent === 'live' && document.querySelector('#table tr[data-id="devmesh"] .open-detail') !== null
+			|| location.hash !== '' && document.querySelector('#live').textContent === 'live'));
+	return page;
+}
+
+const shows = (page, id, what) => until(`${id} is ${what}`, async () => (await row(page, id).count()) > 0 && (await state(page, id)) === what);
+
+async function showsWhatRuns(t) {
+	const repo = await t.world.repo('deck', 'server');
+	const other = await t.world.worktree(repo, 'feature/auth');
+	const main = await t.run(repo, 'node', 'tiny.cjs');
+	await t.run(other, 'node', 'tiny.cjs');
+	const page = await t.page();
+	const elsewhere = [];
+
+	page.on('request', (request) => {
+		if (new URL(request.url()).origin !== new URL(t.world.url('devmesh')).origin) elsewhere.push(request.url());
+	});
+	await opened(t, { page });
+	await shows(page, 'deck-main', 'up');
+	await shows(page, 'deck-feature-auth', 'up');
+	// one look tells which worktree is behind which URL
+	const text = await row(page, 'deck-feature-auth').innerText();
+	for (const part of ['feature/auth', t.world.url('deck-feature-auth').replace(/\/$/, ''), other, 'node'])
+		assert.ok(text.includes(part), `${part} in ${text}`);
+	assert.equal(await page.locator('#table tbody', { has: page.locator('tr[data-id="deck-main"]') }).locator('.group bdi').textContent(), 'deck');
+	await page.screenshot({ path: path.join(out, 'dashboard.png') });
+	assert.deepEqual(elsewhere, []);
+	assert.deepEqual(page.seen.errors, []);
+	await row(page, 'deck-main').locator('td.url a').click();
+	await until('the app', async () => (await page.locator('h1').textContent()) === 'tiny app');
+	assert.equal(page.url(), `${main.url}/`);
+}
+
+async function isLive(t) {
+	const repo = await t.world.repo('livedeck', 'server');
+	const page = await opened(t);
+
+	const first = await t.run(repo, 'node', 'tiny.cjs');
+	await shows(page, 'livedeck-main', 'up');
+	// what has the focus keeps it, whatever changes around it
+	await row(page, 'livedeck-main').locator('.open-detail').focus();
+	const wt = await t.world.worktree(repo, 'second');
+	await t.run(wt, 'node', 'tiny.cjs');
+	await shows(page, 'livedeck-second', 'up');
+	assert.equal(await page.evaluate(() => document.activeElement.closest('tr')?.dataset.id), 'livedeck-main');
+	await first.end();
+	await until('it is gone', async () => (await row(page, 'livedeck-main').count()) === 0);
+	await page.locator('nav a[data-view="events"]').click();
+	await until('the event', async () => (await page.locator('#log').innerText()).includes('livedeck-main: gone'));
+	assert.equal(page.seen.loads, 1);
+	assert.deepEqual(page.seen.errors, []);
+}
+
+async function pauses(t) {
+	const repo = await t.world.repo('pausedeck', 'server');
+	const page = await opened(t);
+
+	await page.keyboard.press('p');
+	assert.equal(await page.locator('#live').textContent(), 'paused');
+	const sure = await opened(t, { page: await t.page() });
+	await t.run(repo, 'node', 'tiny.cjs');
+	await shows(sure, 'pausedeck-main', 'up');
+	assert.equal(await row(page, 'pausedeck-main').count(), 0);
+	await page.locator('#live').click();
+	await shows(page, 'pausedeck-main', 'up');
+}
+
+async function withoutJavaScript(t) {
+	const repo = await t.world.repo('plaindeck', 'server');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { javaScriptEnabled: false });
+	await until('it is in the table', async () => {
+		await page.reload();
+		return (await row(page, 'plaindeck-main').count()) === 1 && (await state(page, 'plaindeck-main')) === 'up';
+	});
+	assert.ok((await row(page, 'plaindeck-main').innerText()).includes(repo));
+	assert.equal(await page.locator('.js:visible').count(), 0);
+	await page.screenshot({ path: path.join(out, 'dashboard-plain.png') });
+	await row(page, 'plaindeck-main').locator('a').click();
+	assert.equal(page.url(), t.world.url('plaindeck-main'));
+	await page.end();
+}
+
+async function byKeyboard(t) {
+	const repo = await t.world.repo('keydeck', 'server');
+	const wt = await t.world.worktree(repo, 'one');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	await t.run(wt, 'node', 'tiny.cjs');
+	const page = await opened(t);
+	await shows(page, 'keydeck-main', 'up');
+	await shows(page, 'keydeck-one', 'up');
+	const focused = () => page.evaluate(() => document.activeElement.closest('tr')?.dataset.id ?? document.activeElement.id);
+
+	await page.keyboard.press('/');
+	await page.keyboard.type('keydeck');
+	await until('only these', async () => String(await ids(page)) === 'keydeck-main,keydeck-one');
+	assert.ok(page.url().endsWith('#q=keydeck'));
+	await page.keyboard.press('Tab'); // out of the field
+	await page.keyboard.press('j');
+	await page.keyboard.press('j');
+	await until('the second has the focus', async () => (await focused()) === 'keydeck-one');
+	await page.keyboard.press('k');
+	assert.equal(await focused(), 'keydeck-main');
+	await page.keyboard.press('Enter');
+	await until('the pane', () => page.locator('#detail').isVisible());
+	assert.ok((await page.locator('#detail').innerText()).includes(repo));
+	assert.ok(page.url().includes('sel=keydeck-main'));
+	await page.keyboard.press('Escape');
+	await until('no pane', async () => !(await page.locator('#detail').isVisible()));
+	assert.equal(await focused(), 'keydeck-main');
+
+	await page.keyboard.press('?');
+	assert.ok(await page.locator('#help').isVisible());
+	await page.locator('#single-keys').uncheck();
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('w');
+	assert.ok(await page.locator('#services').isVisible());
+	await page.keyboard.press('Control+k');
+	await page.keyboard.type('keydeck one');
+	await page.keyboard.press('Enter');
+	await until('chosen', async () => (await page.locator('#detail h2').textContent()) === 'one');
+	// what was looked at is in the address
+	await page.reload();
+	await until('chosen again', async () => (await page.locator('#detail h2').textContent()) === 'one');
+	await page.goBack();
+	await until('not chosen', async () => !(await page.locator('#detail').isVisible()));
+	assert.deepEqual(page.seen.errors, []);
+}
+
+async function sortsAndFilters(t) {
+	const repo = await t.world.repo('sortdeck', 'server');
+	const wt = await t.world.worktree(repo, 'zeta');
+
+	await t.run(wt, 'node', 'tiny.cjs');
+	await t.world.devmesh(repo, 'up');
+	const page = await opened(t, { hash: '#q=sortdeck' });
+	await shows(page, 'sortdeck-zeta', 'up');
+	await shows(page, 'sortdeck-main', 'starting');
+	const heading = page.locator('th[data-sort="name"]');
+	assert.equal(await heading.getAttribute('aria-sort'), 'ascending');
+	await heading.locator('button').click();
+	await until('turned', async () => String(await ids(page)) === 'sortdeck-zeta,sortdeck-main');
+	assert.equal(await heading.getAttribute('aria-sort'), 'descending');
+	await page.locator('#states [data-state="starting"]').click();
+	await until('only the starting', async () => String(await ids(page)) === 'sortdeck-main');
+	await page.locator('#filter').fill('nothing like it');
+	await until('says so', () => page.locator('#empty').isVisible());
+	await page.locator('#empty button').click();
+	await until('all again', async () => (await ids(page)).length >= 3);
+}
+
+async function changesWhenLoggedIn(t) {
+	const repo = await t.world.repo('actdeck', 'server');
+	const wt = await t.world.worktree(repo, 'stray');
+	const stray = spawn('node', ['-e', 'require("http").createServer((q, r) => r.end("<h1>stray</h1>")).listen(0, "127.0.0.1")'], { cwd: wt, stdio: 'ignore' });
+
+	try {
+		await t.run(repo, 'node', 'tiny.cjs');
+		const shown = await opened(t, { hash: '#sel=actdeck-main' });
+		await until('the pane', async () => (await shown.locator('#detail').innerText()).includes('devmesh open'));
+		assert.equal(await shown.locator('#detail button', { hasText: 'Forget' }).count(), 0);
+		// nor can a page do it by itself
+		assert.equal(await shown.evaluate(async () => (await fetch('/api/v1/gc', { method: 'POST', body: '{}',
+			headers: { 'Content-Type': 'application/json', 'X-Devmesh': 'page' } })).status), 403);
+
+		const page = await opened(t, { login: true });
+		page.on('dialog', (dialog) => dialog.accept());
+		const found = page.locator('#found tr', { hasText: wt });
+		await until('the stray server is found', async () => (await found.count()) === 1);
+		await found.locator('button').click();
+		await shows(page, 'actdeck-stray', 'up');
+		await until('not among the found any more', async () => (await found.count()) === 0);
+		await row(page, 'actdeck-stray').locator('.open-detail').click();
+		await page.locator('#detail button', { hasText: 'Pin' }).click();
+		await until('pinned', async () => (await page.locator('#detail').innerText()).includes('pinned'));
+		await page.locator('#detail button', { hasText: 'Look now' }).click();
+		await page.locator('#detail button', { hasText: 'Forget' }).click();
+		await until('forgotten', async () => (await row(page, 'actdeck-stray').count()) === 0);
+		assert.equal(fs.existsSync(path.join(t.world.sockets, 'actdeck-stray.json')), false);
+
+		// what an agent left behind: shown first, removed only then
+		const left = await t.world.worktree(repo, 'left');
+		await t.world.devmesh(left, 'up');
+		fs.rmSync(left, { recursive: true });
+		await page.goto(`${t.world.url('devmesh')}#view=worktrees`);
+		await page.locator('#cleanup button', { hasText: 'What would' }).click();
+		await until('it is told', async () => (await page.locator('#cleanup').innerText()).includes('actdeck-left'));
+		assert.equal(fs.existsSync(path.join(t.world.sockets, 'actdeck-left.json')), true);
+		await page.locator('#cleanup button', { hasText: /^Remove/ }).click();
+		await until('tidy', async () => (await page.locator('#cleanup').innerText()).includes('all is tidy'));
+		assert.equal(fs.existsSync(path.join(t.world.sockets, 'actdeck-left.json')), false);
+		assert.equal(await row(page, 'actdeck-main').count(), 1);
+		await page.screenshot({ path: path.join(out, 'dashboard-worktrees.png') });
+		assert.deepEqual(page.seen.errors, []);
+	} finally {
+		stray.kill();
+	}
+}
+
+async function loginIsGoodOnce(t) {
+	const url = (await t.world.devmesh(t.world.dir, 'open', '--print')).stdout.trim();
+	const page = await t.page();
+	const thief = await t.world.browser.newContext();
+	const second = await thief.newPage();
+
+	await page.goto(url);
+	await until('logged in', () => page.evaluate(async () => (await (await fetch('/api/v1/session')).json()).may_change));
+	assert.equal(await page.evaluate(() => document.cookie), '');
+	assert.equal((await second.goto(url)).status(), 403);
+	assert.ok((await second.locator('body').innerText()).includes('devmesh open'));
+	await thief.close();
+}
+
+async function comesBack(t) {
+	const repo = await t.world.repo('backdeck', 'server');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { hash: '#q=backdeck&sel=backdeck-main' });
+	await until('the pane', async () => (await page.locator('#detail h2').textContent()) === 'main');
+	await t.world.devmesh(t.world.dir, 'daemon', 'stop');
+	await until('it says so', async () => (await page.locator('#live').textContent()) === 'not connected');
+	assert.equal(await state(page, 'backdeck-main'), 'up');
+	await t.world.devmesh(t.world.dir, 'daemon', 'start');
+	await until('it is live again', async () => (await page.locator('#live').textContent()) === 'live');
+	const wt = await t.world.worktree(repo, 'after');
+	await t.run(wt, 'node', 'tiny.cjs');
+	await shows(page, 'backdeck-after', 'up');
+	assert.equal(await page.locator('#detail h2').textContent(), 'main');
+	assert.equal(page.seen.loads, 1);
+}
+
+const EVIL = '<img/src=x/onerror=alert(1)>"\'&amp;{{services}}';
+
+async function namesAreText(t) {
+	const repo = await t.world.repo('evil', 'server');
+	const dir = path.join(t.world.dir, `${EVIL.replaceAll('/', '')} b`);
+	const page = await t.page();
+	let alerted = false;
+
+	page.on('dialog', (dialog) => { alerted = true; dialog.dismiss(); });
+	await t.world.git(repo, 'worktree', 'add', '-q', '-b', EVIL, dir);
+	const { id } = JSON.parse((await t.world.devmesh(dir, 'up', '--json', '--app', 'evil')).stdout);
+	for (const view of ['', '#view=worktrees', '#view=events']) {
+		await opened(t, { page, hash: view });
+		await page.reload();
+		await until('live', async () => (await page.locator('#live').textContent()) === 'live');
+		assert.equal(await page.locator('img').count(), 0);
+	}
+	await opened(t, { page });
+	await until('it is shown as it is', async () => (await page.locator('#table .open-detail', { hasText: EVIL }).count()) === 1);
+	await page.locator('#table .open-detail', { hasText: EVIL }).click();
+	await until('in the pane', async () => (await page.locator('#detail').innerText()).includes(dir));
+	await page.keyboard.press('Control+k');
+	await page.keyboard.type('img');
+	assert.equal(await page.locator('img').count(), 0);
+	assert.equal(alerted, false);
+	assert.deepEqual(page.seen.errors, []);
+	const plain = await opened(t, { javaScriptEnabled: false });
+	assert.equal(await plain.locator('img').count(), 0);
+	assert.ok((await plain.locator('#table').innerText()).includes(EVIL));
+	await plain.end();
+	await t.world.devmesh(dir, 'down', id);
+}
+
+// Every view, both themes, three widths: nothing that axe-core takes for serious, nothing cut off.
+async function isAccessible(t) {
+	const repo = await t.world.repo('axedeck', 'server');
+	const source = fs.readFileSync(path.join(packages, 'axe-core/axe.min.js'), 'utf8');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	await t.world.devmesh(await t.world.worktree(repo, 'a-branch-with-quite-a-long-name-indeed'), 'up');
+	for (const colorScheme of ['light', 'dark'])
+		for (const width of [360, 768, 1440]) {
+			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
+
+			for (const hash of ['#', '#sel=axedeck-main', '#view=worktrees', '#view=doctor', '#view=events', 'help', 'palette']) {
+				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
+				else if (hash === 'palette') {
+					await page.keyboard.press('Escape');
+					await page.keyboard.press('Control+k');
+				} else await page.goto(t.world.url('devmesh') + hash);
+				if (hash === '#sel=axedeck-main') await until('the pane', () => page.locator('#detail').isVisible());
+				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
+				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
+				// the page's policy lets no script in; the debugger's is none of the page's
+				const session = await page.context().newCDPSession(page);
+				await session.send('Runtime.evaluate', { expression: source });
+				const { result } = await session.send('Runtime.evaluate', { awaitPromise: true, returnByValue: true,
+					expression: `axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then((r) => r.violations.map((v) =>
+						v.id + ' (' + v.impact + '): ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join(' | ')))` });
+				await session.detach();
+				assert.deepEqual(result.value, [], `${colorScheme} ${width} ${hash}`);
+				assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), `${width} ${hash} is not cut off`);
+			}
+			await page.end();
+		}
+}
+
+async function onAPhone(t) {
+	const repo = await t.world.repo('phonedeck', 'server');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
+	await shows(page, 'phonedeck-main', 'up');
+	const small = await page.locator('button:visible, td a:visible, nav a:visible, input:visible').evaluateAll((all) =>
+		all.filter((e) => e.getBoundingClientRect().height < 44).map((e) => e.outerHTML));
+	assert.deepEqual(small, []);
+	await row(page, 'phonedeck-main').locator('.open-detail').tap();
+	await until('the pane', () => page.locator('#detail').isVisible());
+	await page.locator('#detail .close').tap();
+	await until('no pane', async () => !(await page.locator('#detail').isVisible()));
+	await page.end();
+}
+
+// As many changes as a busy day brings: neither nodes nor memory grow with them.
+async function doesNotGrow(t) {
+	const repo = await t.world.repo('growdeck', 'server');
+	const page = await opened(t, { hash: '#sel=growdeck-main' });
+	const session = await page.context().newCDPSession(page);
+	const measure = async () => {
+		await session.send('HeapProfiler.collectGarbage');
+		const { metrics } = await session.send('Performance.getMetrics');
+		const value = (name) => metrics.find((m) => m.name === name).value;
+
+		return { nodes: value('Nodes'), listeners: value('JSEventListeners'), heap: value('JSHeapUsedSize') };
+	};
+	// what the stream would bring, by the very functions that take it
+	const changes = (n) => page.evaluate(async (count) => {
+		const { apply, mesh } = await import('/web/model.js');
+		const { go } = await import('/web/view.js');
+		const one = mesh.services.get('growdeck-main');
+
+		for (let i = 0; i < count; i++) {
+			apply('service', { ...one, was: 'up', state: i % 2 ? 'up' : 'stale', since: one.since + i, time: Date.now() / 1000 });
+			apply('service', { ...one, id: `agent-${i % 50}`, app: `app${i % 7}`, worktree: `/x/${i % 50}`, was: null, time: Date.now() / 1000 });
+			if (i % 50 === 49)
+				for (let k = 0; k < 50; k++) apply('service-gone', { id: `agent-${k}`, was: 'up', reason: 'x', time: Date.now() / 1000 });
+			if (i % 25 === 0) {
+				go({ q: i % 50 ? 'x' : '' });
+				await new Promise(requestAnimationFrame);
+			}
+		}
+		go({ q: '' });
+	}, n);
+
+	await t.world.devmesh(repo, 'up');
+	await shows(page, 'growdeck-main', 'starting');
+	await session.send('Performance.enable');
+	await changes(2000); // what is kept of the past is full then
+	const before = await measure();
+	await changes(20000);
+	const after = await measure();
+	assert.ok(after.nodes <= before.nodes * 1.1 + 50, JSON.stringify({ before, after }));
+	assert.ok(after.listeners <= before.listeners * 1.1 + 50, JSON.stringify({ before, after }));
+	assert.ok(after.heap <= before.heap * 1.25 + 1e6, JSON.stringify({ before, after }));
+	assert.deepEqual(page.seen.errors, []);
+}
+
+export default Object.fromEntries(Object.entries({
+	dashboard_shows_what_runs: showsWhatRuns,
+	dashboard_is_live: isLive,
+	dashboard_pauses: pauses,
+	dashboard_without_javascript: withoutJavaScript,
+	dashboard_by_keyboard: byKeyboard,
+	dashboard_sorts_and_filters: sortsAndFilters,
+	dashboard_changes_when_logged_in: changesWhenLoggedIn,
+	dashboard_login_is_good_once: loginIsGoodOnce,
+	dashboard_comes_back: comesBack,
+	dashboard_names_are_text: namesAreText,
+	dashboard_is_accessible: isAccessible,
+	dashboard_on_a_phone: onAPhone,
+	dashboard_does_not_grow: doesNotGrow,
+}).map(([name, test]) => [name, withDaemon(test)]));
