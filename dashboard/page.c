@@ -152,11 +152,23 @@ compare_rows(const void *a, const void *b)
 	return order != 0 ? order : strcmp(text_of(x->service, "id"), text_of(y->service, "id"));
 }
 
-static void
-add_service(struct dm_str *out, const cJSON *service)
+/* Its branch; of another app than the others of its repository, with that. The caller owns it. */
+static char *
+name_of(const cJSON *service, const char *group)
 {
+	const char *branch = text_of(service, "branch"), *app = text_of(service, "app");
+
+	if (branch[0] == '\0')
+		return dm_strdup(text_of(service, "id"));
+	return strcmp(app, group) == 0 ? dm_strdup(branch) : dm_asprintf("%s · %s", app, branch);
+}
+
+static void
+add_service(struct dm_str *out, const cJSON *service, const char *group)
+{
+	DM_AUTO_FREE char *name = name_of(service, group);
 	const char *state = text_of(service, "state");
-	const char *branch = text_of(service, "branch"), *worktree = text_of(service, "worktree");
+	const char *worktree = text_of(service, "worktree");
 
 	(void)dm_str_addf(out, "<tr data-id=\"");
 	add_text(out, text_of(service, "id"));
@@ -165,7 +177,7 @@ add_service(struct dm_str *out, const cJSON *service)
 	(void)dm_str_addf(out, "\">");
 	add_text(out, state);
 	(void)dm_str_addf(out, "</span></td>");
-	add_cell(out, "name", branch[0] != '\0' ? branch : text_of(service, "id"));
+	add_cell(out, "name", name);
 	add_link(out, text_of(service, "url"));
 	add_cell(out, "worktree", worktree);
 	add_cell(out, "server", text_of(service, "command"));
@@ -192,7 +204,7 @@ add_services(struct dm_str *out, const cJSON *state)
 			add_text(out, rows[i].group);
 			(void)dm_str_addf(out, "</bdi></th></tr>\n");
 		}
-		add_service(out, rows[i].service);
+		add_service(out, rows[i].service, rows[i].group);
 	}
 	(void)dm_str_addf(out, count == 0 ? "<tbody></tbody>" : "</tbody>");
 	for (size_t i = 0; i < count; i++)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/service.h"
+
 struct dm_proc_id;
 struct exits;
 struct service;
@@ -18,6 +20,15 @@ enum {
 
 /* Whether its claim is so new that its route may be on its way. */
 bool service_waits_for_route(const struct service *svc);
+
+/* Its state is this now; only services.c, which has checked the move, calls it. */
+void service_become(struct service *svc, enum service_state state, const char *why);
+/*
+ * Since when a service that is seen for the first time is as it is, in seconds since the epoch: the
+ * daemon may be younger. A server that answers has made its socket; a claim that waits was written
+ * then. What has died meanwhile has done so at an unknown time: now.
+ */
+int64_t service_first_since(const struct service *svc);
 
 /* Notes since when things are missing, after a look. */
 void service_note_times(struct service *svc);

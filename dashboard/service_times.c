@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "service_impl.h"
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "services.h"
 #include "survey.h"
@@ -20,6 +22,33 @@ service_waits_for_route(const struct service *svc)
 {
 	return svc->claim->registration == CLAIM_ROUTE && svc->route_missing_ms != 0 &&
 	       !svc->had_route && dm_now_ms() - svc->route_missing_ms < NEW_ROUTE_MS;
+}
+
+void
+service_become(struct service *svc, enum service_state state, const char *why)
+{
+	/* that its route was seen at last is nothing that has happened to the server */
+	if (svc->state != SERVICE_DEGRADED || state != SERVICE_UP || svc->had_route)
+		svc->since = dm_wall_seconds();
+	svc->state = state;
+	svc->reason = why;
+	svc->state_ms = dm_now_ms();
+}
+
+int64_t
+service_first_since(const struct service *svc)
+{
+	int64_t now = dm_wall_seconds(), then = svc->claim->created;
+	struct stat st;
+
+	if (svc->state != SERVICE_UP && svc->state != SERVICE_DEGRADED &&
+	    svc->state != SERVICE_STARTING)
+		return now;
+	if (svc->state != SERVICE_STARTING && svc->claim->port == 0 &&
+	    lstat(svc->claim->socket, &st) == 0)
+		then = st.st_mtime;
+	/* clocks are set, and times of files too */
+	return then <= 0 || then > now ? now : then;
 }
 
 void

@@ -164,15 +164,6 @@ forget(struct services *services, size_t i, const char *why)
 
 /* ---- one look --------------------------------------------------------------------------- */
 
-static void
-become(struct service *svc, enum service_state state, const char *why)
-{
-	svc->state = state;
-	svc->reason = why;
-	svc->since = dm_wall_seconds();
-	svc->state_ms = dm_now_ms();
-}
-
 /* The one place where a state changes. */
 static bool
 move(struct service *svc, enum service_state to, const char *why)
@@ -184,7 +175,7 @@ move(struct service *svc, enum service_state to, const char *why)
 		    service_state_name(svc->state), service_state_name(to));
 	dm_note("%s: %s -> %s (%s)", svc->claim->id.s, service_state_name(svc->state),
 	    service_state_name(to), why);
-	become(svc, to, why);
+	service_become(svc, to, why);
 	return true;
 }
 
@@ -304,10 +295,10 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		services->count++;
 		*svc = (struct service){.claim = claim,
 		    .reason = "it was claimed",
-		    .since = dm_wall_seconds(),
 		    .state_ms = dm_now_ms(),
 		    .counted = true};
 		(void)observe(services, svc, listeners, why);
+		svc->since = service_first_since(svc);
 		publish(services, svc, NULL);
 		finder_hint(services->d->finder);
 		caddy_watch_ask(services->d->caddy);
@@ -328,7 +319,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		svc->route_missing_ms = 0;
 		/* with another upstream it begins anew */
 		if (moved)
-			become(svc, SERVICE_STARTING, why);
+			service_become(svc, SERVICE_STARTING, why);
 		(void)observe(services, svc, listeners, why);
 		publish(services, svc, was);
 		finder_hint(services->d->finder);

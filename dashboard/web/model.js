@@ -54,7 +54,9 @@ export function groupOf(service) {
 	return worktree ? repoName(worktree.repo) : service.app;
 }
 
-export const nameOf = (service) => service.branch ?? service.id;
+// Its branch; of another app than the others of its repository, with that.
+export const nameOf = (service) => (!service.branch ? service.id
+	: service.app === groupOf(service) ? service.branch : `${service.app} · ${service.branch}`);
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 

@@ -360,5 +360,13 @@ conf_load(const char *file, struct dm_err *err)
 	    (user != NULL && !load_file(conf, user, false, err)) ||
 	    (file != NULL && !load_file(conf, file, true, err)) || !load_environment(conf, err))
 		return NULL;
+	/* either may come from another place, so it shows only now */
+	if (conf->port_from > conf->port_to) {
+		(void)dm_fail(err, DM_USAGE,
+		    "daemon.port_from is %u, and daemon.port_to %u: no port lies between",
+		    (unsigned)conf->port_from, (unsigned)conf->port_to);
+		(void)dm_hint(err, "devmesh config says where each is set");
+		return NULL;
+	}
 	return DM_STEAL(&conf);
 }

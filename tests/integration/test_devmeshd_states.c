@@ -6,11 +6,14 @@
 #include "harness_daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What a tenth of this is promised for; the machine may be busy with other things. */
@@ -51,6 +54,28 @@ TEST(a_new_claim_is_starting_and_never_stale)
 	assert_never(w, d, "shop-main", "stale");
 	assert_no_mends(w, d);
 	assert_answers(w, "shop-main.dev.test", "shop-main");
+}
+
+/* A daemon that has just started knows nothing of the past but what the files say. */
+TEST(how_long_it_is_up_is_known_to_a_new_daemon)
+{
+	char *repo = repo_new(w, "shop"), *sock = socket_of(w, "shop-main");
+	struct timespec before[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+	struct devmeshd *d;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	(void)serve_in(w, repo, sock, "shop-main");
+	assert_int_equal(utimensat(AT_FDCWD, sock, before, 0), 0);
+	d = daemon_start(w);
+	assert_int_equal(
+	    json_number(service_of(w, d, "shop-main"), "since"), (double)before[0].tv_sec);
+	/* the time of a file may be any */
+	before[1].tv_sec = time(NULL) + 3600;
+	assert_int_equal(utimensat(AT_FDCWD, sock, before, 0), 0);
+	daemon_end(w, d);
+	d = daemon_start(w);
+	assert_true(json_number(service_of(w, d, "shop-main"), "since") <= (double)time(NULL));
 }
 
 TEST(a_released_claim_is_gone)
@@ -463,6 +488,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    DAEMON_TEST(a_new_claim_is_starting_and_never_stale),
+	    DAEMON_TEST(how_long_it_is_up_is_known_to_a_new_daemon),
 	    DAEMON_TEST(a_released_claim_is_gone),
 	    DAEMON_TEST(a_killed_server_is_seen_at_once),
 	    DAEMON_TEST(a_server_that_comes_is_seen_at_once),

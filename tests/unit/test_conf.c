@@ -377,6 +377,8 @@ unusable_files(void **state)
 	assert_fails(conf_load(file, &err) != NULL, &err, DM_USAGE, "larger than");
 	put_file(file, "[mesh]\nbogus = 1\n");
 	assert_fails(conf_load(file, &err) != NULL, &err, DM_USAGE, "given.ini:2");
+	put_file(file, "[daemon]\nport_from = 3000\nport_to = 2000\n");
+	assert_fails(conf_load(file, &err) != NULL, &err, DM_USAGE, "port_from is 3000");
 	conf = conf_load("/dev/null", &err);
 	assert_ok(conf != NULL, &err);
 }
