@@ -36,6 +36,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/events", false, api_get_events},
     {"GET", "/api/v1/graph", false, api_get_graph},
     {"GET", "/api/v1/doctor", false, api_get_doctor},
+    {"GET", "/api/v1/config", false, api_get_config},
     {"GET", "/api/v1/openapi.json", false, api_get_openapi},
     {"GET", "/healthz", false, api_get_healthz},
     {"GET", "/metrics", false, api_get_metrics},

@@ -19,7 +19,8 @@
 #include "version.h"
 
 enum {
-	DOCTOR_MS = 60000
+	DOCTOR_MS = 60000,
+	CONFIG_MS = 10000
 };
 
 void
@@ -114,6 +115,16 @@ api_get_doctor(struct api_call *call, const struct api_request *request, const c
 	(void)request;
 	(void)id;
 	api_answer_verb(call, words, DOCTOR_MS);
+}
+
+void
+api_get_config(struct api_call *call, const struct api_request *request, const char *id)
+{
+	static const char *const words[] = {"config", "--json", NULL};
+
+	(void)request;
+	(void)id;
+	api_answer_verb(call, words, CONFIG_MS);
 }
 
 void

@@ -3,6 +3,7 @@
 import { readSession } from './act.js';
 import * as detail from './detail.js';
 import { $, say } from './dom.js';
+import * as graph from './graph.js';
 import * as keys from './keys.js';
 import * as lists from './lists.js';
 import { apply, hello, kinds, mesh } from './model.js';
@@ -21,6 +22,7 @@ function drawView() {
 	}
 	if ($('filter').value !== view.q && document.activeElement !== $('filter')) $('filter').value = view.q;
 	if (drawnView !== 'doctor' && view.view === 'doctor') lists.runDoctor();
+	if (drawnView !== 'settings' && view.view === 'settings') lists.readSettings();
 	drawnView = view.view;
 }
 
@@ -34,6 +36,7 @@ function draw() {
 		table.draw();
 		lists.drawFound();
 	} else if (view.view === 'worktrees') lists.drawWorktrees();
+	else if (view.view === 'graph') graph.draw();
 	else if (view.view === 'events') lists.drawEvents();
 	detail.draw();
 }

@@ -25,6 +25,17 @@ export function setText(element, text) {
 	return true;
 }
 
+// Made anew only when what it shows has changed; who has the focus in it keeps it, by its text.
+export function once(element, key, make) {
+	if (element.dataset.key === key) return;
+	const focused = element.contains(document.activeElement) ? document.activeElement.textContent : null;
+
+	element.dataset.key = key;
+	element.replaceChildren(...make());
+	if (focused !== null)
+		[...element.querySelectorAll('button, a, [tabindex]')].find((one) => one.textContent === focused)?.focus();
+}
+
 export function fresh(element) {
 	element.classList.remove('fresh');
 	void element.offsetWidth;

@@ -22,6 +22,7 @@ const keys = [
 	['c', 'copy its URL', withUrl((url) => copy(url))],
 	['s', 'services', () => go({ view: 'services' }, true)],
 	['w', 'worktrees', () => go({ view: 'worktrees' }, true)],
+	['g', 'graph', () => go({ view: 'graph' }, true)],
 	['d', 'doctor', () => go({ view: 'doctor' }, true)],
 	['e', 'events', () => go({ view: 'events' }, true)],
 	['p', 'pause and go on', () => does.pause()],

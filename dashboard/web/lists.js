@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The other views: what was found, worktrees and cleaning up, doctor, events.
 import { actionButton, get, loginHint, post, session } from './act.js';
-import { $, el, setText } from './dom.js';
+import { $, el, once, setText } from './dom.js';
 import { ago, foundKey, mesh, nameOf, repoName, size } from './model.js';
 import { go } from './view.js';
-
-// A table is made anew only when what it shows has changed.
-function once(element, key, make) {
-	if (element.dataset.key === key) return;
-	element.dataset.key = key;
-	element.replaceChildren(...make());
-}
 
 const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
 	el('td', {}, typeof cell === 'string' ? el('bdi', {}, cell) : cell)));
@@ -90,6 +83,21 @@ export async function runDoctor() {
 		box.replaceChildren(el('p', {}, `${error.message}. In a terminal: `, el('code', {}, 'devmesh doctor')));
 	}
 	button.disabled = false;
+}
+
+export async function readSettings() {
+	const box = $('settings-list');
+
+	try {
+		const { keys } = await get('/api/v1/config');
+		const sections = [...new Set(keys.map((key) => key.section))];
+
+		box.replaceChildren(...sections.flatMap((section) => [el('h3', {}, `[${section}]`), el('dl', {}, ...keys.filter((key) => key.section === section).flatMap((key) => [
+			el('dt', {}, el('code', {}, key.name)),
+			el('dd', {}, el('bdi', { class: 'mono' }, key.value ?? '(unset)'), ` from ${key.origin}`, el('div', { class: 'lead' }, key.help))]))]));
+	} catch (error) {
+		box.replaceChildren(el('p', {}, `${error.message}. In a terminal: `, el('code', {}, 'devmesh config')));
+	}
 }
 
 function told({ kind, id, data }) {

@@ -2,7 +2,7 @@
 // What is looked at: kept in the address, so that it can be sent, kept and gone back to.
 export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null };
 
-export const views = ['services', 'worktrees', 'doctor', 'events'];
+export const views = ['services', 'worktrees', 'graph', 'doctor', 'events', 'settings'];
 
 export function read() {
 	const p = new URLSearchParams(location.hash.slice(1));

@@ -315,13 +315,14 @@ async function isAccessible(t) {
 		for (const width of [360, 768, 1440]) {
 			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
 
-			for (const hash of ['#', '#sel=axedeck-main', '#view=worktrees', '#view=doctor', '#view=events', 'help', 'palette']) {
+			for (const hash of ['#', '#sel=axedeck-main', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=settings', 'help', 'palette']) {
 				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
 				else if (hash === 'palette') {
 					await page.keyboard.press('Escape');
 					await page.keyboard.press('Control+k');
 				} else await page.goto(t.world.url('devmesh') + hash);
 				if (hash === '#sel=axedeck-main') await until('the pane', () => page.locator('#detail').isVisible());
+				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
 				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
 				// the page's policy lets no script in; the debugger's is none of the page's
@@ -336,6 +337,30 @@ async function isAccessible(t) {
 			}
 			await page.end();
 		}
+}
+
+async function drawsTheGraph(t) {
+	const repo = await t.world.repo('graphdeck', 'server');
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { hash: '#view=graph' });
+	const node = page.locator('#picture .press[aria-label^="graphdeck-main"]');
+	await until('the service is up in it', async () => (await node.count()) === 1 && (await node.getAttribute('data-state')) === 'up');
+	assert.ok((await page.locator('#picture').textContent()).includes(repo));
+	await node.focus();
+	const wt = await t.world.worktree(repo, 'more');
+	await t.run(wt, 'node', 'tiny.cjs');
+	await until('another one', async () => (await page.locator('#picture .press[aria-label^="graphdeck-more"][data-state="up"]').count()) === 1);
+	await page.keyboard.press('Enter'); // the first one has kept the focus
+	await until('the pane', async () => (await page.locator('#detail h2').textContent()) === 'main');
+	assert.deepEqual(page.seen.errors, []);
+}
+
+async function showsTheSettings(t) {
+	const page = await opened(t, { hash: '#view=settings' });
+
+	await until('the settings', async () => (await page.locator('#settings-list').innerText()).includes(t.world.sockets));
+	assert.ok((await page.locator('#settings-list').innerText()).includes('DEVMESH_SOCKETS_DIR'));
 }
 
 async function onAPhone(t) {
@@ -410,6 +435,8 @@ export default Object.fromEntries(Object.entries({
 	dashboard_comes_back: comesBack,
 	dashboard_names_are_text: namesAreText,
 	dashboard_is_accessible: isAccessible,
+	dashboard_draws_the_graph: drawsTheGraph,
+	dashboard_shows_the_settings: showsTheSettings,
 	dashboard_on_a_phone: onAPhone,
 	dashboard_does_not_grow: doesNotGrow,
 }).map(([name, test]) => [name, withDaemon(test)]));
