@@ -261,8 +261,13 @@ $(BUILD)/bin/raw_route: $(BUILD)/tests/bench/raw_route.o
 
 bench: ## measure against raw requests and portless, as a table (needs npm; about 7 minutes)
 	@sh tests/setup.sh check
-	@$(MAKE) --no-print-directory all $(BUILD)/bin/bench $(BUILD)/bin/raw_route
+	@$(MAKE) --no-print-directory all $(BUILD)/bin/bench $(BUILD)/bin/raw_route $(NPM_BROWSER)
 	@$(BUILD)/bin/bench --src tests/bench $(abspath $(BUILD)/devmesh) $(BUILD)/npm
+	@$(SELF) bench-page
+
+bench-page: ## the part of it that measures the dashboard
+	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) sh -c 'n=build/npm-browser/node_modules/.bin/node; \
+		[ -x $$n ] || n=node; exec $$n tests/bench/page.mjs'
 
 # ---- installing -----------------------------------------------------------------------------
 
@@ -294,5 +299,5 @@ help: ## list the targets
 
 always:
 .PHONY: all up down check check-run check-browser check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
-	cppcheck tidy check-compilers fuzz bench install uninstall clean help always
+	cppcheck tidy check-compilers fuzz bench bench-page install uninstall clean help always
 .SECONDARY:

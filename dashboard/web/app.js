@@ -10,7 +10,7 @@ import { apply, hello, kinds, mesh } from './model.js';
 import * as table from './table.js';
 import { go, onChange, read, view, views } from './view.js';
 
-let ready = false, paused = false, asked = false, lost = 0, drawnView = null;
+let ready = false, paused = false, asked = false, lost = 0, drawnView = null, drawnAt = 0;
 
 function drawView() {
 	for (const name of views) {
@@ -28,6 +28,7 @@ function drawView() {
 
 function draw() {
 	asked = false;
+	drawnAt = performance.now();
 	if (!ready) return;
 	drawView();
 	lists.drawSummary();
@@ -41,11 +42,13 @@ function draw() {
 	detail.draw();
 }
 
-// However much happens, it is drawn at most once a frame; and not at all while nobody can see it.
+// At once, but however much happens, no more often than this; and not at all while nobody can see it.
+const DRAW_MS = 90;
+
 function drawSoon() {
 	if (asked || paused) return;
 	asked = true;
-	requestAnimationFrame(draw);
+	setTimeout(() => requestAnimationFrame(draw), Math.max(0, drawnAt + DRAW_MS - performance.now()));
 }
 
 // ---- the stream ----

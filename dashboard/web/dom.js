@@ -36,10 +36,17 @@ export function once(element, key, make) {
 		[...element.querySelectorAll('button, a, [tabindex]')].find((one) => one.textContent === focused)?.focus();
 }
 
+// A tint that fades: that something has changed. Not where much does, which would only flicker.
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+let tinted = [];
+
 export function fresh(element) {
-	element.classList.remove('fresh');
-	void element.offsetWidth;
-	element.classList.add('fresh');
+	const now = performance.now();
+
+	tinted = tinted.filter((then) => now - then < 1000);
+	tinted.push(now);
+	if (calm.matches || tinted.length > 4) return;
+	element.animate([{ backgroundColor: 'var(--tint)' }, {}], 600);
 }
 
 // Tells those who do not see the page, at most every 5 seconds.

@@ -12,7 +12,7 @@ export function drawFound() {
 	const list = [...mesh.found.values()].sort((a, b) => a.pid - b.pid);
 
 	$('found').hidden = $('found-title').hidden = !list.length;
-	once($('found').tBodies[0], JSON.stringify([list, session.may_change]), () => list.map((f) =>
+	once($('found').tBodies[0], `${mesh.finds} ${session.may_change}`, () => list.map((f) =>
 		row(f.command ?? `pid ${f.pid}`, f.port ? `port ${f.port}` : f.socket, el('div', {}, el('bdi', { class: 'mono' }, f.cwd ?? ''),
 			session.may_change && f.port && f.worktree ? el('div', { class: 'actions' },
 				actionButton('Give it a URL', () => post('/api/v1/publish', { pid: f.pid, port: f.port }), { 'data-found': foundKey(f) })) : null,
@@ -126,5 +126,6 @@ export function drawSummary() {
 	setText($('domain'), mesh.node.domain ?? '');
 	setText($('summary'), `${up} of ${list.length} services up · Caddy ${mesh.caddy.state ?? 'unknown'}${mesh.caddy.problem ? `: ${mesh.caddy.problem}` : ''}`);
 	const bad = list.length - up;
-	document.title = `${bad ? `(${bad}) ` : ''}devmesh · ${mesh.node.domain}`;
+	const title = `${bad ? `(${bad}) ` : ''}devmesh · ${mesh.node.domain}`;
+	if (document.title !== title) document.title = title;
 }

@@ -7,6 +7,9 @@ const LOG_MAX = 300;
 export const mesh = {
 	node: {}, caddy: {}, services: new Map(), found: new Map(), worktrees: new Map(),
 	log: [], // newest first: {time, kind, id, data}
+	shape: 0, // another number when rows came, went, or belong elsewhere
+	finds: 0, // the same of what was found
+	dirty: new Set(), // ids of services that have changed since they were drawn
 	skew: 0, // seconds that the clock of the machine is ahead of this one
 };
 
@@ -18,18 +21,41 @@ export function hello(state) {
 	mesh.services = byKey(state.services, (s) => s.id);
 	mesh.found = byKey(state.found, foundKey);
 	mesh.worktrees = byKey(state.worktrees, (w) => w.path);
+	mesh.shape++;
+	mesh.finds++;
 	mesh.skew = state.node.now - Date.now() / 1000;
 }
 
 export const foundKey = (f) => `${f.pid}:${f.port ?? f.socket}`;
 
+const differ = (a, b, ...keys) => !a || keys.some((key) => a[key] !== b[key]);
+
 const appliers = {
-	service: (data) => mesh.services.set(data.id, data),
-	'service-gone': (data) => mesh.services.delete(data.id),
-	found: (data) => mesh.found.set(foundKey(data), data),
-	'found-gone': (data) => mesh.found.delete(foundKey(data)),
-	worktree: (data) => mesh.worktrees.set(data.path, data),
-	'worktree-gone': (data) => mesh.worktrees.delete(data.id),
+	service(data) {
+		if (differ(mesh.services.get(data.id), data, 'app', 'branch', 'worktree', 'url')) mesh.shape++;
+		mesh.services.set(data.id, data);
+		mesh.dirty.add(data.id);
+	},
+	'service-gone'(data) {
+		mesh.services.delete(data.id);
+		mesh.shape++;
+	},
+	found(data) {
+		mesh.found.set(foundKey(data), data);
+		mesh.finds++;
+	},
+	'found-gone'(data) {
+		mesh.found.delete(foundKey(data));
+		mesh.finds++;
+	},
+	worktree(data) {
+		if (differ(mesh.worktrees.get(data.path), data, 'repo')) mesh.shape++;
+		mesh.worktrees.set(data.path, data);
+	},
+	'worktree-gone'(data) {
+		mesh.worktrees.delete(data.id);
+		mesh.shape++;
+	},
 	caddy: (data) => { mesh.caddy = data; },
 	mend: () => {},
 	daemon: () => {},
@@ -92,7 +118,7 @@ export function grouped(view) {
 export function ago(seconds) {
 	const s = Math.max(0, Date.now() / 1000 + mesh.skew - seconds);
 
-	return s < 60 ? `${Math.floor(s)}s` : s < 3600 ? `${Math.floor(s / 60)}m`
+	return s < 60 ? '<1m' : s < 3600 ? `${Math.floor(s / 60)}m`
 		: s < 86400 ? `${Math.floor(s / 3600)}h` : `${Math.floor(s / 86400)}d`;
 }
 

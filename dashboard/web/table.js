@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The table of services: rows are kept by id, and only the cells that differ are written.
 import { $, copy, el, fresh, isLink, setText } from './dom.js';
-import { ago, grouped, mesh, nameOf, states } from './model.js';
-import { go, view } from './view.js';
+import { ago, groupOf, grouped, mesh, nameOf, states } from './model.js';
+import { go, hash, view } from './view.js';
 
 const rows = new Map(); // id: {tr, cells, last}
 const bodies = new Map(); // group: {tbody, name, roll}
@@ -72,19 +72,54 @@ function body(group) {
 	return bodies.get(group);
 }
 
+function countStates(list) {
+	const counts = Object.fromEntries(states.map((state) => [state, 0]));
+
+	for (const service of list) counts[service.state]++;
+	return counts;
+}
+
 function rolled(list) {
-	return states.map((state) => [list.filter((s) => s.state === state).length, state])
-		.filter(([n]) => n).map(([n, state]) => `${n} ${state}`).join(', ');
+	return Object.entries(countStates(list)).filter(([, n]) => n).map(([state, n]) => `${n} ${state}`).join(', ');
 }
 
 export function tick() {
 	for (const row of rows.values()) setText(row.since, ago(row.last.since));
 }
 
+// What changes only cells is written to these alone; all else moves rows.
+let drawn = '';
+
+function patch() {
+	const groups = new Set();
+
+	for (const id of mesh.dirty) {
+		const row = rows.get(id);
+
+		if (!row) continue;
+		fillRow(row, mesh.services.get(id), false);
+		setText(row.since, ago(row.last.since));
+		groups.add(groupOf(row.last));
+	}
+	for (const group of groups)
+		if (bodies.has(group)) setText(bodies.get(group).roll, rolled([...mesh.services.values()].filter((s) => groupOf(s) === group)));
+	mesh.dirty.clear();
+}
+
 export function draw() {
+	const steady = !view.q && !view.states.size && ['name', 'url', 'worktree'].includes(view.sort);
+	const key = `${mesh.shape} ${hash()}`;
+
+	if (steady && key === drawn) patch();
+	else arrangeAll();
+	drawn = key;
+}
+
+function arrangeAll() {
 	const groups = grouped(view);
 	const table = $('table');
 
+	mesh.dirty.clear();
 	for (const id of rows.keys())
 		if (!mesh.services.has(id)) rows.delete(id);
 	const wanted = groups.map(([group, list]) => {
@@ -140,8 +175,7 @@ function drawHeads() {
 
 // The chips: every state that there is, with how many there are.
 export function drawStates() {
-	const counts = states.map((state) => [state, [...mesh.services.values()].filter((s) => s.state === state).length])
-		.filter(([state, n]) => n || view.states.has(state));
+	const counts = Object.entries(countStates(mesh.services.values())).filter(([state, n]) => n || view.states.has(state));
 	const box = $('states');
 	const old = new Map([...box.children].map((button) => [button.dataset.state, button]));
 
