@@ -69,7 +69,7 @@ bool
 http_login_code(
     struct http_login *login, int64_t now_ms, struct http_token *out, struct dm_err *err)
 {
-	return add(login->codes, now_ms + HTTP_LOGIN_CODE_S * 1000, out, err);
+	return add(login->codes, now_ms + (int64_t)HTTP_LOGIN_CODE_S * 1000, out, err);
 }
 
 bool
