@@ -101,14 +101,16 @@ $(OPENAPI_C): dashboard/openapi.json Makefile
 		tr -d '\n\t' <$< | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
 		echo 'const size_t openapi_json_len = sizeof(openapi_json) - 1;') >$@
 
-# The files of the page, each also compressed; its tag says which bytes it has.
+# The files of the page without their licence's line, each also compressed; its tag says which bytes
+# it has.
+web_text = sed '/SPDX-License-Identifier/d' $$f
 $(WEB_C): $(WEB_FILES) Makefile
 	@mkdir -p $(@D)
 	$(Q)(echo '#include "web.h"'; n=0; for f in $(WEB_FILES); do n=$$((n + 1)); \
-		echo "static const unsigned char raw$$n[] = {"; od -An -v -tu1 <$$f | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
-		echo "static const unsigned char gzip$$n[] = {"; gzip -9n <$$f | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		echo "static const unsigned char raw$$n[] = {"; $(web_text) | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
+		echo "static const unsigned char gzip$$n[] = {"; $(web_text) | gzip -9n | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
 		done; echo 'const struct web_file web_files[] = {'; n=0; for f in $(WEB_FILES); do n=$$((n + 1)); \
-		tag=$$(cksum <$$f | tr ' ' -); \
+		tag=$$($(web_text) | cksum | tr ' ' -); \
 		printf '{"%s", "\\"%s\\"", "\\"%s-gzip\\"", raw%d, sizeof(raw%d) - 1, gzip%d, sizeof(gzip%d) - 1},\n' \
 			$${f##*/} $$tag $$tag $$n $$n $$n $$n; done; echo '{0}};') >$@
 

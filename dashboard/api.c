@@ -328,7 +328,9 @@ find_route(const struct api_request *request, struct slug *id, const char **allo
 		if (strcmp(r->method, request->method) == 0)
 			return r;
 		/* no path has two methods */
-		*allow = strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method;
+		*allow = strcmp(r->method, "GET") != 0 || strcmp(r->path, "/login") == 0
+			     ? r->method
+			     : "GET, HEAD";
 	}
 	*status = *allow != NULL ? 405 : 404;
 	if (*allow != NULL)

@@ -82,29 +82,32 @@ answer_not_logged_in(struct api_call *call)
 	    "<meta name=\"viewport\" content=\"width=device-width\">\n"
 	    "<title>Not logged in</title>\n<h1>This address does not log in any more</h1>\n"
 	    "<p>It is good for one login within a minute. <code>devmesh open</code> makes a new "
-	    "one.\n<p><a href=\"/\">To the dashboard, without a login</a>\n");
+	    "one.\n");
 }
 
 void
 api_get_login(struct api_call *call, const struct api_request *request, const char *id)
 {
 	const struct daemon *d = api_daemon(call);
-	struct http_token code, value;
-	DM_AUTO_FREE char *cookie = NULL;
+	struct http_token code, value, mark;
+	DM_AUTO_FREE char *cookie = NULL, *page = NULL;
 	struct dm_err err;
 
 	(void)id;
 	if (d->http == NULL || !api_query(request->query, "code", code.text, sizeof(code.text)) ||
-	    !http_login_enter(http_server_login(d->http), dm_now_ms(), code.text, &value, &err)) {
+	    !http_login_enter(
+		http_server_login(d->http), dm_now_ms(), code.text, &value, &mark, &err)) {
 		answer_not_logged_in(call);
 		return;
 	}
 	cookie = dm_asprintf("%s=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=Strict",
 	    HTTP_LOGIN_COOKIE, value.text, HTTP_LOGIN_S);
+	/* what is behind the hash goes to no server (RFC 3986 §3.5); the page keeps it (act.js) */
+	page = dm_asprintf("/#login=%s", mark.text);
 	api_answer(call, &(struct api_reply){.status = 303,
 			     .type = "text/plain; charset=utf-8",
 			     .text = "",
-			     .location = "/",
+			     .location = page,
 			     .cookie = cookie});
 }
 

@@ -222,14 +222,30 @@ accepts_gzip(const char *accepted)
 {
 	const char *at = accepted == NULL ? NULL : strstr(accepted, "gzip");
 
-	return at != NULL && !dm_starts_with(at, "gzip;q=0");
+	if (at == NULL)
+		return false;
+	at += strlen("gzip");
+	at += strspn(at, " \t");
+	if (*at != ';')
+		return true;
+	at += 1 + strspn(at + 1, " \t");
+	/* a weight of zero, with up to three decimals */
+	return !dm_starts_with(at, "q=0") || at[3 + strspn(at + 3, ".0")] > '0';
+}
+
+/* HEAD is GET without the body; but to look at an address that logs in must not use it up. */
+static bool
+is_get(const struct http_head *head)
+{
+	return strcmp(head->method, "GET") == 0 ||
+	       (strcmp(head->method, "HEAD") == 0 && strcmp(head->path, "/login") != 0);
 }
 
 static void
 ask(struct http_conn *conn, const struct cJSON *body)
 {
 	const struct api_request request = {
-	    .method = strcmp(conn->head.method, "HEAD") == 0 ? "GET" : conn->head.method,
+	    .method = is_get(&conn->head) ? "GET" : conn->head.method,
 	    .path = conn->head.path,
 	    .query = conn->head.query,
 	    .body = body,
@@ -269,13 +285,16 @@ look_at_head(struct http_conn *conn)
 	const struct http_head *head = &conn->head;
 	const struct http_self self = {
 	    .host = server->d->host, .url = server->d->url, .token = server->token.text};
-	bool logged_in = http_login_holds(server->login, dm_now_ms(), http_header(head, "Cookie"));
+	bool marked;
+	bool logged_in = http_login_holds(server->login, dm_now_ms(), http_header(head, "Cookie"),
+	    http_header(head, "X-Devmesh"), &marked);
 	const struct http_ask facts = {.method = head->method,
 	    .path = head->path,
 	    .host = http_header(head, "Host"),
 	    .origin = http_header(head, "Origin"),
 	    .token = http_header(head, "X-Devmesh"),
 	    .logged_in = logged_in,
+	    .marked = marked,
 	    .forwarded_for = http_header(head, "X-Forwarded-For"),
 	    .content_type = http_header(head, "Content-Type"),
 	    .fetch_site = http_header(head, "Sec-Fetch-Site"),
@@ -299,7 +318,7 @@ look_at_head(struct http_conn *conn)
 		(void)evbuffer_add_printf(
 		    bufferevent_get_output(conn->bev), "HTTP/1.1 100 Continue\r\n\r\n");
 	conn->may_change =
-	    logged_in || (facts.token != NULL && http_token_equal(facts.token, self.token));
+	    marked || (facts.token != NULL && http_token_equal(facts.token, self.token));
 	conn->phase = HTTP_READING_BODY; /* the deadline stays */
 	read_body(conn);
 }

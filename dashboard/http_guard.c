@@ -137,9 +137,9 @@ http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_e
 {
 	bool has_token = ask->token != NULL && http_token_equal(ask->token, self->token);
 	bool changes = strcmp(ask->method, "POST") == 0;
-	/* a cookie comes along by itself: what our own page adds, and the browser says, must too */
-	bool may_change =
-	    has_token || (ask->logged_in && ask->token != NULL && ask->origin != NULL);
+	/* a cookie comes along by itself: what our own page keeps, and the browser says, must too
+	 */
+	bool may_change = has_token || (ask->marked && ask->origin != NULL);
 	char host[HOST_MAX + 1];
 
 	memset(err, 0, sizeof(*err));

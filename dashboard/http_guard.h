@@ -2,8 +2,8 @@
 /*
  * Who may ask over HTTP, and from where. A browser on this machine sends whatever any page tells it
  * to: hence the name that was asked for is checked (DNS rebinding), the page that asks (CSRF), and
- * for changes a token that no page has, or a login together with a header that only our own page
- * can add (a form cannot). Pure.
+ * for changes a token that no page has, or a login with its mark, which only our own page has.
+ * Pure.
  */
 #ifndef DEVMESH_HTTP_GUARD_H
 #define DEVMESH_HTTP_GUARD_H
@@ -48,7 +48,7 @@ struct http_ask {
 	const char *host;
 	const char *origin;
 	const char *token;	   /* X-Devmesh */
-	bool logged_in;		   /* the cookie: http_login.h */
+	bool logged_in, marked;	   /* by the cookie, and the mark in X-Devmesh: http_login.h */
 	const char *forwarded_for; /* X-Forwarded-For, the last one */
 	const char *content_type;
 	const char *fetch_site, *fetch_mode; /* Sec-Fetch-Site, Sec-Fetch-Mode (W3C) */

@@ -9,7 +9,8 @@
 
 struct entry {
 	struct http_token secret;
-	int64_t ends_ms; /* 0: there is none */
+	struct http_token mark; /* of logins */
+	int64_t ends_ms;	/* 0: there is none */
 };
 
 struct http_login {
@@ -42,13 +43,14 @@ oldest(struct entry list[HTTP_LOGINS_MAX])
 }
 
 static bool
-add(struct entry list[HTTP_LOGINS_MAX], int64_t ends_ms, struct http_token *out, struct dm_err *err)
+add(struct entry list[HTTP_LOGINS_MAX], int64_t ends_ms, struct http_token *secret,
+    struct http_token *mark, struct dm_err *err)
 {
 	struct entry *entry = oldest(list);
 
-	if (!http_token_random(out, err))
+	if (!http_token_random(secret, err) || !http_token_random(mark, err))
 		return false;
-	*entry = (struct entry){.secret = *out, .ends_ms = ends_ms};
+	*entry = (struct entry){.secret = *secret, .mark = *mark, .ends_ms = ends_ms};
 	return true;
 }
 
@@ -69,12 +71,14 @@ bool
 http_login_code(
     struct http_login *login, int64_t now_ms, struct http_token *out, struct dm_err *err)
 {
-	return add(login->codes, now_ms + (int64_t)HTTP_LOGIN_CODE_S * 1000, out, err);
+	struct http_token unused;
+
+	return add(login->codes, now_ms + (int64_t)HTTP_LOGIN_CODE_S * 1000, out, &unused, err);
 }
 
 bool
 http_login_enter(struct http_login *login, int64_t now_ms, const char *code,
-    struct http_token *cookie, struct dm_err *err)
+    struct http_token *cookie, struct http_token *mark, struct dm_err *err)
 {
 	const struct entry *found = find(login->codes, now_ms, code);
 
@@ -85,13 +89,17 @@ http_login_enter(struct http_login *login, int64_t now_ms, const char *code,
 		return dm_hint(err, "devmesh open makes a new one");
 	}
 	login->codes[found - login->codes].ends_ms = 0;
-	return add(login->logins, now_ms + (int64_t)HTTP_LOGIN_S * 1000, cookie, err);
+	return add(login->logins, now_ms + (int64_t)HTTP_LOGIN_S * 1000, cookie, mark, err);
 }
 
 bool
-http_login_holds(const struct http_login *login, int64_t now_ms, const char *header)
+http_login_holds(const struct http_login *login, int64_t now_ms, const char *header,
+    const char *mark, bool *marked)
 {
 	static const char name[] = HTTP_LOGIN_COOKIE "=";
+	const struct entry *found = NULL;
+
+	*marked = false;
 
 	/* RFC 6265 §4.2.1: name=value, separated by "; " */
 	for (const char *p = header; p != NULL && *p != '\0'; p += strspn(p, "; ")) {
@@ -101,8 +109,10 @@ http_login_holds(const struct http_login *login, int64_t now_ms, const char *hea
 		if (dm_starts_with(p, name) &&
 		    dm_snprintf(value.text, sizeof(value.text), "%.*s",
 			(int)(n - (sizeof(name) - 1)), p + sizeof(name) - 1) &&
-		    find(login->logins, now_ms, value.text) != NULL)
+		    (found = find(login->logins, now_ms, value.text)) != NULL) {
+			*marked = mark != NULL && http_token_equal(mark, found->mark.text);
 			return true;
+		}
 		p += n;
 	}
 	return false;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who is logged in with a browser. `devmesh open` has a code made, by the control socket, which
- * only the user can reach; the code is good for one login within a minute, and the login is a
- * cookie that no page can read (RFC 6265, "__Host-"). They end with the daemon.
+ * only the user can reach; the code is good for one login within a minute. The login is a cookie
+ * that no page can read (RFC 6265, "__Host-"), and a mark, which the page sends along with what
+ * changes something: cookies go to every port of a host, so whoever listens on one of this
+ * machine's could get the cookie; what a page keeps belongs to its origin alone. They end with the
+ * daemon.
  */
 #ifndef DEVMESH_HTTP_LOGIN_H
 #define DEVMESH_HTTP_LOGIN_H
@@ -34,10 +37,14 @@ DM_DEFINE_FREEP(http_login)
 /* A new code. */
 bool http_login_code(
     struct http_login *login, int64_t now_ms, struct http_token *out, struct dm_err *err) DM_MUST;
-/* Takes the code, which may be anything, and logs in: *cookie is the cookie's new value. */
+/* Takes the code, which may be anything, and logs in: the cookie's new value, and the mark. */
 bool http_login_enter(struct http_login *login, int64_t now_ms, const char *code,
-    struct http_token *cookie, struct dm_err *err) DM_MUST;
-/* Whether the header Cookie (NULL: none) has a login that still holds. */
-bool http_login_holds(const struct http_login *login, int64_t now_ms, const char *header);
+    struct http_token *cookie, struct http_token *mark, struct dm_err *err) DM_MUST;
+/*
+ * Whether the header Cookie (NULL: none) has a login that still holds; *marked, whether the mark
+ * (NULL: none) is the one that was given with it.
+ */
+bool http_login_holds(const struct http_login *login, int64_t now_ms, const char *header,
+    const char *mark, bool *marked);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "ask.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/spawn.h"
@@ -13,25 +14,37 @@
 
 enum {
 	ANSWER_MS = 10000,
-	BROWSER_MS = 10000,
-	WORDS_MAX = 4096
+	OPENING_MS = 3000, /* what an opener takes to say that it cannot */
+	POLL_MS = 20
 };
 
-/* Whether the system's opener has taken the address. */
+/*
+ * Whether the system's opener has taken the address. Some end at once, some only with the browser:
+ * one that still runs after a moment has found it.
+ */
 static bool
 open_browser(const char *url)
 {
 	const char *const argv[] = {dm_os_opener(), url, NULL};
-	DM_AUTO_STR struct dm_str out = dm_str_make(WORDS_MAX), words = dm_str_make(WORDS_MAX);
+	int64_t end = dm_now_ms() + OPENING_MS;
 	struct dm_err err;
 	int status = 0;
+	pid_t pid;
 
 	if (argv[0] == NULL)
 		return false;
-	if (dm_run(argv, NULL, BROWSER_MS, &out, &words, &status, &err) && status == 0)
-		return true;
-	dm_debug("%s: status %d %s", argv[0], status, words.data);
-	return false;
+	if (!dm_start_background(argv, "/dev/null", &pid, &err)) {
+		dm_debug("%s", err.msg);
+		return false;
+	}
+	while (!dm_child_ended(pid, &status)) {
+		if (dm_now_ms() > end)
+			return true;
+		dm_pause_ms(POLL_MS);
+	}
+	if (status != 0)
+		dm_debug("%s: status %d", argv[0], status);
+	return status == 0;
 }
 
 static bool
@@ -75,7 +88,8 @@ const struct cmd cmd_open = {
     .summary = "open the dashboard in a browser, logged in",
     .help = "Without a login the dashboard only shows. Its address is good for one login within a\n"
 	    "minute; the login lasts three days, or until devmeshd is restarted. Where no browser\n"
-	    "can be started, the address is printed.",
+	    "can be started, the address is printed. It takes a mesh with HTTPS. Where others use\n"
+	    "this machine, --print keeps the address out of the list of processes.",
     .opts = open_opts,
     .run = run_open,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Asking devmeshd. Changes are for who is logged in: `devmesh open`.
-import { $, el } from './dom.js';
+import { $, el, kept } from './dom.js';
 
 export const session = { may_change: false };
 
@@ -11,8 +11,18 @@ export class Refused extends Error {
 	}
 }
 
-async function ask(path, options) {
-	const response = await fetch(path, { cache: 'no-store', ...options });
+// The address after a login carries its mark, which is kept for this origin alone and sent along.
+export function takeMark() {
+	const mark = /^#login=([0-9a-f]+)$/.exec(location.hash)?.[1];
+
+	if (!mark) return;
+	kept.set('login', mark);
+	history.replaceState(null, '', location.pathname);
+}
+
+async function ask(path, options = {}) {
+	const headers = { 'X-Devmesh': kept.get('login') ?? 'page', ...options.headers };
+	const response = await fetch(path, { cache: 'no-store', ...options, headers });
 	const body = await response.json().catch(() => null);
 
 	if (!response.ok || !body) throw new Refused(body?.error, response.status);
@@ -23,7 +33,7 @@ export const get = (path) => ask(path);
 
 export const post = (path, body = {}) => ask(path, {
 	method: 'POST',
-	headers: { 'Content-Type': 'application/json', 'X-Devmesh': 'page' },
+	headers: { 'Content-Type': 'application/json' },
 	body: JSON.stringify(body),
 });
 
@@ -43,20 +53,25 @@ export function notice(...parts) {
 }
 
 // A button whose work is told of while it is done, and when it fails.
-export function actionButton(label, work, attributes = {}) {
-	const button = el('button', { type: 'button', ...attributes }, label);
+const busy = new Set(); // keys: a button may be made anew meanwhile
+
+export function actionButton(key, label, work, attributes = {}) {
+	const button = el('button', { type: 'button', 'data-key': key, 'aria-disabled': busy.has(key) && 'true', ...attributes }, label);
 
 	button.addEventListener('click', async () => {
-		button.disabled = true;
+		if (busy.has(key)) return;
+		busy.add(key);
+		button.setAttribute('aria-disabled', 'true'); // "disabled" would take the focus
 		try {
 			await work();
 		} catch (error) {
 			notice(`${label}: ${error.message}${error.hint ? `. Try: ${error.hint}` : ''}`);
 		} finally {
-			button.disabled = false;
+			busy.delete(key);
+			button.removeAttribute('aria-disabled');
 		}
 	});
 	return button;
 }
 
-export const loginHint = () => el('p', { class: 'lead' }, 'To change something from here, run ', el('code', {}, 'devmesh open'), ' in a terminal.');
+export const loginHint = () => location.protocol === 'https:' && el('p', { class: 'lead' }, 'To change something from here, run ', el('code', {}, 'devmesh open'), ' in a terminal.');

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Puts the parts together: the stream of events, what is drawn and when.
-import { readSession } from './act.js';
+import { readSession, takeMark } from './act.js';
 import * as detail from './detail.js';
-import { $, say } from './dom.js';
+import { $, kept, say } from './dom.js';
 import * as graph from './graph.js';
 import * as keys from './keys.js';
 import * as lists from './lists.js';
-import { apply, hello, kinds, mesh } from './model.js';
+import { apply, hello, kinds } from './model.js';
 import * as table from './table.js';
 import { go, onChange, read, view, views } from './view.js';
 
@@ -42,11 +42,12 @@ function draw() {
 	detail.draw();
 }
 
-// At once, but however much happens, no more often than this; and not at all while nobody can see it.
+// At once, but however much happens, no more often than this; and not at all while nobody can see
+// it. While it is paused only what the user does is drawn, and that with what is known by then.
 const DRAW_MS = 90;
 
 function drawSoon() {
-	if (asked || paused) return;
+	if (asked) return;
 	asked = true;
 	setTimeout(() => requestAnimationFrame(draw), Math.max(0, drawnAt + DRAW_MS - performance.now()));
 }
@@ -74,8 +75,8 @@ function listen() {
 	stream.addEventListener('hello', (event) => {
 		hello(JSON.parse(event.data));
 		ready = true;
+		if (!paused) drawSoon();
 		readSession().then(drawSoon);
-		drawSoon();
 	});
 	for (const kind of kinds)
 		stream.addEventListener(kind, (event) => {
@@ -83,7 +84,8 @@ function listen() {
 
 			apply(kind, data);
 			if (kind === 'service' && data.was !== data.state) say(`${data.id} is ${data.state}`);
-			drawSoon();
+			if (document.hidden) lists.drawSummary(); // the title
+			if (!paused) drawSoon();
 		});
 }
 
@@ -102,14 +104,15 @@ function setTheme(theme) {
 	if (theme === 'system') delete document.documentElement.dataset.theme;
 	else document.documentElement.dataset.theme = theme;
 	$('theme').textContent = `theme: ${theme}`;
-	localStorage.setItem('theme', theme);
+	kept.set('theme', theme);
 }
 
-const theme = () => setTheme(themes[(themes.indexOf(localStorage.getItem('theme') ?? 'system') + 1) % themes.length]);
+const theme = () => setTheme(themes[(themes.indexOf(kept.get('theme') ?? 'system') + 1) % themes.length]);
 
+takeMark();
 read();
 onChange(drawSoon);
-setTheme(themes.includes(localStorage.getItem('theme')) ? localStorage.getItem('theme') : 'system');
+setTheme(themes.includes(kept.get('theme')) ? kept.get('theme') : 'system');
 for (const element of document.querySelectorAll('.js')) element.hidden = false;
 for (const link of document.querySelectorAll('nav a'))
 	link.addEventListener('click', (event) => {
@@ -124,8 +127,14 @@ $('theme').addEventListener('click', theme);
 $('doctor-run').addEventListener('click', lists.runDoctor);
 keys.begin({ pause, theme, closePane: detail.closePane });
 drawView();
-setInterval(() => { if (ready && !document.hidden && !paused && view.view === 'services') table.tick(); }, 1000);
+// ages
+setInterval(() => {
+	if (document.hidden || paused) return;
+	if (ready && view.view === 'services') table.tick();
+	drawSoon();
+}, 10000);
+document.querySelector('.skip').addEventListener('click', (event) => {
+	event.preventDefault();
+	$('main').focus();
+});
 listen();
-
-// for the tests, and the curious
-export { mesh };

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The pane of one service.
 import { actionButton, loginHint, post, session } from './act.js';
-import { $, copy, el, isLink } from './dom.js';
+import { $, copy, el, isLink, renew, word } from './dom.js';
 import { ago, groupOf, mesh, nameOf, size } from './model.js';
 import { focusRow } from './table.js';
 import { go, view } from './view.js';
 
 let shown = null; // what the pane shows: {id, text}
-
-const word = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 function command(text) {
 	const button = el('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${text}` }, 'copy');
@@ -75,10 +73,10 @@ function actions(service) {
 	button?.addEventListener('click', () => copy(url, button));
 	return el('div', { class: 'actions' }, open, button,
 		...(session.may_change && service.id !== mesh.node.id ? [
-			actionButton('Look now', () => post(`${path}/probe`)),
-			actionButton(service.pinned ? 'Unpin' : 'Pin', () => post(`${path}/pin`, { pinned: !service.pinned }),
+			actionButton(`probe ${service.id}`, 'Look now', () => post(`${path}/probe`)),
+			actionButton(`pin ${service.id}`, service.pinned ? 'Unpin' : 'Pin', () => post(`${path}/pin`, { pinned: !service.pinned }),
 				{ title: 'A pinned service is never cleaned up' }),
-			actionButton('Forget', async () => {
+			actionButton(`forget ${service.id}`, 'Forget', async () => {
 				if (confirm(`Take ${service.id} down? Its name and route are given back; a devmesh run is ended.`))
 					await post(`${path}/forget`);
 			}),
@@ -104,19 +102,18 @@ export function draw() {
 		return;
 	}
 	const text = JSON.stringify([service, service && mesh.worktrees.get(service.worktree), session.may_change,
-		service && happened(service).length]);
+		service && ago(service.since), mesh.log.find((e) => e.id === view.sel)?.time]);
 	if (shown?.id === view.sel && shown.text === text) return;
-	const focused = pane.contains(document.activeElement) ? document.activeElement.textContent : null;
 	const isNew = shown?.id !== view.sel;
 	const top = pane.scrollTop;
 	shown = { id: view.sel, text };
 
 	const close = el('button', { type: 'button', class: 'close', 'aria-label': 'Close', on: { click: closePane } }, '✕');
 	if (!service) {
-		pane.replaceChildren(el('h2', {}, view.sel), close, el('p', { class: 'lead' }, 'There is no service of this name, or no more.'));
+		renew(pane, [el('h2', {}, view.sel), close, el('p', { class: 'lead' }, 'There is no service of this name, or no more.')], close);
 		return;
 	}
-	pane.replaceChildren(el('h2', {}, el('bdi', {}, nameOf(service))), close,
+	renew(pane, [el('h2', {}, el('bdi', {}, nameOf(service))), close,
 		el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)} (${service.reason})`),
 		actions(service), ...advice(service),
 		facts([
@@ -130,12 +127,9 @@ export function draw() {
 			['Name', service.id], ['Kept', service.pinned && 'pinned'],
 		]),
 		el('h3', {}, 'In a terminal'), command(`cd ${word(service.worktree)}`), command(`devmesh assert ${service.id}`),
-		...qr(service), ...happened(service), session.may_change ? '' : loginHint());
+		...qr(service), ...happened(service), session.may_change ? '' : loginHint() || ''], close);
 	pane.scrollTop = isNew ? 0 : top;
-	// the same button as before: a live update takes the focus from nobody
-	if (focused !== null)
-		([...pane.querySelectorAll('button, a')].find((b) => b.textContent === focused) ?? close).focus();
-	else if (isNew && matchMedia('(max-width: 1199px)').matches) close.focus();
+	if (isNew && !pane.contains(document.activeElement) && matchMedia('(max-width: 1199px)').matches) close.focus();
 }
 
 export function closePane() {

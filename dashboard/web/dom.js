@@ -16,6 +16,25 @@ export function el(name, attributes = {}, ...children) {
 	return element;
 }
 
+// What is kept between visits; a browser may refuse to keep anything.
+export const kept = {
+	get(name) {
+		try {
+			return localStorage.getItem(name);
+		} catch {
+			return null;
+		}
+	},
+	set(name, value) {
+		try {
+			localStorage.setItem(name, value);
+		} catch { /* then not */ }
+	},
+};
+
+// As one word of a shell's command line.
+export const word = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
 export const isLink = (url) => /^https?:\/\//.test(url ?? '');
 
 // Only what differs is touched: neither focus nor selection is lost.
@@ -25,15 +44,25 @@ export function setText(element, text) {
 	return true;
 }
 
-// Made anew only when what it shows has changed; who has the focus in it keeps it, by its text.
-export function once(element, key, make) {
-	if (element.dataset.key === key) return;
-	const focused = element.contains(document.activeElement) ? document.activeElement.textContent : null;
+// What a button or link is, whatever is made anew around it.
+const keyOf = (element) => element.dataset.key ?? element.getAttribute('aria-label') ?? element.textContent;
 
-	element.dataset.key = key;
-	element.replaceChildren(...make());
-	if (focused !== null)
-		[...element.querySelectorAll('button, a, [tabindex]')].find((one) => one.textContent === focused)?.focus();
+// Replaces the children; what has the focus among them keeps it, or `otherwise` gets it.
+export function renew(element, children, otherwise) {
+	const key = element.contains(document.activeElement) ? keyOf(document.activeElement) : null;
+
+	element.replaceChildren(...children);
+	if (key !== null)
+		([...element.querySelectorAll('button, a, [tabindex]')].find((one) => keyOf(one) === key) ?? otherwise)?.focus({ preventScroll: true });
+}
+
+// The same, only when what it shows has changed.
+const shown = new WeakMap();
+
+export function once(element, what, make) {
+	if (shown.get(element) === what) return;
+	shown.set(element, what);
+	renew(element, make());
 }
 
 // A tint that fades: that something has changed. Not where much does, which would only flicker.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What leads where, in three columns: Caddy, services, worktrees by repository. The table of
-// services is the same as text.
+// What leads where: Caddy, services, worktrees. The table of services is the same as text.
 import { $, once } from './dom.js';
 import { groupOf, grouped, mesh, nameOf } from './model.js';
 import { go } from './view.js';
@@ -19,7 +18,7 @@ function svg(name, attributes, ...children) {
 const shorten = (text, max) => (text.length <= max ? text : `…${text.slice(1 - max)}`);
 
 // A box with a text; with `press` a button.
-function box(x, y, width, text, state, title, press) {
+function box(x, y, width, text, state, title, press, key) {
 	const g = svg('g', { class: `node${press ? ' press' : ''}`, 'data-state': state },
 		svg('title', {}, title), svg('rect', { x, y: y - HEIGHT / 2, width, height: HEIGHT, rx: 6 }),
 		svg('text', { x: x + 9, y: y + 5 }, shorten(text, Math.floor((width - 12) / 7.6))));
@@ -28,6 +27,7 @@ function box(x, y, width, text, state, title, press) {
 		g.setAttribute('role', 'button');
 		g.setAttribute('tabindex', '0');
 		g.setAttribute('aria-label', title);
+		g.setAttribute('data-key', key);
 		g.addEventListener('click', press);
 		g.addEventListener('keydown', (event) => {
 			if (event.key !== 'Enter' && event.key !== ' ') return;
@@ -57,7 +57,7 @@ function picture(groups) {
 			const key = service.worktree;
 
 			nodes.push(box(SERVICE, y, 320, nameOf(service), service.state, `${service.id}: ${service.state}, ${service.url ?? 'no URL'}`,
-				() => go({ view: 'services', sel: service.id }, true)));
+				() => go({ view: 'services', sel: service.id }, true), service.id));
 			if (!places.has(key)) {
 				places.set(key, y);
 				nodes.push(box(WORKTREE, y, WIDTH - WORKTREE - 10, key, '', key));

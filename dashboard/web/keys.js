@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The keyboard: shortcuts, their list, and the palette of everything.
-import { $, copy, el, isLink } from './dom.js';
+import { $, copy, el, isLink, kept } from './dom.js';
 import { groupOf, mesh, nameOf } from './model.js';
 import { current, step } from './table.js';
 import { go, view } from './view.js';
@@ -32,7 +32,7 @@ const keys = [
 	['Esc', 'back', null],
 ];
 
-const single = () => localStorage.getItem('single-keys') !== 'off';
+const single = () => kept.get('single-keys') !== 'off';
 
 function help() {
 	$('help-keys').replaceChildren(...keys.flatMap(([key, what]) => [el('dt', {}, el('kbd', {}, key)), el('dd', {}, what)]));
@@ -122,7 +122,7 @@ export function begin(actions) {
 		} else return;
 		event.preventDefault();
 	});
-	$('single-keys').addEventListener('change', (event) => localStorage.setItem('single-keys', event.target.checked ? 'on' : 'off'));
+	$('single-keys').addEventListener('change', (event) => kept.set('single-keys', event.target.checked ? 'on' : 'off'));
 	for (const dialog of [$('palette'), $('help')])
 		dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
 }

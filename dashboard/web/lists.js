@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The other views: what was found, worktrees and cleaning up, doctor, events.
 import { actionButton, get, loginHint, post, session } from './act.js';
-import { $, el, once, setText } from './dom.js';
-import { ago, foundKey, mesh, nameOf, repoName, size } from './model.js';
+import { $, el, once, setText, word } from './dom.js';
+import { ago, bad, foundKey, mesh, nameOf, repoName, size } from './model.js';
 import { go } from './view.js';
 
 const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
@@ -15,16 +15,19 @@ export function drawFound() {
 	once($('found').tBodies[0], `${mesh.finds} ${session.may_change}`, () => list.map((f) =>
 		row(f.command ?? `pid ${f.pid}`, f.port ? `port ${f.port}` : f.socket, el('div', {}, el('bdi', { class: 'mono' }, f.cwd ?? ''),
 			session.may_change && f.port && f.worktree ? el('div', { class: 'actions' },
-				actionButton('Give it a URL', () => post('/api/v1/publish', { pid: f.pid, port: f.port }), { 'data-found': foundKey(f) })) : null,
-			!session.may_change && f.port && f.worktree ? el('div', {}, el('code', {}, `devmesh up -C ${f.cwd} --port ${f.port}`)) : null))));
+				actionButton(`publish ${foundKey(f)}`, 'Give it a URL', () => post('/api/v1/publish', { pid: f.pid, port: f.port }))) : null,
+			!session.may_change && f.port && f.worktree ? el('div', {}, el('code', {}, `devmesh up -C ${word(f.cwd)} --port ${f.port}`)) : null))));
 }
 
+// Those of a worktree as the events have it: they come and go without one of the worktree's own.
+const servicesOf = (w) => [...mesh.services.values()].filter((s) => s.worktree === w.path);
+
 function worktreeRow(w) {
-	const services = w.services.map((id) => mesh.services.get(id)).filter(Boolean);
+	const services = servicesOf(w);
 	const git = [w.dirty ? `${w.dirty} changed` : null, w.ahead ? `${w.ahead} ahead` : null, w.behind ? `${w.behind} behind` : null].filter(Boolean);
 
 	return row(repoName(w.repo), el('div', {}, el('bdi', {}, w.branch ?? w.head?.slice(0, 10) ?? ''), git.length ? el('div', { class: 'lead' }, git.join(', ')) : null,
-		...services.map((s) => el('div', {}, el('button', { type: 'button', on: { click: () => go({ view: 'services', sel: s.id }, true) } }, `${nameOf(s)}: ${s.state}`)))),
+		...services.map((s) => el('div', {}, el('button', { type: 'button', 'data-key': s.id, on: { click: () => go({ view: 'services', sel: s.id }, true) } }, `${nameOf(s)}: ${s.state}`)))),
 	el('div', {}, el('bdi', { class: 'mono' }, w.path), w.gone ? el('div', { class: 'badge', 'data-state': 'orphan' }, 'gone') : null, w.bytes === null ? null : el('div', { class: 'lead' }, size(w.bytes))),
 	w.last_commit ? `${ago(w.last_commit)} ago` : '');
 }
@@ -43,10 +46,10 @@ async function clean() {
 }
 
 function cleanup() {
-	if (!session.may_change) return [el('h3', {}, 'Clean up'), loginHint()];
+	if (!session.may_change) return [el('h3', {}, 'Clean up'), loginHint() || el('code', {}, 'devmesh gc --dry-run')];
 	return [el('h3', {}, 'Clean up'), el('p', { class: 'lead' }, 'Claims, sockets and routes of what is provably gone. Nothing that is alive is touched.'),
-		el('div', { class: 'actions' }, actionButton('What would be removed?', look),
-			plan?.length ? actionButton(`Remove ${plan.length}`, clean) : null),
+		el('div', { class: 'actions' }, actionButton('gc', 'What would be removed?', look),
+			plan?.length ? actionButton('gc now', `Remove ${plan.length}`, clean) : null),
 		plan && !plan.length ? el('p', {}, 'Nothing: all is tidy.') : null,
 		plan?.length ? el('ul', {}, ...plan.map((p) => el('li', {}, `${p.kind} ${p.name}: ${p.reason}`))) : null].filter(Boolean);
 }
@@ -56,7 +59,7 @@ export function drawWorktrees() {
 	const list = [...mesh.worktrees.values()].sort((a, b) => (a.repo + a.path < b.repo + b.path ? -1 : 1));
 	let box = $('cleanup');
 
-	once(section.querySelector('tbody'), JSON.stringify(list.map((w) => [w, w.services.map((id) => mesh.services.get(id)?.state)])), () => list.map(worktreeRow));
+	once(section.querySelector('tbody'), JSON.stringify(list.map((w) => [w, servicesOf(w).map((s) => [s.id, s.state, nameOf(s)]), w.last_commit && ago(w.last_commit)])), () => list.map(worktreeRow));
 	if (!box) {
 		box = el('div', { id: 'cleanup' });
 		section.append(box);
@@ -65,7 +68,7 @@ export function drawWorktrees() {
 }
 
 const order = ['failure', 'warning', 'note', 'ok'];
-const badges = { failure: 'fail', warning: 'warn', ok: 'ok' };
+const badges = { failure: 'stale', warning: 'degraded', note: 'down', ok: 'up' }; // which look like it
 
 export async function runDoctor() {
 	const box = $('findings'), button = $('doctor-run');
@@ -77,7 +80,7 @@ export async function runDoctor() {
 		const findings = report.findings.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
 
 		box.replaceChildren(...findings.map((f) => el('div', { class: 'finding' },
-			el('span', { class: 'badge', 'data-state': badges[f.level] ?? 'warn' }, f.level), ` ${f.what}`,
+			el('span', { class: 'badge', 'data-state': badges[f.level] }, f.level), ` ${f.what}`,
 			f.why ? el('p', { class: 'lead' }, f.why) : null, f.fix ? el('p', {}, el('code', {}, f.fix)) : null)));
 	} catch (error) {
 		box.replaceChildren(el('p', {}, `${error.message}. In a terminal: `, el('code', {}, 'devmesh doctor')));
@@ -125,7 +128,7 @@ export function drawSummary() {
 
 	setText($('domain'), mesh.node.domain ?? '');
 	setText($('summary'), `${up} of ${list.length} services up · Caddy ${mesh.caddy.state ?? 'unknown'}${mesh.caddy.problem ? `: ${mesh.caddy.problem}` : ''}`);
-	const bad = list.length - up;
-	const title = `${bad ? `(${bad}) ` : ''}devmesh · ${mesh.node.domain}`;
+	const wrong = list.filter((s) => bad.includes(s.state)).length;
+	const title = `${wrong ? `(${wrong}) ` : ''}devmesh · ${mesh.node.domain}`;
 	if (document.title !== title) document.title = title;
 }

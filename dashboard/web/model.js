@@ -2,6 +2,9 @@
 // What devmeshd knows, as it has told it: nothing here looks at the page.
 export const states = ['up', 'starting', 'degraded', 'foreign', 'stale', 'orphan', 'down', 'remote'];
 
+export const bad = ['degraded', 'foreign', 'stale', 'orphan', 'down'];
+export const sortable = ['state', 'name', 'url', 'worktree', 'server', 'since'];
+
 const LOG_MAX = 300;
 
 export const mesh = {
@@ -98,7 +101,7 @@ const sorts = {
 // [[group, [service, ...]], ...]; `view` is what view.js has.
 export function grouped(view) {
 	const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
-	const value = sorts[view.sort] ?? sorts.name;
+	const value = sorts[view.sort];
 	const groups = new Map();
 
 	for (const service of mesh.services.values()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The table of services: rows are kept by id, and only the cells that differ are written.
-import { $, copy, el, fresh, isLink, setText } from './dom.js';
+import { $, copy, el, fresh, isLink, once, setText } from './dom.js';
 import { ago, groupOf, grouped, mesh, nameOf, states } from './model.js';
 import { go, hash, view } from './view.js';
 
@@ -46,20 +46,19 @@ function fillRow(row, service, isNew) {
 	row.since.title = new Date(service.since * 1000).toLocaleString();
 }
 
-// Puts `wanted` into `parent` in this order, moving only what is out of place.
+// Puts `wanted` into `parent` in this order. What is moved loses the focus, so it gets it back.
 function arrange(parent, wanted) {
-	let at = parent.firstElementChild;
+	const stays = new Set(wanted), focused = document.activeElement;
+	let at;
 
+	for (const element of [...parent.children])
+		if (!stays.has(element)) element.remove();
+	at = parent.firstElementChild;
 	for (const element of wanted) {
 		if (element === at) at = at.nextElementSibling;
 		else parent.insertBefore(element, at);
 	}
-	while (at) {
-		const next = at.nextElementSibling;
-
-		at.remove();
-		at = next;
-	}
+	if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
 function body(group) {
@@ -132,7 +131,8 @@ function arrangeAll() {
 			if (isNew) rows.set(service.id, makeRow(service));
 			const row = rows.get(service.id);
 			fillRow(row, service, isNew);
-			row.tr.setAttribute('aria-selected', view.sel === service.id);
+			if (view.sel === service.id) row.tr.setAttribute('aria-current', 'true');
+			else row.tr.removeAttribute('aria-current');
 			row.name.setAttribute('aria-expanded', view.sel === service.id);
 			return row.tr;
 		})]);
@@ -151,11 +151,9 @@ function drawEmpty(empty) {
 	const box = $('empty');
 
 	box.hidden = !empty;
-	if (!empty) return;
-	if (mesh.services.size)
-		box.replaceChildren('Nothing fits the filter. ', el('button', { type: 'button', on: { click: () => go({ q: '', states: new Set() }) } }, 'Show all'));
-	else
-		box.replaceChildren('No worktree has a URL yet. In one, run', el('code', {}, 'devmesh run -- npm run dev'), 'and it is here as soon as it answers.');
+	once(box, !empty ? '' : mesh.services.size ? 'filtered' : 'none', () => (!empty ? [] : mesh.services.size
+		? ['Nothing fits the filter. ', el('button', { type: 'button', on: { click: () => go({ q: '', states: new Set() }) } }, 'Show all')]
+		: ['No worktree has a URL yet. In one, run', el('code', {}, 'devmesh run -- npm run dev'), 'and it is here as soon as it answers.']));
 }
 
 function drawHeads() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is looked at: kept in the address, so that it can be sent, kept and gone back to.
+import { sortable, states } from './model.js';
+
 export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null };
 
 export const views = ['services', 'worktrees', 'graph', 'doctor', 'events', 'settings'];
@@ -9,8 +11,9 @@ export function read() {
 
 	view.view = views.includes(p.get('view')) ? p.get('view') : 'services';
 	view.q = p.get('q') ?? '';
-	view.states = new Set((p.get('state') ?? '').split(',').filter(Boolean));
-	view.sort = (p.get('sort') ?? 'name').replace(/^-/, '');
+	view.states = new Set((p.get('state') ?? '').split(',').filter((state) => states.includes(state)));
+	view.sort = (p.get('sort') ?? '').replace(/^-/, '');
+	if (!sortable.includes(view.sort)) view.sort = 'name';
 	view.down = (p.get('sort') ?? '').startsWith('-');
 	view.sel = p.get('sel');
 }

@@ -32,7 +32,7 @@ async function opened(t, { hash = '', login = false, page, ...options } = {}) {
 	page.end = async () => context?.close();
 	if (login) {
 		await page.goto((await t.world.devmesh(t.world.dir, 'open', '--print')).stdout.trim());
-		assert.equal(page.url(), t.world.url('devmesh'));
+		await until('the address is clean', () => page.url() === t.world.url('devmesh'));
 	}
 	await page.goto(t.world.url('devmesh') + hash);
 	if (options.javaScriptEnabled !== false)
@@ -83,8 +83,10 @@ async function isLive(t) {
 	await t.run(wt, 'node', 'tiny.cjs');
 	await shows(page, 'livedeck-second', 'up');
 	assert.equal(await page.evaluate(() => document.activeElement.closest('tr')?.dataset.id), 'livedeck-main');
+	await row(page, 'livedeck-second').locator('.open-detail').focus();
 	await first.end();
 	await until('it is gone', async () => (await row(page, 'livedeck-main').count()) === 0);
+	assert.equal(await page.evaluate(() => document.activeElement.closest('tr')?.dataset.id), 'livedeck-second');
 	await page.locator('nav a[data-view="events"]').click();
 	await until('the event', async () => (await page.locator('#log').innerText()).includes('livedeck-main: gone'));
 	assert.equal(page.seen.loads, 1);
@@ -101,6 +103,10 @@ async function pauses(t) {
 	await t.run(repo, 'node', 'tiny.cjs');
 	await shows(sure, 'pausedeck-main', 'up');
 	assert.equal(await row(page, 'pausedeck-main').count(), 0);
+	// what the user does is done all the same
+	await page.locator('nav a[data-view="events"]').click();
+	await until('the other view', () => page.locator('#events').isVisible());
+	await page.locator('nav a[data-view="services"]').click();
 	await page.locator('#live').click();
 	await shows(page, 'pausedeck-main', 'up');
 }
@@ -156,7 +162,7 @@ async function byKeyboard(t) {
 	await page.locator('#single-keys').uncheck();
 	await page.keyboard.press('Escape');
 	await page.keyboard.press('w');
-	assert.ok(await page.locator('#services').isVisible());
+	assert.ok(!page.url().includes('view='));
 	await page.keyboard.press('Control+k');
 	await page.keyboard.type('keydeck one');
 	await page.keyboard.press('Enter');
@@ -246,8 +252,12 @@ async function loginIsGoodOnce(t) {
 	const second = await thief.newPage();
 
 	await page.goto(url);
-	await until('logged in', () => page.evaluate(async () => (await (await fetch('/api/v1/session')).json()).may_change));
+	await until('logged in', () => page.evaluate(async () => (await import('/web/act.js')).session.may_change));
+	assert.equal(page.url(), t.world.url('devmesh'));
 	assert.equal(await page.evaluate(() => document.cookie), '');
+	// the cookie alone, which other ports of this host would get, changes nothing
+	assert.equal(await page.evaluate(async () => (await fetch('/api/v1/gc', { method: 'POST', body: '{}',
+		headers: { 'Content-Type': 'application/json', 'X-Devmesh': 'page' } })).status), 403);
 	assert.equal((await second.goto(url)).status(), 403);
 	assert.ok((await second.locator('body').innerText()).includes('devmesh open'));
 	await thief.close();
@@ -322,6 +332,7 @@ async function isAccessible(t) {
 					await page.keyboard.press('Control+k');
 				} else await page.goto(t.world.url('devmesh') + hash);
 				if (hash === '#sel=axedeck-main') await until('the pane', () => page.locator('#detail').isVisible());
+				if (hash.startsWith('#view=')) await until(hash, () => page.locator(`#${hash.slice(6)}`).isVisible());
 				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
 				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
@@ -357,8 +368,12 @@ async function drawsTheGraph(t) {
 }
 
 async function showsTheSettings(t) {
-	const page = await opened(t, { hash: '#view=settings' });
+	const page = await opened(t, { hash: '#view=settings&sort=__proto__&state=none' });
 
+	await page.locator('.skip').focus();
+	await page.keyboard.press('Enter');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+	assert.ok(page.url().includes('view=settings'));
 	await until('the settings', async () => (await page.locator('#settings-list').innerText()).includes(t.world.sockets));
 	assert.ok((await page.locator('#settings-list').innerText()).includes('DEVMESH_SOCKETS_DIR'));
 }

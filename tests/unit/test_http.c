@@ -294,8 +294,8 @@ logins(void **state)
 	struct http_ask ask = good("POST");
 
 	(void)state;
-	ask.logged_in = true;
-	ask.token = "page";
+	ask.logged_in = ask.marked = true;
+	ask.token = "its mark";
 	ask.origin = self.url;
 	assert_guard(&ask, HTTP_ALLOWED);
 	ask.forwarded_for = "192.168.1.7";
@@ -305,6 +305,8 @@ logins(void **state)
 	ask.origin = "https://evil.example";
 	assert_guard(&ask, HTTP_REFUSED_ORIGIN);
 	ask.origin = self.url;
+	ask.marked = false;
+	assert_guard(&ask, HTTP_REFUSED_TOKEN);
 	ask.token = NULL;
 	assert_guard(&ask, HTTP_REFUSED_TOKEN);
 	ask.method = "GET";

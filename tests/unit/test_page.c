@@ -167,7 +167,7 @@ files_are_small_and_know_each_other(void **state)
 		assert_null(strstr(text, "innerHTML"));
 		assert_null(strstr(text, "style=\""));
 	}
-	assert_in_range(all, 1, 60 * 1000);
+	assert_in_range(all, 1, 60 * 1024);
 	assert_in_range(gzipped, 1, 25 * 1000);
 	assert_null(web_find(""));
 	assert_null(web_find("../app.js"));
