@@ -117,6 +117,7 @@ take_back(struct hook *h, const char *dir, enum living living, struct dm_err *er
 	h->action = "down";
 	for (size_t i = 0; i < claims.count; i++) {
 		const struct claim *claim = claims.list[i];
+		dm_auto(claim) now = NULL;
 		struct unregister_result result;
 
 		if (claim->is_alias || strcmp(claim->worktree, path) != 0)
@@ -127,7 +128,12 @@ take_back(struct hook *h, const char *dir, enum living living, struct dm_err *er
 			dm_debug("%s still listens: it is left to post-remove", claim->id.s);
 			continue;
 		}
-		if (unregister_service(h->s, claim, &result, err)) {
+		/* a run that has ended meanwhile has changed the record, or taken it back itself */
+		if (!registry_find(h->s->registry, claim->id.s, &now, err)) {
+			ok = false;
+		} else if (now == NULL || strcmp(now->worktree, path) != 0) {
+			h->taken_back++;
+		} else if (unregister_service(h->s, now, &result, err)) {
 			h->taken_back++;
 			dm_debug("%s is down", claim->id.s);
 		} else {

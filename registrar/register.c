@@ -435,12 +435,18 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
 	DM_AUTO_FREE char *conventional = registry_socket(s->registry, claim->id.s);
 	dm_auto(claim) now = NULL;
 	struct dm_sock_info info;
+	bool ran = dm_proc_alive(&claim->run.runner);
 
 	memset(result, 0, sizeof(*result));
 	if (!end_run(claim, result, err) || !registry_find(s->registry, claim->id.s, &now, err))
 		return false;
 	/* it may have been released, and even claimed anew, since it was read */
-	if (now == NULL || claim_taken_anew(claim, now))
+	if (now == NULL)
+		return true;
+	/* a run leaves behind what was registered before it; that it did so just now is our doing
+	 */
+	ran = ran && now->run.runner.pid == 0 && strcmp(now->worktree, claim->worktree) == 0;
+	if (!ran && claim_taken_anew(claim, now))
 		return true;
 	if (claim->uid != geteuid()) {
 		(void)dm_fail(
@@ -457,7 +463,7 @@ unregister_service(struct session *s, const struct claim *claim, struct unregist
 		    !dm_sock_unlink_stale(conventional, &info, &result->removed_socket, err))
 			return false;
 	}
-	if (!registry_release(s->registry, claim, err))
+	if (!registry_release(s->registry, now, err))
 		return false;
 	identity_withdraw(s->registry, now);
 	return true;

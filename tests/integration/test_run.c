@@ -324,6 +324,26 @@ TEST(command_that_ends_at_once)
 	}
 }
 
+/* What `up` had registered stays when a run ends by itself, and goes when it is taken down. */
+TEST(down_takes_back_what_was_up_before_the_run)
+{
+	char *repo = repo_new(w, "shop"), *url;
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	up_ok(w, repo);
+	url = RUN_URL(w, repo, &p, NULL);
+	assert_url_answers(w, url, "shop-main");
+	signal_proc(p, SIGTERM);
+	assert_ends(w, p, 128 + SIGTERM);
+	assert_non_null(claim_of(w, "shop-main"));
+	(void)RUN_URL(w, repo, &p, NULL);
+	assert_exit(w, DM(w, repo, "down"), 0);
+	assert_ends(w, p, 128 + SIGTERM);
+	assert_nothing_left(w, "shop-main");
+	assert_int_equal(count_claims(w), 0);
+}
+
 TEST(directory_and_names)
 {
 	char *repo = repo_new(w, "shop"), *url;
@@ -409,6 +429,7 @@ main(void)
 	    WORLD_TEST(environment_of_the_command),
 	    WORLD_TEST(what_the_user_has_set_stays),
 	    WORLD_TEST(command_that_ends_at_once),
+	    WORLD_TEST(down_takes_back_what_was_up_before_the_run),
 	    WORLD_TEST(directory_and_names),
 	    WORLD_TEST(route_of_its_own),
 	    WORLD_TEST(over_the_private_mesh),
