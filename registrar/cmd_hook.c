@@ -129,16 +129,14 @@ take_back(struct hook *h, const char *dir, enum living living, struct dm_err *er
 			continue;
 		}
 		/* a run that has ended meanwhile has changed the record, or taken it back itself */
-		if (!registry_find(h->s->registry, claim->id.s, &now, err)) {
+		if (!registry_find(h->s->registry, claim->id.s, &now, err) ||
+		    (now != NULL && strcmp(now->worktree, path) == 0 &&
+			!unregister_service(h->s, now, &result, err))) {
 			ok = false;
-		} else if (now == NULL || strcmp(now->worktree, path) != 0) {
-			h->taken_back++;
-		} else if (unregister_service(h->s, now, &result, err)) {
-			h->taken_back++;
-			dm_debug("%s is down", claim->id.s);
-		} else {
-			ok = false;
+			continue;
 		}
+		h->taken_back++;
+		dm_debug("%s is down", claim->id.s);
 	}
 	registry_claims_free(&claims);
 	return ok;
