@@ -365,7 +365,8 @@ conf_load(const char *file, struct dm_err *err)
 		(void)dm_fail(err, DM_USAGE,
 		    "daemon.port_from is %u, and daemon.port_to %u: no port lies between",
 		    (unsigned)conf->port_from, (unsigned)conf->port_to);
-		(void)dm_hint(err, "devmesh config says where each is set");
+		(void)dm_hint(err, "they are set in config.ini, or by DEVMESH_DAEMON_PORT_FROM and "
+				   "DEVMESH_DAEMON_PORT_TO");
 		return NULL;
 	}
 	return DM_STEAL(&conf);
