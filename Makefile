@@ -101,9 +101,9 @@ $(OPENAPI_C): dashboard/openapi.json Makefile
 		tr -d '\n\t' <$< | od -An -v -tu1 | sed 's/\([0-9][0-9]*\)/\1,/g'; echo '0};'; \
 		echo 'const size_t openapi_json_len = sizeof(openapi_json) - 1;') >$@
 
-# The files of the page without their licence's line, each also compressed; its tag says which bytes
-# it has.
-web_text = sed '/SPDX-License-Identifier/d' $$f
+# The files of the page without comments of a line and the indentation, each also compressed; its tag
+# says which bytes it has.
+web_text = sed -e '/SPDX-License-Identifier/d' -e 's/^\t*//' -e '/^\/\/ /d' -e '/^$$/d' $$f
 $(WEB_C): $(WEB_FILES) Makefile
 	@mkdir -p $(@D)
 	$(Q)(echo '#include "web.h"'; n=0; for f in $(WEB_FILES); do n=$$((n + 1)); \

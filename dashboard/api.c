@@ -25,30 +25,31 @@ struct api {
 };
 
 static const struct api_route routes[] = {
-    {"GET", "/", false, api_get_page},
-    {"GET", "/web/:file", false, api_get_web},
-    {"GET", "/login", false, api_get_login},
-    {"GET", "/api/v1/session", false, api_get_session},
-    {"GET", "/api/v1/state", false, api_get_state},
-    {"GET", "/api/v1/services", false, api_get_services},
-    {"GET", "/api/v1/services/:id", false, api_get_service},
-    {"GET", "/api/v1/services/:id/qr", false, api_get_qr},
-    {"GET", "/api/v1/events", false, api_get_events},
-    {"GET", "/api/v1/graph", false, api_get_graph},
-    {"GET", "/api/v1/doctor", false, api_get_doctor},
-    {"GET", "/api/v1/config", false, api_get_config},
-    {"GET", "/api/v1/openapi.json", false, api_get_openapi},
-    {"GET", "/healthz", false, api_get_healthz},
-    {"GET", "/metrics", false, api_get_metrics},
-    {"POST", "/api/v1/services/:id/forget", false, api_post_forget},
-    {"POST", "/api/v1/services/:id/pin", false, api_post_pin},
-    {"POST", "/api/v1/services/:id/probe", false, api_post_probe},
-    {"POST", "/api/v1/publish", false, api_post_publish},
-    {"POST", "/api/v1/gc", false, api_post_gc},
-    {"GET", "/control/status", true, api_get_status},
-    {"POST", "/control/login", true, api_post_login},
-    {"POST", "/control/stop", true, api_post_stop},
-    {"POST", "/control/reload", true, api_post_reload},
+    {"GET", "/", false, false, api_get_page},
+    {"GET", "/web/:file", false, false, api_get_web},
+    {"GET", "/login", false, false, api_get_login},
+    {"GET", "/api/v1/session", false, false, api_get_session},
+    {"GET", "/api/v1/state", false, false, api_get_state},
+    {"GET", "/api/v1/services", false, false, api_get_services},
+    {"GET", "/api/v1/services/:id", false, false, api_get_service},
+    {"GET", "/api/v1/services/:id/qr", false, false, api_get_qr},
+    {"GET", "/api/v1/load", false, false, api_get_load},
+    {"GET", "/api/v1/events", false, false, api_get_events},
+    {"GET", "/api/v1/graph", false, false, api_get_graph},
+    {"GET", "/api/v1/doctor", false, false, api_get_doctor},
+    {"GET", "/api/v1/config", false, false, api_get_config},
+    {"GET", "/api/v1/openapi.json", false, false, api_get_openapi},
+    {"GET", "/healthz", false, false, api_get_healthz},
+    {"GET", "/metrics", false, false, api_get_metrics},
+    {"POST", "/api/v1/services/:id/forget", false, false, api_post_forget},
+    {"POST", "/api/v1/services/:id/pin", false, false, api_post_pin},
+    {"POST", "/api/v1/services/:id/probe", false, false, api_post_probe},
+    {"POST", "/api/v1/publish", false, false, api_post_publish},
+    {"POST", "/api/v1/gc", false, false, api_post_gc},
+    {"GET", "/control/status", true, false, api_get_status},
+    {"POST", "/control/login", true, false, api_post_login},
+    {"POST", "/control/stop", true, false, api_post_stop},
+    {"POST", "/control/reload", true, false, api_post_reload},
 };
 
 const struct api_route *
@@ -105,6 +106,9 @@ call_free(struct api_call *call)
 	*call->back = call->next;
 	if (call->next != NULL)
 		call->next->back = call->back;
+	if (call->look != NULL)
+		event_free(call->look);
+	free(call->wants);
 	free(call);
 }
 
@@ -115,7 +119,7 @@ api_free(struct api *api)
 		return;
 	for (struct api_call *call = api->calls, *next; call != NULL; call = next) {
 		next = call->next;
-		free(call);
+		call_free(call);
 	}
 	event_free(api->look);
 	free(api);
@@ -343,6 +347,16 @@ find_route(const struct api_request *request, struct slug *id, const char **allo
 	return NULL;
 }
 
+static void
+refuse_private(struct api_call *call)
+{
+	struct dm_err err;
+
+	(void)dm_fail(&err, DM_DENIED, "only who is logged in may see this");
+	(void)dm_hint(&err, "devmesh open logs a browser in");
+	api_answer_err(call, &err);
+}
+
 struct api_call *
 api_ask(struct api *api, const struct api_request *request, api_done *done, void *user)
 {
@@ -366,6 +380,8 @@ api_ask(struct api *api, const struct api_request *request, api_done *done, void
 	route = find_route(request, &id, &allow, &status, &err);
 	if (route == NULL)
 		answer_error(call, status, allow, &err);
+	else if (route->private && !request->trusted && !request->may_change)
+		refuse_private(call);
 	else
 		route->handler(call, request, id.s);
 	call->asking = false;
@@ -379,6 +395,8 @@ void
 api_cancel(struct api_call *call)
 {
 	call->done = NULL;
+	if (call->look != NULL && !call->asking)
+		call_free(call);
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "events.h"
 #include "graph.h"
 #include "http_server.h"
+#include "load.h"
 #include "openapi.h"
 #include "out.h"
 #include "services.h"
@@ -77,6 +78,14 @@ api_get_events(struct api_call *call, const struct api_request *request, const c
 		}
 	}
 	api_answer(call, &reply);
+}
+
+void
+api_get_load(struct api_call *call, const struct api_request *request, const char *id)
+{
+	(void)request;
+	(void)id;
+	api_answer_json(call, 200, load_document(api_daemon(call)->load));
 }
 
 void

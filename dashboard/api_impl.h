@@ -5,7 +5,16 @@
 
 #include "api.h"
 
+struct event;
 struct worker_result;
+
+enum {
+	API_LATER_MS = 200,
+	API_WAIT_MAX = 20 /* seconds; less than clients give an answer */
+};
+
+/* Called again, to answer or to put it aside once more. */
+typedef void api_resume(struct api_call *call);
 
 struct api_call {
 	struct api *api;
@@ -13,6 +22,10 @@ struct api_call {
 	void *user;
 	bool answered, asking; /* asking: api_ask() has not returned yet */
 	const char *sweep;     /* look at everything before the answer, and why; NULL: no need */
+	/* While it is put aside: */
+	struct event *look;
+	api_resume *later;
+	void *wants; /* what it waits for: the handler's own, freed with the call */
 	struct api_call *next, **back;
 };
 
@@ -26,6 +39,7 @@ struct api_route {
 	const char *method;
 	const char *path; /* ":id" is one segment, a name; ":file" any one */
 	bool trusted;	  /* on the control socket only */
+	bool private;	  /* also to read: what services write and are asked for is nobody else's */
 	api_handler *handler;
 };
 
@@ -45,6 +59,9 @@ void api_answer_err(struct api_call *call, const struct dm_err *err);
 void api_answer_service(struct api_call *call, struct cJSON *service);
 void api_answer_no_service(struct api_call *call, const char *id);
 
+/* Puts the call aside for API_LATER_MS. Whoever has gone meanwhile is forgotten. */
+void api_later(struct api_call *call, api_resume *later);
+
 /*
  * Answers with what a command line of devmesh says; `words` go behind "devmesh [--config FILE]",
  * and are NULL-terminated.
@@ -52,7 +69,7 @@ void api_answer_no_service(struct api_call *call, const char *id);
 void api_answer_verb(struct api_call *call, const char *const words[], int64_t timeout_ms);
 
 api_handler api_get_page, api_get_web, api_get_login, api_get_session, api_get_qr, api_get_state,
-    api_get_services, api_get_service, api_get_events, api_get_graph, api_get_metrics,
+    api_get_services, api_get_service, api_get_load, api_get_events, api_get_graph, api_get_metrics,
     api_get_doctor, api_get_config, api_get_openapi, api_get_healthz, api_get_status;
 api_handler api_post_forget, api_post_pin, api_post_probe, api_post_publish, api_post_gc,
     api_post_login, api_post_stop, api_post_reload;

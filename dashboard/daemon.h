@@ -34,6 +34,7 @@ struct daemon {
 	struct tree_watch *trees;
 	struct finder *finder;
 	struct mender *mender;
+	struct load *load;
 	struct api *api;
 	struct ctl_server *ctl;
 	struct http_server *http;

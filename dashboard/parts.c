@@ -11,6 +11,7 @@
 #include "exits.h"
 #include "finder.h"
 #include "http_server.h"
+#include "load.h"
 #include "mender.h"
 #include "services.h"
 #include "store.h"
@@ -78,6 +79,7 @@ serve_http(struct daemon *d)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
+	d->load = load_new(d);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
@@ -110,6 +112,7 @@ parts_close(struct daemon *d)
 	http_server_close(d->http);
 	ctl_server_close(d->ctl);
 	api_free(d->api);
+	load_free(d->load);
 	mender_close(d->mender);
 	finder_close(d->finder);
 	tree_watch_close(d->trees);

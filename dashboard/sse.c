@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon.h"
 #include "events.h"
+#include "load.h"
 #include "state.h"
 #include "unsent.h"
 
@@ -24,6 +25,7 @@ struct sse {
 	struct daemon *d;
 	struct bufferevent *bev;
 	struct events_listener *listener;
+	struct load_listener *load;
 	struct event *ping;
 	size_t burst;
 	void (*too_slow)(void *user);
@@ -57,6 +59,20 @@ on_published(void *user, const struct event *event)
 		sse->too_slow(sse->user);
 }
 
+/* Without a number: who comes back is told it anew in any case. */
+static void
+on_load(void *user, const char *json)
+{
+	struct sse *sse = user;
+	struct evbuffer *out = bufferevent_get_output(sse->bev);
+
+	(void)evbuffer_add_printf(out, "event: load\ndata: ");
+	(void)evbuffer_add(out, json, strlen(json));
+	(void)evbuffer_add(out, "\n\n", 2);
+	if (unsent_too_much(sse->bev, &sse->burst))
+		sse->too_slow(sse->user);
+}
+
 static void
 on_ping(evutil_socket_t fd, short what, void *user)
 {
@@ -85,6 +101,7 @@ sse_begin(struct daemon *d, struct bufferevent *bev, bool has_since, uint64_t si
 	}
 	sse->burst = evbuffer_get_length(bufferevent_get_output(bev));
 	sse->listener = events_subscribe(d->events, on_published, sse);
+	sse->load = load_listen(d->load, on_load, sse);
 	sse->ping = event_new(d->base, -1, EV_PERSIST, on_ping, sse);
 	(void)event_add(sse->ping, &interval);
 	api_stream_begins(d->api);
@@ -97,6 +114,7 @@ sse_end(struct sse *sse)
 	if (sse == NULL)
 		return;
 	events_unsubscribe(sse->d->events, sse->listener);
+	load_unlisten(sse->d->load, sse->load);
 	event_free(sse->ping);
 	api_stream_ends(sse->d->api);
 	free(sse);

@@ -6,7 +6,7 @@ import { $, kept, say } from './dom.js';
 import * as graph from './graph.js';
 import * as keys from './keys.js';
 import * as lists from './lists.js';
-import { apply, hello, kinds } from './model.js';
+import { apply, hello, kinds, mesh } from './model.js';
 import * as table from './table.js';
 import { go, onChange, read, view, views } from './view.js';
 
@@ -77,6 +77,10 @@ function listen() {
 		ready = true;
 		if (!paused) drawSoon();
 		readSession().then(drawSoon);
+	});
+	stream.addEventListener('load', (event) => {
+		mesh.load = JSON.parse(event.data);
+		if (!paused) drawSoon();
 	});
 	for (const kind of kinds)
 		stream.addEventListener(kind, (event) => {

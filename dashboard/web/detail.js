@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The pane of one service.
 import { actionButton, loginHint, post, session } from './act.js';
-import { $, copy, el, isLink, renew, word } from './dom.js';
+import { $, copy, el, isLink, once, renew, word } from './dom.js';
 import { ago, groupOf, mesh, nameOf, size } from './model.js';
 import { focusRow } from './table.js';
-import { go, view } from './view.js';
+import { go, tabs, view } from './view.js';
 
-let shown = null; // what the pane shows: {id, text}
+let shown = null; // what the pane shows: {id, and its elements}
 
 function command(text) {
 	const button = el('button', { type: 'button', class: 'copy', 'aria-label': `Copy: ${text}` }, 'copy');
@@ -91,31 +91,8 @@ function qr(service) {
 	return [el('h3', {}, 'On a phone'), el('div', { id: 'qr' }, el('img', { src: `/api/v1/services/${service.id}/qr`, alt: `QR code of ${service.url}`, width: 200, height: 200 }))];
 }
 
-export function draw() {
-	const pane = $('detail');
-	const service = mesh.services.get(view.sel);
-
-	pane.hidden = !view.sel || view.view !== 'services';
-	document.body.classList.toggle('with-detail', !pane.hidden);
-	if (pane.hidden) {
-		shown = null;
-		return;
-	}
-	const text = JSON.stringify([service, service && mesh.worktrees.get(service.worktree), session.may_change,
-		service && ago(service.since), mesh.log.find((e) => e.id === view.sel)?.time]);
-	if (shown?.id === view.sel && shown.text === text) return;
-	const isNew = shown?.id !== view.sel;
-	const top = pane.scrollTop;
-	shown = { id: view.sel, text };
-
-	const close = el('button', { type: 'button', class: 'close', 'aria-label': 'Close', on: { click: closePane } }, '✕');
-	if (!service) {
-		renew(pane, [el('h2', {}, view.sel), close, el('p', { class: 'lead' }, 'There is no service of this name, or no more.')], close);
-		return;
-	}
-	renew(pane, [el('h2', {}, el('bdi', {}, nameOf(service))), close,
-		el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)} (${service.reason})`),
-		actions(service), ...advice(service),
+function overview(service) {
+	return [...advice(service),
 		facts([
 			['URL', link(service.url)], ['Also at', link(service.alias_url)],
 			['Worktree', service.worktree], ['Branch', service.branch], ['Repository', groupOf(service)],
@@ -127,9 +104,88 @@ export function draw() {
 			['Name', service.id], ['Kept', service.pinned && 'pinned'],
 		]),
 		el('h3', {}, 'In a terminal'), command(`cd ${word(service.worktree)}`), command(`devmesh assert ${service.id}`),
-		...qr(service), ...happened(service), session.may_change ? '' : loginHint() || ''], close);
+		...qr(service), ...happened(service)];
+}
+
+// The other tabs are asked for when they are looked at; each has draw(box, service) and leave().
+const parts = {
+	requests: () => import('./requests.js'),
+	logs: () => import('./logs.js'),
+	health: () => import('./health.js'),
+};
+let part = null; // the module that has the body: {tab, module}
+
+function drawTabs() {
+	return tabs.filter((tab) => tab === 'overview' || parts[tab]).map((tab) =>
+		el('button', { type: 'button', 'aria-current': view.tab === tab && 'true', on: { click: () => go({ tab }) } }, tab));
+}
+
+function leavePart() {
+	part?.module?.leave();
+	part = null;
+}
+
+async function drawPart(body, service) {
+	if (part?.tab === view.tab) {
+		part.module?.draw(body, service);
+		return;
+	}
+	leavePart();
+	const mine = { tab: view.tab, module: null };
+
+	part = mine;
+	once(body, null, () => []);
+	try {
+		mine.module = await parts[mine.tab]();
+	} catch (error) {
+		once(body, String(error), () => [el('p', {}, `${error.message}. Load the page again.`)]);
+		return;
+	}
+	if (part === mine) mine.module.draw(body, service);
+}
+
+function drawBody(body, service) {
+	if (view.tab !== 'overview' && service) {
+		drawPart(body, service);
+		return;
+	}
+	leavePart();
+	once(body, JSON.stringify([view.sel, service, service && mesh.worktrees.get(service.worktree), session.may_change,
+		mesh.log.find((e) => e.id === view.sel)?.time]), () => (service
+		? [...overview(service), session.may_change ? '' : loginHint() || '']
+		: [el('p', { class: 'lead' }, 'There is no service of this name, or no more.')]));
+}
+
+export function draw() {
+	const pane = $('detail');
+	const service = mesh.services.get(view.sel);
+
+	pane.hidden = !view.sel || view.view !== 'services';
+	document.body.classList.toggle('with-detail', !pane.hidden);
+	pane.dataset.tab = view.tab;
+	if (pane.hidden) {
+		leavePart();
+		shown = null;
+		return;
+	}
+	const isNew = shown?.id !== view.sel;
+	const top = pane.scrollTop;
+
+	if (isNew) {
+		leavePart();
+		shown = { id: view.sel, head: el('div'), tabs: el('nav', { class: 'tabs', 'aria-label': 'Parts' }), body: el('div', { class: 'part' }),
+			close: el('button', { type: 'button', class: 'close', 'aria-label': 'Close', on: { click: closePane } }, '✕') };
+		renew(pane, [shown.close, shown.head, shown.tabs, shown.body], shown.close);
+	}
+	once(shown.head, JSON.stringify([service, service && ago(service.since), session.may_change]), () => (service
+		? [el('h2', {}, el('bdi', {}, nameOf(service))),
+			el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)} (${service.reason})`),
+			actions(service)]
+		: [el('h2', {}, view.sel)]));
+	once(shown.tabs, view.tab, drawTabs);
+	drawBody(shown.body, service);
 	pane.scrollTop = isNew ? 0 : top;
-	if (isNew && !pane.contains(document.activeElement) && matchMedia('(max-width: 1199px)').matches) close.focus();
+	if (isNew && !pane.contains(document.activeElement) && matchMedia('(max-width: 1199px)').matches) shown.close.focus();
 }
 
 export function closePane() {

@@ -12,6 +12,7 @@ export const mesh = {
 	log: [], // newest first: {time, kind, id, data}
 	shape: 0, // another number when rows came, went, or belong elsewhere
 	finds: 0, // the same of what was found
+	load: { services: {} }, // the newest measurements
 	dirty: new Set(), // ids of services that have changed since they were drawn
 	skew: 0, // seconds that the clock of the machine is ahead of this one
 };

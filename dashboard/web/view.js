@@ -2,7 +2,10 @@
 // What is looked at: kept in the address, so that it can be sent, kept and gone back to.
 import { sortable, states } from './model.js';
 
-export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null };
+export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null, tab: 'overview' };
+
+// Of the pane of one service.
+export const tabs = ['overview', 'requests', 'logs', 'health'];
 
 export const views = ['services', 'worktrees', 'graph', 'doctor', 'events', 'settings'];
 
@@ -16,6 +19,7 @@ export function read() {
 	if (!sortable.includes(view.sort)) view.sort = 'name';
 	view.down = (p.get('sort') ?? '').startsWith('-');
 	view.sel = p.get('sel');
+	view.tab = tabs.includes(p.get('tab')) ? p.get('tab') : 'overview';
 }
 
 export function hash(changes = {}) {
@@ -27,6 +31,7 @@ export function hash(changes = {}) {
 	if (v.states.size) p.set('state', [...v.states].join(','));
 	if (v.sort !== 'name' || v.down) p.set('sort', (v.down ? '-' : '') + v.sort);
 	if (v.sel) p.set('sel', v.sel);
+	if (v.sel && v.tab !== 'overview') p.set('tab', v.tab);
 	return `#${p}`;
 }
 

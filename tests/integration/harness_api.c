@@ -156,6 +156,12 @@ api(struct world *w, const char *method, const char *path, const char *const hea
 }
 
 struct reply
+api_get_private(struct world *w, const char *path)
+{
+	return api(w, "GET", path, ARGV(fmt(w, "X-Devmesh: %s", daemon_token(w))), NULL);
+}
+
+struct reply
 api_post(struct world *w, const char *path, const char *body)
 {
 	return api(w, "POST", path,

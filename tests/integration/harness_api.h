@@ -29,6 +29,8 @@ void api_wait_state(struct world *w, const char *id, const char *state);
 struct reply api(struct world *w, const char *method, const char *path, const char *const headers[],
     const char *body);
 /* With the token, and a body of JSON. */
+/* With the token. */
+struct reply api_get_private(struct world *w, const char *path);
 struct reply api_post(struct world *w, const char *path, const char *body);
 
 /* A connection by hand. */

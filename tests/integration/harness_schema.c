@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Answers held against openapi.json: the part of JSON Schema that it uses (type, also as a list;
- * enum, items, properties, required, $ref). Stricter than the standard in one point: a member that
- * is not described is a mistake, unless additionalProperties says that there are such.
+ * enum, items, properties, required, additionalProperties, $ref). Stricter than the standard in one
+ * point: a member that is not described is a mistake, unless additionalProperties says that there
+ * are such.
  */
 #include "harness_api.h"
 
@@ -100,6 +101,8 @@ check(const cJSON *openapi, const cJSON *schema, const cJSON *value, const char 
 		} else {
 			snprintf(sub, sizeof sub, "%s.%s", where, m->string);
 			of = get(get(schema, "properties"), m->string);
+			if (of == NULL && cJSON_IsObject(get(schema, "additionalProperties")))
+				of = get(schema, "additionalProperties");
 		}
 		if (of != NULL)
 			check(openapi, of, m, sub);

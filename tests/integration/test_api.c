@@ -171,6 +171,7 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/services", NULL);
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
+	expect(w, &c, 200, "GET", "/api/v1/load", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+// How well a service has been.
+export function draw() {}
+export function leave() {}

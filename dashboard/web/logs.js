@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+// The output of one service.
+export function draw() {}
+export function leave() {}
