@@ -421,8 +421,11 @@ start_command(struct runner *r, struct dm_err *err)
 	DM_AUTO_FREE char *socket = NULL;
 	DM_AUTO_FREE char **env = NULL;
 	struct siblings siblings = {.count = 0};
-	struct child_request request = {
-	    .argv = r->plan.argv, .files = &r->files, .stdout_to_stderr = r->options->json};
+	struct child_request request = {.argv = r->plan.argv,
+	    .files = &r->files,
+	    .out = -1,
+	    .err = -1,
+	    .stdout_to_stderr = r->options->json};
 	struct dm_err ignored;
 	size_t count = 0;
 	bool ok;
@@ -442,7 +445,14 @@ start_command(struct runner *r, struct dm_err *err)
 		set_variable(&env, &count, siblings.list[i]);
 	request.env = env;
 	r->adopts = dm_proc_adopt_orphans();
+	runner_keep_output(r);
+	if (r->tee != NULL) {
+		request.out = tee_stdout(r->tee);
+		request.err = tee_stderr(r->tee);
+	}
 	ok = child_start(&r->child, &request, err);
+	if (r->tee != NULL && !tee_begin(r->tee, ok ? err : &ignored))
+		ok = false;
 	siblings_release(&siblings);
 	return ok;
 }
@@ -489,6 +499,7 @@ static void
 release(struct runner *r)
 {
 	child_restore_terminal(&r->child);
+	runner_end_output(r);
 	take_back(r);
 	if (r->listening >= 0)
 		(void)close(r->listening);

@@ -10,7 +10,9 @@
 #include "repo/layout.h"
 #include "run/bridge.h"
 #include "run/child.h"
+#include "run/output_log.h"
 #include "run/ports.h"
+#include "run/tee.h"
 #include "runner.h"
 
 /* Where the server was found to listen. */
@@ -21,6 +23,7 @@ enum place {
 	PLACE_OWN_SOCKET,     /* on the service's socket itself: no bridge */
 };
 
+struct event;
 struct event_base;
 
 struct runner {
@@ -38,8 +41,11 @@ struct runner {
 	char *private_socket; /* what DEVMESH_SOCKET says where there is a bridge; may be NULL */
 	struct rlimit files;  /* the limit of descriptors that the command gets */
 	struct child child;
-	sigset_t mask; /* of signals, before they were held back for the loop */
-	bool adopts;   /* orphans among the command's processes become our children */
+	struct output_log *log; /* what it writes is kept; NULL: it is not */
+	struct tee *tee;	/* NULL: it writes to our own streams */
+	struct event *resize;	/* the look at the terminal's size; NULL: none */
+	sigset_t mask;		/* of signals, before they were held back for the loop */
+	bool adopts;		/* orphans among the command's processes become our children */
 
 	int listening; /* the service's socket, until the bridge has it; -1: none */
 	dev_t dev;     /* its file */
@@ -63,6 +69,14 @@ struct runner {
 
 /* Runs until the command and what it left running have ended. */
 bool runner_loop(struct runner *r, struct dm_err *err) DM_MUST;
+
+/* Has what the command is going to write kept, if it is to be; that it cannot be is no failure. */
+void runner_keep_output(struct runner *r);
+/* From when the loop runs until it ends: the command hears when the terminal has another size. */
+void runner_follow_size(struct runner *r);
+void runner_forget_size(struct runner *r);
+/* The command has ended, or was never started. */
+void runner_end_output(struct runner *r);
 
 /* Puts the bridge behind the socket that was bound for it, if one was. */
 bool runner_start_bridge(struct runner *r, struct dm_err *err) DM_MUST;

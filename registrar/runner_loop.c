@@ -150,6 +150,7 @@ announce(struct loop *l)
 	l->announced = true;
 	describe_place(l, place, sizeof(place));
 	(void)snprintf(url, sizeof(url), "http://localhost:%u", (unsigned)l->r->listener.port);
+	output_log_note(l->r->log, "it answers at %s", r->claim != NULL ? r->claim->url : url);
 	if (r->options->json)
 		print_json(l, url);
 	else if (r->claim != NULL)
@@ -540,6 +541,7 @@ set_up(struct loop *l, struct dm_err *err)
 		return dm_fail(err, DM_FAILED, "setting up the event loop: no timer");
 	l->r->missed = on_missed;
 	l->r->missed_user = l;
+	runner_follow_size(l->r);
 	return runner_start_bridge(l->r, err);
 }
 
@@ -550,6 +552,7 @@ tear_down(struct loop *l)
 	bridge_free(l->r->bridge);
 	l->r->bridge = NULL;
 	end_errand(l);
+	runner_forget_size(l->r);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		if (l->signals[i] != NULL)
 			event_free(l->signals[i]);

@@ -78,6 +78,7 @@ struct conf {
 	char *state_dir;		/* NULL: dm_state_dir() */
 	char *caddy;
 	int worktree_gone; /* enum conf_worktree_gone */
+	uint32_t log_kb;
 	bool daemon_start;
 	uint32_t grace_s, probe_s, scan_s;
 	uint32_t port_from, port_to;

@@ -35,6 +35,8 @@ const struct conf_key conf_keys[] = {
 	"The caddy program that the private mesh runs."},
     {"run", "worktree_gone", CONF_CHOICE, FIELD(worktree_gone), "end", 0, 0, worktree_gone,
 	"What devmesh run does when its worktree is removed: end the server, or keep it."},
+    {"run", "log_kb", CONF_NUMBER, FIELD(log_kb), "1024", 0, 65536, NULL,
+	"Kilobytes of its output that devmesh run keeps of a service; 0: none."},
     {"daemon", "start", CONF_BOOL, FIELD(daemon_start), "yes", 0, 0, NULL,
 	"Whether devmesh start starts devmeshd as well."},
     {"daemon", "grace", CONF_NUMBER, FIELD(grace_s), "10", 0, 86400, NULL,

@@ -75,7 +75,11 @@ prepare(const struct child_request *request, int tty)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (request->files != NULL)
 		(void)setrlimit(RLIMIT_NOFILE, request->files);
-	if (request->stdout_to_stderr)
+	if (request->err >= 0)
+		(void)dup2(request->err, STDERR_FILENO);
+	if (request->out >= 0)
+		(void)dup2(request->out, STDOUT_FILENO);
+	else if (request->stdout_to_stderr)
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 

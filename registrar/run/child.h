@@ -28,6 +28,7 @@ struct child_request {
 	char *const *argv;
 	char *const *env; /* "NAME=value": instead of the same names of ours; NULL: none */
 	const struct rlimit *files; /* limit of descriptors to give it; NULL: ours */
+	int out, err;		    /* to have as standard output and error; -1: ours */
 	bool stdout_to_stderr;
 };
 

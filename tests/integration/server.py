@@ -10,6 +10,13 @@ listen = [a[7:] for a in sys.argv[1:] if a.startswith("listen=")]
 servers = []
 
 
+def say(text):
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        pass  # the devmesh run that kept it was killed
+
+
 async def web_socket(reader, writer):
     writer.write(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
@@ -82,7 +89,7 @@ async def move(port):
 
 
 def trapped(number):
-    print(signal.Signals(number).name, flush=True)
+    say(signal.Signals(number).name)
     os._exit(int(options["trap"]))
 
 
@@ -103,7 +110,7 @@ async def main():
         loop.add_signal_handler(
             signal.SIGUSR1, lambda: loop.create_task(move(int(options["move"])))
         )
-    print("listening", flush=True)
+    say("listening")
     await asyncio.Event().wait()
 
 

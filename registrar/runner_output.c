@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command of a run writes: kept for `devmesh logs` and the dashboard. */
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "outputs.h"
+#include "runner_impl.h"
+
+enum {
+	LAST_WORDS_MS = 1000,
+	SIZE_MS = 250, /* SIGWINCH goes to whoever has the terminal, which is not us */
+	COMMAND_MAX = 2000
+};
+
+static char *
+describe_command(const struct runner *r)
+{
+	DM_AUTO_STR struct dm_str text = dm_str_make(COMMAND_MAX);
+
+	for (size_t i = 0; r->options->argv[i] != NULL; i++) {
+		DM_AUTO_FREE char *word = dm_shell_word(r->options->argv[i]);
+
+		(void)dm_str_addf(&text, "%s%s", i > 0 ? " " : "", word);
+	}
+	return dm_printable(text.data);
+}
+
+void
+runner_keep_output(struct runner *r)
+{
+	DM_AUTO_FREE char *command = describe_command(r);
+	DM_AUTO_FREE char *dir = NULL;
+	struct dm_err err;
+
+	if (r->claim == NULL || r->s->conf->log_kb == 0 || !session_need_state_dir(r->s, &err))
+		return;
+	dir = outputs_dir(r->s);
+	output_log_sweep(dir, OUTPUTS_DAYS);
+	r->log = output_log_open(dir, r->claim->id.s, (size_t)r->s->conf->log_kb << 10, &err);
+	if (r->log == NULL) {
+		dm_warn("what it writes is not kept: %s", err.msg);
+		return;
+	}
+	output_log_note(r->log, "starting %s in %s", command, r->worktree);
+	r->tee = tee_open(r->log, r->options->json, &err);
+	if (r->tee == NULL)
+		dm_warn("what it writes is not kept: %s", err.msg);
+}
+
+static void
+on_size(evutil_socket_t fd, short what, void *user)
+{
+	const struct runner *r = user;
+
+	(void)fd;
+	(void)what;
+	if (tee_resize(r->tee))
+		child_signal(&r->child, SIGWINCH);
+}
+
+void
+runner_follow_size(struct runner *r)
+{
+	static const struct timeval interval = {.tv_usec = SIZE_MS * 1000L};
+
+	if (r->tee == NULL || !tee_has_terminal(r->tee))
+		return;
+	r->resize = event_new(r->base, -1, EV_PERSIST, on_size, r);
+	if (r->resize != NULL)
+		(void)event_add(r->resize, &interval);
+}
+
+void
+runner_forget_size(struct runner *r)
+{
+	if (r->resize != NULL)
+		event_free(r->resize);
+	r->resize = NULL;
+}
+
+void
+runner_end_output(struct runner *r)
+{
+	if (!tee_end(r->tee, LAST_WORDS_MS))
+		return;
+	if (r->child.ended)
+		output_log_note(r->log,
+		    r->status > 128 ? "ended by signal %d" : "ended with status %d",
+		    r->status > 128 ? r->status - 128 : r->status);
+	output_log_close(r->log);
+	r->tee = NULL;
+	r->log = NULL;
+}
