@@ -21,6 +21,7 @@ extern const struct cmd cmd_name;
 extern const struct cmd cmd_env;
 extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
+extern const struct cmd cmd_logs;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
@@ -51,6 +52,7 @@ const struct cmd *const cmds[] = {
     &cmd_env,
     &cmd_wait,
     &cmd_assert,
+    &cmd_logs,
     &cmd_events,
     &cmd_graph,
     &cmd_open,

@@ -8,6 +8,7 @@ export class Refused extends Error {
 	constructor(error, status) {
 		super(error?.message ?? `devmeshd answered with status ${status}`);
 		this.hint = error?.hint;
+		this.status = status;
 	}
 }
 
@@ -29,7 +30,7 @@ async function ask(path, options = {}) {
 	return body;
 }
 
-export const get = (path) => ask(path);
+export const get = (path, options) => ask(path, options);
 
 export const post = (path, body = {}) => ask(path, {
 	method: 'POST',

@@ -6,11 +6,11 @@ import { $, kept, say } from './dom.js';
 import * as graph from './graph.js';
 import * as keys from './keys.js';
 import * as lists from './lists.js';
-import { apply, hello, kinds, mesh } from './model.js';
+import { apply, hello, kinds, live, mesh } from './model.js';
 import * as table from './table.js';
 import { go, onChange, read, view, views } from './view.js';
 
-let ready = false, paused = false, asked = false, lost = 0, drawnView = null, drawnAt = 0;
+let ready = false, asked = false, lost = 0, drawnView = null, drawnAt = 0;
 
 function drawView() {
 	for (const name of views) {
@@ -23,7 +23,16 @@ function drawView() {
 	if ($('filter').value !== view.q && document.activeElement !== $('filter')) $('filter').value = view.q;
 	if (drawnView !== 'doctor' && view.view === 'doctor') lists.runDoctor();
 	if (drawnView !== 'settings' && view.view === 'settings') lists.readSettings();
+	if (view.view === 'logs' || drawnView === 'logs') drawLogs();
 	drawnView = view.view;
+}
+
+// What services write is asked for only by who looks.
+async function drawLogs() {
+	const logs = await import('./logs.js');
+
+	if (view.view === 'logs') logs.show($('output'), null);
+	else logs.hide($('output'));
 }
 
 function draw() {
@@ -60,7 +69,7 @@ function connected(ok) {
 	lost = ok ? 0 : lost || Date.now();
 	if (ok) delete button.dataset.lost;
 	else button.dataset.lost = '';
-	button.textContent = !ok ? 'not connected' : paused ? 'paused' : 'live';
+	button.textContent = !ok ? 'not connected' : live.paused ? 'paused' : 'live';
 }
 
 function listen() {
@@ -75,12 +84,12 @@ function listen() {
 	stream.addEventListener('hello', (event) => {
 		hello(JSON.parse(event.data));
 		ready = true;
-		if (!paused) drawSoon();
+		if (!live.paused) drawSoon();
 		readSession().then(drawSoon);
 	});
 	stream.addEventListener('load', (event) => {
 		mesh.load = JSON.parse(event.data);
-		if (!paused) drawSoon();
+		if (!live.paused) drawSoon();
 	});
 	for (const kind of kinds)
 		stream.addEventListener(kind, (event) => {
@@ -89,13 +98,13 @@ function listen() {
 			apply(kind, data);
 			if (kind === 'service' && data.was !== data.state) say(`${data.id} is ${data.state}`);
 			if (document.hidden) lists.drawSummary(); // the title
-			if (!paused) drawSoon();
+			if (!live.paused) drawSoon();
 		});
 }
 
 function pause() {
-	paused = !paused;
-	$('live').setAttribute('aria-pressed', String(!paused));
+	live.paused = !live.paused;
+	$('live').setAttribute('aria-pressed', String(!live.paused));
 	connected(!lost);
 	drawSoon();
 }
@@ -133,7 +142,7 @@ keys.begin({ pause, theme, closePane: detail.closePane });
 drawView();
 // ages
 setInterval(() => {
-	if (document.hidden || paused) return;
+	if (document.hidden || live.paused) return;
 	if (ready && view.view === 'services') table.tick();
 	drawSoon();
 }, 10000);

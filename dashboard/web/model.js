@@ -7,6 +7,8 @@ export const sortable = ['state', 'name', 'url', 'worktree', 'server', 'since'];
 
 const LOG_MAX = 300;
 
+export const live = { paused: false };
+
 export const mesh = {
 	node: {}, caddy: {}, services: new Map(), found: new Map(), worktrees: new Map(),
 	log: [], // newest first: {time, kind, id, data}

@@ -21,14 +21,15 @@
 enum {
 	HEAD_MAX = 64, /* number, time and stream */
 	STREAMS = 2,
-	LATE_MAX = 128 << 10, /* bytes of a flood that are kept until there is time to write them */
 	SECOND_MS = 1000
 };
 
 struct pending {
 	char text[OUTPUT_LINE_MAX]; /* what has no newline yet */
 	size_t len;
-	char *late; /* what came after it, faster than is written; NULL: nothing ever did */
+	/* What came after it, faster than is written: a quarter of the ring. NULL: nothing ever
+	 * did. */
+	char *late;
 	size_t late_len;
 	uint64_t lost; /* bytes, before `late` */
 };
@@ -100,6 +101,8 @@ output_log_open(const char *dir, const char *id, size_t max_bytes, struct dm_err
 	if (!output_log_read(dir, id, 0, 0, 1, note_number, log, &ignored))
 		dm_debug("%s", ignored.msg);
 	note_cut_line(log);
+	if (log->cut)
+		log->number++;
 	return log;
 }
 
@@ -185,17 +188,19 @@ take_lines(struct output_log *log, enum output_stream stream, const char *bytes,
 
 /* Keeps the end of what comes too fast. */
 static void
-take_late(struct pending *p, const char *bytes, size_t len)
+take_late(const struct output_log *log, struct pending *p, const char *bytes, size_t len)
 {
+	size_t half = log->max / 8;
+
 	if (p->late == NULL)
-		p->late = dm_calloc(1, LATE_MAX);
+		p->late = dm_calloc(2, half);
 	while (len > 0) {
-		size_t n = len < LATE_MAX - p->late_len ? len : LATE_MAX - p->late_len;
+		size_t n = len < 2 * half - p->late_len ? len : 2 * half - p->late_len;
 
 		if (n == 0) {
-			p->late_len = LATE_MAX / 2;
-			p->lost += LATE_MAX / 2;
-			memmove(p->late, p->late + LATE_MAX / 2, LATE_MAX / 2);
+			p->late_len = half;
+			p->lost += half;
+			memmove(p->late, p->late + half, half);
 			continue;
 		}
 		memcpy(p->late + p->late_len, bytes, n);
@@ -250,7 +255,7 @@ output_log_add(struct output_log *log, enum output_stream stream, const char *by
 		write_late(log, stream);
 		take_lines(log, stream, bytes, len);
 	} else {
-		take_late(p, bytes, len);
+		take_late(log, p, bytes, len);
 	}
 	waits = p->len > 0 || p->late_len > 0;
 	(void)pthread_mutex_unlock(&log->lock);

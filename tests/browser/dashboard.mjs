@@ -263,6 +263,54 @@ async function loginIsGoodOnce(t) {
 	await thief.close();
 }
 
+async function showsOutput(t) {
+	const repo = await t.world.repo('logdeck', 'server');
+	const other = await t.world.worktree(repo, 'other');
+	const page = await opened(t, { login: true });
+	const lines = (box) => page.locator(`${box} .output li`);
+	const shown = async (text, box = '#detail') => until(`the line "${text}"`, async () => (await lines(box).allInnerTexts()).some((line) => line.includes(text)));
+
+	const app = await t.run(repo, 'node', 'chatty.cjs');
+	await t.run(other, 'node', 'chatty.cjs');
+	await page.goto(`${t.world.url('devmesh')}#sel=logdeck-main`);
+	await page.locator('.tabs button', { hasText: 'logs' }).click();
+	await shown('ready in 12 ms');
+	await shown('it answers at');
+	assert.equal(await page.locator('#detail .fg2.bold').first().textContent(), 'ready');
+	assert.equal(await page.locator('#detail .fg1').textContent(), 'it broke');
+	await shown('<img src=x onerror=alert(1)> {{services}}');
+	assert.equal(await page.locator('.output img').count(), 0);
+	// as it is written
+	const visitor = await t.page();
+	await visitor.goto(`${app.url}/while-open`);
+	await shown('GET /while-open');
+	await page.getByLabel('Show only lines with').fill('while-open');
+	await until('the others are hidden', async () => (await lines('#detail').filter({ visible: true }).count()) === 1);
+	await page.getByLabel('Show only lines with').fill('/^ *get .while/');
+	await until('by an expression', async () => (await lines('#detail').filter({ visible: true }).count()) === 1);
+	const downloading = page.waitForEvent('download');
+	await page.getByRole('button', { name: 'Download' }).click();
+	const saved = fs.readFileSync(await (await downloading).path(), 'utf8');
+	assert.match(saved, /^\S+Z ready in 12 ms$/m);
+	assert.match(saved, /GET \/while-open/);
+	// of all
+	await page.keyboard.press('Escape');
+	await page.locator('nav a[data-view="logs"]').click();
+	for (const id of ['logdeck-main', 'logdeck-other']) await shown(id, '#output');
+	await visitor.goto(`${app.url}/for-all`);
+	await shown('GET /for-all', '#output');
+	// a restart of the daemon is waited for
+	await t.world.devmesh(t.world.dir, 'daemon', 'restart');
+	await until('it is said', async () => (await page.locator('#output [role="status"]').innerText()) !== '');
+	assert.deepEqual(page.seen.errors.filter((error) => !/Failed to load resource|net::ERR/.test(error)), []);
+	// and for nobody else
+	const stranger = await opened(t, { hash: '#sel=logdeck-main&tab=logs', viewport: { width: 1440, height: 900 } });
+	await until('the hint', async () => (await stranger.locator('#detail').innerText()).includes('devmesh open'));
+	assert.equal(await stranger.locator('.output').count(), 0);
+	assert.equal(await stranger.evaluate(async () => (await fetch('/api/v1/services/logdeck-main/logs')).status), 403);
+	await stranger.end();
+}
+
 async function comesBack(t) {
 	const repo = await t.world.repo('backdeck', 'server');
 
@@ -325,13 +373,13 @@ async function isAccessible(t) {
 		for (const width of [360, 768, 1440]) {
 			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
 
-			for (const hash of ['#', '#sel=axedeck-main', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=settings', 'help', 'palette']) {
+			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=logs', '#view=logs', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=settings', 'help', 'palette']) {
 				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
 				else if (hash === 'palette') {
 					await page.keyboard.press('Escape');
 					await page.keyboard.press('Control+k');
 				} else await page.goto(t.world.url('devmesh') + hash);
-				if (hash === '#sel=axedeck-main') await until('the pane', () => page.locator('#detail').isVisible());
+				if (hash.startsWith('#sel=')) await until('the pane', () => page.locator('#detail').isVisible());
 				if (hash.startsWith('#view=')) await until(hash, () => page.locator(`#${hash.slice(6)}`).isVisible());
 				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
@@ -447,6 +495,7 @@ export default Object.fromEntries(Object.entries({
 	dashboard_sorts_and_filters: sortsAndFilters,
 	dashboard_changes_when_logged_in: changesWhenLoggedIn,
 	dashboard_login_is_good_once: loginIsGoodOnce,
+	dashboard_shows_output: showsOutput,
 	dashboard_comes_back: comesBack,
 	dashboard_names_are_text: namesAreText,
 	dashboard_is_accessible: isAccessible,

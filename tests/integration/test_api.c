@@ -67,6 +67,21 @@ expect(struct world *w, struct coverage *c, long status, const char *method, con
 	return r;
 }
 
+/* What takes the token even to be read; without it, it is refused. */
+static struct reply
+expect_private(struct world *w, struct coverage *c, const char *path)
+{
+	struct reply r;
+
+	(void)expect(w, c, 403, "GET", path, NULL);
+	r = api_get_private(w, path);
+	if (r.status != 200)
+		fail_msg("GET %s: %ld %s%s", path, r.status, r.body, r.error);
+	assert_described(w, c->openapi, "GET", path, r);
+	note(c, "GET", path);
+	return r;
+}
+
 static void
 expect_ctl(struct world *w, struct coverage *c, const char *method, const char *path)
 {
@@ -172,6 +187,9 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/services", NULL);
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 200, "GET", "/api/v1/load", NULL);
+	(void)DM(w, repo, "run", "--id", "words", "--", "echo", "words");
+	expect_private(w, &c, "/api/v1/services/words/logs");
+	expect_private(w, &c, "/api/v1/logs");
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));

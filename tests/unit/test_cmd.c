@@ -118,6 +118,7 @@ verbs_are_there(void **state)
 	    "env",
 	    "wait",
 	    "assert",
+	    "logs",
 	    "events",
 	    "graph",
 	    "open",
