@@ -306,7 +306,8 @@ session_claim(struct session *s, const char *id, const struct name_flags *flags,
 	if (!session_name(s, flags, &repo, &name, err) ||
 	    !registry_resolve(s->registry, &name, repo->worktree, false, &own, &held, err))
 		return false;
-	if (!held && claim_by_worktree(s, repo, out))
+	/* by whatever name it was registered, unless one was asked for */
+	if (!held && flags->id == NULL && flags->app == NULL && claim_by_worktree(s, repo, out))
 		return true;
 	if (!held) {
 		(void)dm_fail(err, DM_NOT_FOUND, "%s is not registered (its name would be %s)",

@@ -344,6 +344,23 @@ TEST(down_takes_back_what_was_up_before_the_run)
 	assert_int_equal(count_claims(w), 0);
 }
 
+/* By the name that was asked for, not by what else this worktree has. */
+TEST(second_service_beside_one_that_is_up)
+{
+	char *repo = repo_new(w, "shop"), *url;
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	serve_id(w, up_ok(w, repo));
+	url = run_url(w, p = run_bg(w, repo, ARGV("--id", "second"), ARGV(NULL)));
+	assert_string_equal(url, fmt(w, "http://second.dev.test:%d", w->port));
+	assert_string_equal(fetch(w, url, NULL).body, "second");
+	assert_answers(w, "shop-main.dev.test", "shop-main");
+	signal_proc(p, SIGTERM);
+	assert_ends(w, p, 128 + SIGTERM);
+	assert_answers(w, "shop-main.dev.test", "shop-main");
+}
+
 TEST(directory_and_names)
 {
 	char *repo = repo_new(w, "shop"), *url;
@@ -430,6 +447,7 @@ main(void)
 	    WORLD_TEST(what_the_user_has_set_stays),
 	    WORLD_TEST(command_that_ends_at_once),
 	    WORLD_TEST(down_takes_back_what_was_up_before_the_run),
+	    WORLD_TEST(second_service_beside_one_that_is_up),
 	    WORLD_TEST(directory_and_names),
 	    WORLD_TEST(route_of_its_own),
 	    WORLD_TEST(over_the_private_mesh),
