@@ -55,6 +55,9 @@ void api_answer_text(struct api_call *call, int status, const char *type, const 
 /* As the CLI fails: the code says which status. */
 void api_answer_err(struct api_call *call, const struct dm_err *err);
 
+/* Whether the body has no members; else the call is answered. */
+bool api_body_is_empty(struct api_call *call, const struct api_request *request);
+
 /* With one service, as state.h has it, which it takes; or that there is none of this name. */
 void api_answer_service(struct api_call *call, struct cJSON *service);
 void api_answer_no_service(struct api_call *call, const char *id);
@@ -72,6 +75,7 @@ api_handler api_get_page, api_get_web, api_get_login, api_get_session, api_get_q
     api_get_services, api_get_service, api_get_load, api_get_logs, api_get_events, api_get_graph,
     api_get_metrics, api_get_doctor, api_get_config, api_get_openapi, api_get_healthz,
     api_get_status;
+api_handler api_post_run_start, api_post_run_stop, api_post_run_restart;
 api_handler api_post_forget, api_post_pin, api_post_probe, api_post_publish, api_post_gc,
     api_post_login, api_post_stop, api_post_reload;
 

@@ -61,6 +61,14 @@ has_only(struct api_call *call, const struct api_request *request, const char *c
 	return true;
 }
 
+bool
+api_body_is_empty(struct api_call *call, const struct api_request *request)
+{
+	static const char *const none[] = {NULL};
+
+	return has_only(call, request, none);
+}
+
 static const cJSON *
 member(const struct api_request *request, const char *name)
 {
@@ -89,10 +97,9 @@ number_of(const cJSON *m, double max)
 void
 api_post_forget(struct api_call *call, const struct api_request *request, const char *id)
 {
-	static const char *const none[] = {NULL};
 	const char *const words[] = {"down", "--json", "--", id, NULL};
 
-	if (!has_only(call, request, none))
+	if (!api_body_is_empty(call, request))
 		return;
 	if (services_find(api_daemon(call)->services, id) == NULL) {
 		api_answer_no_service(call, id);
@@ -105,10 +112,9 @@ api_post_forget(struct api_call *call, const struct api_request *request, const 
 void
 api_post_probe(struct api_call *call, const struct api_request *request, const char *id)
 {
-	static const char *const none[] = {NULL};
 	struct daemon *d = api_daemon(call);
 
-	if (!has_only(call, request, none))
+	if (!api_body_is_empty(call, request))
 		return;
 	if (services_find(d->services, id) == NULL) {
 		api_answer_no_service(call, id);

@@ -26,6 +26,7 @@
 #include "parts.h"
 #include "services.h"
 #include "store.h"
+#include "supervisor.h"
 #include "timer.h"
 #include "tree_watch.h"
 #include "version.h"
@@ -82,6 +83,7 @@ daemon_process_ended(struct daemon *d, const struct dm_proc_id *id)
 {
 	caddy_watch_process_ended(d->caddy, id);
 	services_process_ended(d->services, id);
+	supervisor_process_ended(d->supervisor, id);
 }
 
 /* The first look is over when Caddy has answered, or has not. */
@@ -155,12 +157,15 @@ on_event(void *user, const struct event *event)
 	store_event(user, &stored);
 }
 
-/* Whoever has taken the daemon's own claim back has not meant that it goes on without a name. */
+/* It may have been taken down. Whoever has taken the daemon's own claim back has not meant that it
+ * goes on without a name. */
 static void
-on_own_claim_gone(void *user, const struct event *event)
+on_claim_gone(void *user, const struct event *event)
 {
 	struct daemon *d = user;
 
+	if (event->kind == EVENT_SERVICE_GONE)
+		supervisor_recheck(d->supervisor, event->id);
 	if (event->kind == EVENT_SERVICE_GONE && d->id != NULL && strcmp(event->id, d->id) == 0 &&
 	    !d->draining)
 		home_settle(d);
@@ -325,11 +330,12 @@ open_parts(struct daemon *d, struct dm_err *err)
 	if (!add_signals(d, err) || !parts_open(d, err))
 		return false;
 	(void)events_subscribe(d->events, on_event, d->store);
-	(void)events_subscribe(d->events, on_own_claim_gone, d);
+	(void)events_subscribe(d->events, on_claim_gone, d);
 	say(d, "started", NULL);
 	if (!home_claim(d, err))
 		return false;
 	services_sweep(d->services, "the first look");
+	supervisor_resume(d->supervisor);
 	finder_scan(d->finder);
 	return parts_serve(d, err);
 }

@@ -30,6 +30,7 @@ struct daemon {
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;
+	struct supervisor *supervisor;
 	struct caddy_watch *caddy;
 	struct tree_watch *trees;
 	struct finder *finder;

@@ -15,6 +15,7 @@
 #include "mender.h"
 #include "services.h"
 #include "store.h"
+#include "supervisor.h"
 #include "tree_watch.h"
 #include "watch.h"
 #include "workers.h"
@@ -56,6 +57,7 @@ parts_open(struct daemon *d, struct dm_err *err)
 	if ((d->exits = exits_open(d->base, process_ended, d, err)) == NULL ||
 	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
 	    (d->services = services_open(d, err)) == NULL ||
+	    (d->supervisor = supervisor_open(d)) == NULL ||
 	    (d->caddy = caddy_watch_open(d, err)) == NULL ||
 	    (d->trees = tree_watch_open(d, err)) == NULL ||
 	    (d->finder = finder_open(d, err)) == NULL || (d->mender = mender_open(d, err)) == NULL)
@@ -117,6 +119,7 @@ parts_close(struct daemon *d)
 	finder_close(d->finder);
 	tree_watch_close(d->trees);
 	caddy_watch_close(d->caddy);
+	supervisor_close(d->supervisor);
 	services_close(d->services);
 	if (d->watch != NULL)
 		watch_close(d->watch);

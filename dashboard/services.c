@@ -144,6 +144,15 @@ publish(const struct services *services, const struct service *svc, const char *
 	events_publish(services->d->events, EVENT_SERVICE, svc->claim->id.s, data);
 }
 
+void
+services_tell(struct services *services, const char *id)
+{
+	const struct service *svc = find(services, id);
+
+	if (svc != NULL)
+		publish(services, svc, service_state_name(svc->state));
+}
+
 static void
 forget(struct services *services, size_t i, const char *why)
 {
@@ -170,7 +179,7 @@ move(struct service *svc, enum service_state to, const char *why)
 {
 	if (svc->state == to)
 		return false;
-	if (!service_may_become(svc->state, to))
+	if (!service_may_become(svc->state, to, svc->claim->port != 0))
 		dm_warn("%s was seen going from %s to %s, which is a bug", svc->claim->id.s,
 		    service_state_name(svc->state), service_state_name(to));
 	dm_note("%s: %s -> %s (%s)", svc->claim->id.s, service_state_name(svc->state),

@@ -4,8 +4,8 @@
  * the state that follows from it (survey.h and model/service.h: the same as the `status` verb's).
  *
  * A hint (watch.h, exits.h, a changed Caddy) leads to a look, never to a change of state by itself;
- * a sweep over all of them every probe_interval is the truth. services.c alone moves a state, along
- * the table of legal moves (service_may_become), and every move is an event.
+ * a sweep over all of them every probe_interval is the truth. services.c alone moves a state, by
+ * the rule of legal moves (service_may_become), and every move is an event.
  */
 #ifndef DEVMESH_SERVICES_H
 #define DEVMESH_SERVICES_H
@@ -72,6 +72,9 @@ void services_process_ended(struct services *services, const struct dm_proc_id *
 void services_routes_changed(struct services *services, const char *why);
 /* The intervals of the configuration have changed. */
 void services_reload(struct services *services);
+
+/* What is said of it beside its state has changed. Nothing if there is no service of this name. */
+void services_tell(struct services *services, const char *id);
 
 const struct service *services_find(const struct services *services, const char *id);
 size_t services_count(const struct services *services);

@@ -15,6 +15,7 @@
 #include "out.h"
 #include "services.h"
 #include "store.h"
+#include "supervisor.h"
 #include "tree_watch.h"
 #include "version.h"
 
@@ -40,7 +41,6 @@ state_of_service(const struct daemon *d, const struct service *svc)
 	cJSON *o = cJSON_CreateObject();
 	const struct claim *claim = svc->claim;
 
-	(void)d;
 	out_add_claim(o, claim);
 	out_add_text(o, "alias_url", svc->alias_url);
 	(void)cJSON_AddStringToObject(o, "state", service_state_name(svc->state));
@@ -52,6 +52,8 @@ state_of_service(const struct daemon *d, const struct service *svc)
 	out_add_text(o, "other_worktree", svc->other_worktree);
 	(void)cJSON_AddBoolToObject(o, "listening", svc->evidence.listening);
 	(void)cJSON_AddBoolToObject(o, "route_ok", svc->evidence.route_ok);
+	(void)cJSON_AddItemToObject(
+	    o, "supervised", supervised_json(supervisor_find(d->supervisor, claim->id.s)));
 	return o;
 }
 

@@ -33,6 +33,7 @@ extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_setup;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
+extern const struct cmd cmd_restart;
 extern const struct cmd cmd_trust;
 extern const struct cmd cmd_daemon;
 extern const struct cmd cmd_service;
@@ -64,6 +65,7 @@ const struct cmd *const cmds[] = {
     &cmd_setup,
     &cmd_start,
     &cmd_stop,
+    &cmd_restart,
     &cmd_trust,
     &cmd_daemon,
     &cmd_service,

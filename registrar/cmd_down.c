@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "cmd.h"
+#include "commands.h"
 #include "out.h"
 #include "register.h"
 
@@ -15,8 +16,14 @@ static bool
 down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_err *err)
 {
 	struct unregister_result result;
+	DM_AUTO_FREE char *commands = NULL;
 	cJSON *o;
 
+	/* first, or devmeshd would take its end for a failure */
+	if (claim->uid == geteuid() && session_need_state_dir(ctx->session, err)) {
+		commands = commands_dir(ctx->session);
+		command_forget(commands, claim->id.s);
+	}
 	if (!unregister_service(ctx->session, claim, &result, err))
 		return false;
 	if (result.still_listening != 0)

@@ -11,6 +11,7 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "cmd.h"
+#include "cmd_restart.h"
 #include "companion.h"
 #include "local.h"
 #include "out.h"
@@ -68,6 +69,8 @@ run_start(struct cmd_ctx *ctx, struct dm_err *err)
 	DM_AUTO_FREE char *root = NULL;
 	struct dm_err why;
 
+	if (cmd_arg(ctx, 0) != NULL)
+		return restart_service(ctx, "start", err);
 	if (!local_start(ctx->session, &mesh, err))
 		return false;
 	start_daemon(ctx, &daemon, &why);
@@ -104,6 +107,8 @@ run_stop(struct cmd_ctx *ctx, struct dm_err *err)
 	pid_t pid, daemon;
 	struct dm_err why;
 
+	if (cmd_arg(ctx, 0) != NULL)
+		return restart_service(ctx, "stop", err);
 	/* first, or it would report a Caddy that has gone */
 	if (!companion_stop(ctx->session, &daemon, &why))
 		dm_warn("%s", why.msg);
@@ -209,19 +214,24 @@ extern const struct cmd cmd_start, cmd_stop, cmd_trust;
 
 const struct cmd cmd_start = {
     .name = "start",
-    .args = "",
-    .summary = "start the private mesh: a Caddy of your own, in the background",
+    .args = "[ID]",
+    .max_args = 1,
+    .summary = "start the private mesh: a Caddy of your own, in the background; or a service",
     .help =
 	"Needs no root, no domain and no account. Returns when it really serves. Starting it\n"
 	"twice is harmless. Nothing outside [local] state_dir is changed. devmeshd, the companion\n"
-	"daemon, is started as well, unless [daemon] start = no.",
+	"daemon, is started as well, unless [daemon] start = no. With an ID: starts the service\n"
+	"that devmesh run -d had started and that does not run, and returns when it answers.",
     .run = run_start,
 };
 
 const struct cmd cmd_stop = {
     .name = "stop",
-    .args = "",
-    .summary = "stop the private mesh, and devmeshd",
+    .args = "[ID]",
+    .max_args = 1,
+    .summary = "stop the private mesh, and devmeshd; or a service",
+    .help = "With an ID: ends that service, if a devmesh run serves it; its name stays its own if\n"
+	    "devmeshd runs it. What devmeshd runs goes on without it.",
     .run = run_stop,
 };
 

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+#include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "cmd.h"
+#include "detach.h"
+#include "out.h"
 #include "runner.h"
 
 enum {
-	WAIT_MS = 60000
+	WAIT_MS = 60000,
+	IDLE_MAX_S = 30 * 86400
 };
 
 static bool
@@ -42,6 +47,7 @@ get_options(const struct cmd_ctx *ctx, struct runner_options *options, struct dm
 	*options = (struct runner_options){.argv = ctx->line->command,
 	    .name = cmd_name_flags(ctx),
 	    .force = cmd_value(ctx, "force") != NULL,
+	    .supervised = cmd_value(ctx, "supervised") != NULL,
 	    .json = ctx->line->json};
 	/* the command runs there, too, so it has become the current directory */
 	options->name.dir = NULL;
@@ -51,6 +57,50 @@ get_options(const struct cmd_ctx *ctx, struct runner_options *options, struct dm
 		options->name.app = name;
 	return get_mode(ctx, options, err) &&
 	       cmd_seconds(ctx, "wait", WAIT_MS, &options->wait_ms, err);
+}
+
+/* What is for devmeshd, without -d, or what is not. */
+static bool
+check_detach(const struct cmd_ctx *ctx, struct dm_err *err)
+{
+	static const char *const names[] = {"on-request", "idle-stop"};
+
+	for (size_t i = 0; i < 2; i++) {
+		if (cmd_value(ctx, names[i]) != NULL && cmd_value(ctx, "detach") == NULL)
+			return dm_fail(
+			    err, DM_USAGE, "--%s is for what devmeshd runs: --detach", names[i]);
+	}
+	return true;
+}
+
+static bool
+run_detached(struct cmd_ctx *ctx, struct session *session, const struct runner_options *options,
+    struct dm_err *err)
+{
+	struct detach_request request = {.run = options,
+	    .config_file = session_config_file(ctx->line->config),
+	    .on_request = cmd_value(ctx, "on-request") != NULL ? 1 : COMMAND_AS_CONFIGURED,
+	    .idle_stop_s = COMMAND_AS_CONFIGURED};
+	const char *idle = cmd_value(ctx, "idle-stop");
+	dm_auto(claim) claim = NULL;
+	uint64_t seconds;
+
+	if (idle != NULL && !dm_parse_uint(idle, 0, IDLE_MAX_S, &seconds))
+		return dm_fail(err, DM_USAGE, "--idle-stop: \"%.40s\" is no number from 0 to %d",
+		    idle, IDLE_MAX_S);
+	if (idle != NULL)
+		request.idle_stop_s = (int64_t)seconds;
+	if (!detach_run(session, &request, &claim, err))
+		return false;
+	if (options->json) {
+		cJSON *o = out_object();
+
+		out_add_claim(o, claim);
+		out_json(o);
+	} else {
+		(void)puts(claim->url);
+	}
+	return true;
 }
 
 static bool
@@ -64,7 +114,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 		(void)dm_fail(err, DM_USAGE, "devmesh run: no command is given");
 		return dm_hint(err, "devmesh run -- npm run dev");
 	}
-	if (!get_options(ctx, &options, err))
+	if (!check_detach(ctx, err) || !get_options(ctx, &options, err))
 		return false;
 	if (dir != NULL && chdir(dir) != 0) {
 		(void)dm_fail_errno(err, errno, "going to the directory %s", dir);
@@ -75,6 +125,8 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	if (off != NULL && strcmp(off, "0") == 0)
 		return runner_exec(options.argv, err);
 	session = session_open(ctx->line->config, err);
+	if (session != NULL && cmd_value(ctx, "detach") != NULL)
+		return run_detached(ctx, session, &options, err);
 	return session != NULL && runner_run(session, &options, &ctx->exit_status, err);
 }
 
@@ -87,6 +139,12 @@ static const struct cmd_opt opts[] = {
     {"bridge", 0, NULL, false, "have it listen on a port, and lead the socket there"},
     {"port", 0, "N", false, "the port that it will listen on, if that is certain"},
     {"wait", 0, "SECONDS", true, "say what is wrong if it does not listen by then (default 60)"},
+    {"detach", 'd', NULL, false, "have devmeshd run it, in the background, and look after it"},
+    {"on-request", 0, NULL, false,
+	"with -d: whoever opens its URL starts it, when it does not run"},
+    {"idle-stop", 0, "SECONDS", false,
+	"with -d: end it after so long without a request (0: never)"},
+    {"supervised", 0, NULL, false, "as devmeshd runs it: only keep its output, and the name"},
     {"force", 0, NULL, false, "take the name over from another worktree or run of yours"},
     {NULL, 0, NULL, false, NULL},
 };
@@ -101,6 +159,9 @@ const struct cmd cmd_run = {
 	"environment,\n"
 	"finds out where it listens, and prints the URL once it answers there through Caddy. When\n"
 	"it ends, however it ends, everything is taken back. Exits with the command's exit code.\n"
+	"With -d it goes on in the background: started again when it fails, by start and stop "
+	"with\n"
+	"its ID, or when the machine has been restarted ([run] restore), and gone with down.\n"
 	"With DEVMESH=0 in the environment the command is run as it is, and nothing else is done.",
     .opts = opts,
     .takes_command = true,

@@ -248,7 +248,7 @@ claim_name(struct runner *r, struct dm_err *err)
 		return true;
 	}
 	r->claim = DM_STEAL(&result.claim);
-	r->was_up = r->was_up && !result.claimed;
+	r->was_up = r->options->supervised || (r->was_up && !result.claimed);
 	if (result.wrote_route)
 		dm_note("Caddy's configuration was changed; its reload may have closed WebSockets");
 	register_result_release(&result);
@@ -589,6 +589,8 @@ runner_run(struct session *s, const struct runner_options *options, int *status,
 		return dm_fail(err, DM_FAILED, "reading this process's own start time");
 	}
 	ok = run(&r, err);
+	if (!ok)
+		output_log_note(r.log, "%s", err->msg);
 	if (ok && options->json && !r.said_json)
 		print_early_end(r.status);
 	*status = r.status;

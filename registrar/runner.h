@@ -22,6 +22,7 @@ struct runner_options {
 	uint16_t port;	 /* the one the server will listen on; 0: to be found out */
 	int64_t wait_ms; /* how long it may take to answer before something is said about it */
 	bool force;	 /* take the name from another worktree, or another run, of this user */
+	bool supervised; /* by devmeshd: the name stays claimed at the end, output is only kept */
 	bool json;	 /* say where it answers as JSON on stdout; the command's goes to stderr */
 };
 

@@ -150,10 +150,10 @@ announce(struct loop *l)
 	l->announced = true;
 	describe_place(l, place, sizeof(place));
 	(void)snprintf(url, sizeof(url), "http://localhost:%u", (unsigned)l->r->listener.port);
-	output_log_note(l->r->log, "it answers at %s", r->claim != NULL ? r->claim->url : url);
-	if (r->options->json)
+	if (r->options->json) {
+		output_log_note(r->log, "%s", r->claim != NULL ? r->claim->url : url);
 		print_json(l, url);
-	else if (r->claim != NULL)
+	} else if (r->claim != NULL)
 		dm_note("%s (%s on %s, after %.1f s)", r->claim->url,
 		    r->plan.tool != NULL ? r->plan.tool : "it listens", place,
 		    (double)(dm_now_ms() - l->began) / 1000);

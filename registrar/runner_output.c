@@ -5,33 +5,26 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/str.h"
+#include "commands.h"
 #include "outputs.h"
 #include "runner_impl.h"
 
 enum {
 	LAST_WORDS_MS = 1000,
 	SIZE_MS = 250, /* SIGWINCH goes to whoever has the terminal, which is not us */
-	COMMAND_MAX = 2000
 };
 
-static char *
-describe_command(const struct runner *r)
+/* What we say on our own stderr belongs to the story as well. */
+static void
+note_remark(void *user, const char *line)
 {
-	DM_AUTO_STR struct dm_str text = dm_str_make(COMMAND_MAX);
-
-	for (size_t i = 0; r->options->argv[i] != NULL; i++) {
-		DM_AUTO_FREE char *word = dm_shell_word(r->options->argv[i]);
-
-		(void)dm_str_addf(&text, "%s%s", i > 0 ? " " : "", word);
-	}
-	return dm_printable(text.data);
+	output_log_note(user, "%s", line);
 }
 
 void
 runner_keep_output(struct runner *r)
 {
-	DM_AUTO_FREE char *command = describe_command(r);
+	DM_AUTO_FREE char *command = command_line(r->options->argv);
 	DM_AUTO_FREE char *dir = NULL;
 	struct dm_err err;
 
@@ -45,7 +38,12 @@ runner_keep_output(struct runner *r)
 		return;
 	}
 	output_log_note(r->log, "starting %s in %s", command, r->worktree);
-	r->tee = tee_open(r->log, r->options->json, &err);
+	dm_log_also(note_remark, r->log);
+	r->tee = tee_open(r->log,
+	    r->options->supervised ? TEE_KEEP
+	    : r->options->json	   ? TEE_STDOUT_TO_STDERR
+				   : TEE_STREAMS,
+	    &err);
 	if (r->tee == NULL)
 		dm_warn("what it writes is not kept: %s", err.msg);
 }
@@ -84,7 +82,10 @@ runner_forget_size(struct runner *r)
 void
 runner_end_output(struct runner *r)
 {
-	if (!tee_end(r->tee, LAST_WORDS_MS))
+	bool through = tee_end(r->tee, LAST_WORDS_MS);
+
+	dm_log_also(NULL, NULL);
+	if (!through)
 		return;
 	if (r->child.ended)
 		output_log_note(r->log,

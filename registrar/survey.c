@@ -10,6 +10,7 @@
 #include "base/sock.h"
 #include "base/str.h"
 #include "caddy/route.h"
+#include "commands.h"
 #include "placement.h"
 
 /* Whether a mesh route will do for the claim: placement.h decides in the same way. */
@@ -61,6 +62,20 @@ look_at_server(
 	row->other_worktree = dm_steal_pointer(&answerer.worktree);
 }
 
+/* Whether devmeshd is to run it (commands.h), and the run that it has started last is over. */
+static bool
+is_resting(const struct session *s, const struct claim *claim)
+{
+	DM_AUTO_FREE char *dir = s->state_dir == NULL ? NULL : commands_dir(s);
+	struct dm_err ignored;
+	dm_auto(command) c = NULL;
+
+	if (dir == NULL || claim->uid != geteuid() || !command_exists(dir, claim->id.s))
+		return false;
+	c = command_load(dir, claim->id.s, &ignored);
+	return c != NULL && (c->runner.pid == 0 || !dm_proc_alive(&c->runner));
+}
+
 void
 survey_look(const struct session *s, const struct claim *claim,
     const struct dm_listeners *listeners, struct survey_row *row, struct dm_sock_info *socket)
@@ -83,6 +98,8 @@ survey_look(const struct session *s, const struct claim *claim,
 	}
 	if (e->listening)
 		look_at_server(&info, listeners, row);
+	else
+		e->resting = is_resting(s, claim);
 	e->route_ok = survey_route_ok(s, claim);
 	row->state = service_state_of(e);
 	if (socket != NULL)
@@ -114,12 +131,15 @@ bool
 survey_take(struct session *s, struct survey *out, struct dm_err *err)
 {
 	struct dm_listeners listeners = {.count = 0};
+	struct dm_err ignored;
 
 	memset(out, 0, sizeof(*out));
 	if (!session_need_registry(s, err) || !registry_scan(s->registry, &out->claims, err))
 		return false;
 	if (out->claims.count > 0 && !session_need_view(s, &out->caddy))
 		dm_debug("%s", out->caddy.msg);
+	if (!session_need_state_dir(s, &ignored))
+		dm_debug("%s", ignored.msg);
 	survey_listeners(&out->claims, &listeners);
 	out->rows = dm_calloc(out->claims.count, sizeof(*out->rows));
 	for (size_t i = 0; i < out->claims.count; i++) {

@@ -46,9 +46,9 @@ function advice(service) {
 	const cd = `cd ${word(service.worktree)}`;
 
 	switch (service.state) {
-	case 'starting': return ['Its name is claimed; nothing listens yet.', command(`${cd} && devmesh run -- npm run dev`)];
+	case 'starting': return service.supervised ? [] : ['Its name is claimed; nothing listens yet.', command(`${cd} && devmesh run -- npm run dev`)];
 	case 'stale': return ['Its server has ended and left the socket. devmeshd removes it after a while.', command(`devmesh down ${service.id}`)];
-	case 'down': return ['Nothing listens on its port.', command(`devmesh down ${service.id}`)];
+	case 'down': return service.supervised ? [] : ['Nothing listens on its port.', command(`devmesh down ${service.id}`)];
 	case 'degraded': return ['It runs, but Caddy has no route to it.', command(`${cd} && devmesh up`)];
 	case 'orphan': return ['Its worktree is gone.', command('devmesh gc')];
 	case 'foreign': return [`Another checkout answers here: ${service.other_worktree ?? 'of another user'}`, command(`devmesh assert ${service.id}`)];
@@ -64,6 +64,28 @@ function happened(service) {
 		el('li', {}, el('time', {}, new Date(time * 1000).toLocaleTimeString()), `${data.was ?? 'new'} → ${data.state ?? 'gone'} (${data.reason})`)))];
 }
 
+// Starting and ending: what devmeshd runs; a run in a terminal can only be ended from here.
+function running(service, path) {
+	const run = service.supervised, rests = run && ['stopped', 'idle', 'failed'].includes(run.state);
+	const act = (verb, label) => actionButton(`${verb} ${service.id}`, label, () => post(`${path}/${verb}`));
+
+	if (!run) return service.runner ? [actionButton(`stop ${service.id}`, 'Stop', async () => {
+		if (confirm(`End the devmesh run of ${service.id}? It runs in a terminal: only there it can be started again.`)) await post(`${path}/stop`);
+	})] : [];
+	return [rests ? act('start', 'Start') : act('restart', 'Restart'), !rests && act('stop', 'Stop')].filter(Boolean);
+}
+
+function supervision(service) {
+	const run = service.supervised;
+
+	return run ? [
+		['Run by devmeshd', `${run.state}${run.restarts ? `, started again ${run.restarts} times` : ''}`],
+		['Command', run.command], ['Problem', run.problem],
+		['Starts on request', run.on_request && 'yes'],
+		['Ends when idle', run.idle_stop ? `after ${run.idle_stop} s` : null],
+	] : [];
+}
+
 function actions(service) {
 	const url = isLink(service.url) ? service.url : null;
 	const path = `/api/v1/services/${service.id}`;
@@ -73,6 +95,7 @@ function actions(service) {
 	button?.addEventListener('click', () => copy(url, button));
 	return el('div', { class: 'actions' }, open, button,
 		...(session.may_change && service.id !== mesh.node.id ? [
+			...running(service, path),
 			actionButton(`probe ${service.id}`, 'Look now', () => post(`${path}/probe`)),
 			actionButton(`pin ${service.id}`, service.pinned ? 'Unpin' : 'Pin', () => post(`${path}/pin`, { pinned: !service.pinned }),
 				{ title: 'A pinned service is never cleaned up' }),
@@ -99,6 +122,7 @@ function overview(service) {
 			...gitFacts(service),
 			['Server', service.command && `${service.command} (pid ${service.pid})`],
 			['Started by', service.runner && `devmesh run (pid ${service.runner})`],
+			...supervision(service),
 			['Listens on', service.port ? `port ${service.port}` : service.socket],
 			['Led there by', service.registration === 'mesh' ? 'the mesh route' : 'a route of its own'],
 			['Name', service.id], ['Kept', service.pinned && 'pinned'],

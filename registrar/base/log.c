@@ -12,6 +12,8 @@
 static enum dm_level current = DM_LOG_NOTE;
 static const char *program = "devmesh";
 static bool timed;
+static void (*also)(void *user, const char *line);
+static void *also_user;
 
 void
 dm_log_level(enum dm_level level)
@@ -24,6 +26,13 @@ dm_log_program(const char *name, bool with_time)
 {
 	program = name;
 	timed = with_time;
+}
+
+void
+dm_log_also(void (*fn)(void *user, const char *line), void *user)
+{
+	also = fn;
+	also_user = user;
 }
 
 /* One write for the whole line, so that lines of parallel processes do not mix. */
@@ -56,6 +65,12 @@ say(enum dm_level level, const char *prefix, const char *fmt, va_list ap)
 		return;
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	emit(prefix, text);
+	if (also != NULL && level == DM_LOG_NOTE) {
+		DM_AUTO_FREE char *shown = dm_printable(text);
+		DM_AUTO_FREE char *line = dm_asprintf("%s%s", prefix + strlen(": "), shown);
+
+		also(also_user, line);
+	}
 }
 
 void

@@ -3,7 +3,8 @@
  * What is said to a person, on stderr. stdout is for answers only.
  *
  * Everything goes through dm_printable(): a hostile branch or file name cannot drive a terminal.
- * The verbosity and the name in front are the only mutable globals of the project.
+ * The verbosity, the name in front and who else is told are the only mutable globals of the
+ * project.
  */
 #ifndef DEVMESH_LOG_H
 #define DEVMESH_LOG_H
@@ -25,6 +26,12 @@ void dm_log_level(enum dm_level level);
  * a program whose lines are kept.
  */
 void dm_log_program(const char *name, bool with_time);
+
+/*
+ * Also tells `fn` whatever dm_warn() and dm_note() say from now on, as it is shown, without the
+ * name in front; fn NULL: no more.
+ */
+void dm_log_also(void (*fn)(void *user, const char *line), void *user);
 
 /* "devmesh: warning: ..." unless quiet. */
 void dm_warn(const char *fmt, ...) DM_PRINTF(1, 2);

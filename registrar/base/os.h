@@ -22,6 +22,12 @@ bool dm_os_peer(int fd, pid_t *pid, uid_t *uid);
 bool dm_os_socket_is_bound(const char *path);
 
 /*
+ * How many connections the server that is bound to `path` has accepted and not closed (unix(7):
+ * /proc/net/unix). 0 where it cannot be told.
+ */
+unsigned dm_os_socket_clients(const char *path);
+
+/*
  * Changes the mode of the very file that (dev, ino) names, which is at `path`: never that of a
  * link's target, or of another file that has come there since. False with errno; ESTALE if it is
  * not that one any more.

@@ -31,6 +31,13 @@ dm_os_socket_is_bound(const char *path)
 	return false;
 }
 
+unsigned
+dm_os_socket_clients(const char *path)
+{
+	(void)path;
+	return 0;
+}
+
 bool
 dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
 {

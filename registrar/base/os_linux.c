@@ -47,6 +47,31 @@ dm_os_socket_is_bound(const char *path)
 	return bound;
 }
 
+unsigned
+dm_os_socket_clients(const char *path)
+{
+	enum {
+		CONNECTED = 3 /* SS_CONNECTED of <linux/net.h> */
+	};
+	FILE *f = fopen("/proc/net/unix", "re");
+	char line[512];
+	unsigned count = 0, state;
+
+	/* Num RefCount Protocol Flags Type St Inode Path: one that was accepted has the path as
+	 * well */
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		const char *found = strchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (found != NULL && strcmp(found, path) == 0 &&
+		    sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1 && state == CONNECTED)
+			count++;
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return count;
+}
+
 bool
 dm_os_chmod_same(const char *path, dev_t dev, ino_t ino, mode_t mode)
 {

@@ -37,13 +37,17 @@ cloexec_pipe(int fds[2])
  * async-signal-safe calls: other threads may have been at malloc's locks.
  */
 static void
-become(const char *const argv[], char **env, int report)
+become(const char *const argv[], char *const *env, int report)
 {
 	/* execvp(3) changes neither the words nor their array: its prototype is older than const */
 	union {
 		const char *const *in;
 		char *const *out;
 	} words = {.in = argv};
+	union {
+		char *const *in;
+		char **out;
+	} environment = {.in = env};
 	sigset_t none;
 	int saved;
 	ssize_t ignored;
@@ -51,7 +55,7 @@ become(const char *const argv[], char **env, int report)
 	/* a thread that leaves signals to others is not its business */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	environ = env;
+	environ = environment.out;
 	(void)execvp(argv[0], words.out);
 	saved = errno;
 	ignored = write(report, &saved, sizeof(saved));
@@ -208,13 +212,23 @@ dm_close_others(int keep)
 bool
 dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err)
 {
+	const struct dm_background request = {
+	    .argv = argv, .env = environ, .dir = "/", .log_path = log_path};
+
+	return dm_start_background_in(&request, pid, err);
+}
+
+bool
+dm_start_background_in(const struct dm_background *request, pid_t *pid, struct dm_err *err)
+{
+	const char *const *argv = request->argv;
 	DM_AUTO_CLOSE int log =
-	    open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	    open(request->log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int report[2], error;
 	pid_t child;
 
 	if (log < 0)
-		return dm_fail_errno(err, errno, "opening %s", log_path);
+		return dm_fail_errno(err, errno, "opening %s", request->log_path);
 	if (!cloexec_pipe(report) || (child = fork()) < 0)
 		return dm_fail_errno(err, errno, "starting %s", argv[0]);
 	if (child == 0) {
@@ -222,9 +236,9 @@ dm_start_background(const char *const argv[], const char *log_path, pid_t *pid, 
 		child_stdio(log, log);
 		/* a lock of the caller's shell, make's pipes: not to be held as long as it lives */
 		dm_close_others(report[1]);
-		if (chdir("/") != 0)
+		if (chdir(request->dir) != 0)
 			_exit(127);
-		become(argv, environ, report[1]);
+		become(argv, request->env, report[1]);
 	}
 	(void)close(report[1]);
 	error = exec_result(report[0]);

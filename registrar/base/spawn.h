@@ -27,6 +27,16 @@ bool dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, 
 bool dm_start_background(
     const char *const argv[], const char *log_path, pid_t *pid, struct dm_err *err) DM_MUST;
 
+/* The same with an environment and a working directory of its own. Borrowed. */
+struct dm_background {
+	const char *const *argv;
+	char *const *env; /* "NAME=value", NULL-terminated: all of it */
+	const char *dir;
+	const char *log_path;
+};
+bool
+dm_start_background_in(const struct dm_background *request, pid_t *pid, struct dm_err *err) DM_MUST;
+
 /* Closes every descriptor above stderr but `keep` (-1: none), in a child about to go its own way.
  */
 void dm_close_others(int keep);

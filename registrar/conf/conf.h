@@ -79,6 +79,8 @@ struct conf {
 	char *caddy;
 	int worktree_gone; /* enum conf_worktree_gone */
 	uint32_t log_kb;
+	bool restore, on_request;
+	uint32_t idle_stop;
 	bool daemon_start;
 	uint32_t grace_s, probe_s, scan_s;
 	uint32_t port_from, port_to;

@@ -163,8 +163,15 @@ name_compose(const struct name_input *in, struct name *out, struct dm_err *err)
 	struct slug branch_slug;
 
 	memset(out, 0, sizeof(*out));
-	if (in->id != NULL)
-		return compose_exact(in->id, "--id or DEVMESH_ID", out, err);
+	if (in->id != NULL) {
+		if (!compose_exact(in->id, "--id or DEVMESH_ID", out, err))
+			return false;
+		if (in->app_flag != NULL && has_alnum(in->app_flag)) {
+			out->app = slug_make(in->app_flag);
+			out->app_from = "--app";
+		}
+		return true;
+	}
 	if (app.text == in->id_file && dm_ends_with(app.text, ".")) {
 		if (!dm_snprintf(text, sizeof(text), "%.*s", (int)(strlen(app.text) - 1), app.text))
 			text[0] = '\0';

@@ -14,7 +14,9 @@ service_state_of(const struct service_evidence *e)
 		return e->route_ok ? SERVICE_UP : SERVICE_DEGRADED;
 	if (e->is_tcp)
 		return SERVICE_DOWN;
-	return e->socket_exists ? SERVICE_STALE : SERVICE_STARTING;
+	if (e->socket_exists)
+		return SERVICE_STALE;
+	return e->resting ? SERVICE_DOWN : SERVICE_STARTING;
 }
 
 bool
@@ -23,24 +25,13 @@ service_answers(const struct service_evidence *e)
 	return e->listening && !(e->is_tcp && e->foreign);
 }
 
-#define TO(state) (1U << SERVICE_##state)
-
-/* Behind a port there is no file, so it is never stale; behind a socket it is never "down". */
-#define ALIVE (TO(STARTING) | TO(UP) | TO(DEGRADED) | TO(ORPHAN) | TO(FOREIGN))
-static const unsigned moves[SERVICE_STATES] = {
-    [SERVICE_STARTING] = ALIVE | TO(STALE) | TO(DOWN),
-    [SERVICE_UP] = ALIVE | TO(STALE) | TO(DOWN),
-    [SERVICE_DEGRADED] = ALIVE | TO(STALE) | TO(DOWN),
-    [SERVICE_STALE] = ALIVE,
-    [SERVICE_DOWN] = ALIVE & ~TO(STARTING),
-    [SERVICE_ORPHAN] = ALIVE | TO(STALE) | TO(DOWN), /* the worktree is back */
-    [SERVICE_FOREIGN] = ALIVE | TO(STALE) | TO(DOWN),
-};
-
 bool
-service_may_become(enum service_state from, enum service_state to)
+service_may_become(enum service_state from, enum service_state to, bool is_tcp)
 {
-	return from != to && (moves[from] & 1U << to) != 0;
+	/* there is no file, and without a server it is "down" */
+	if (is_tcp && (to == SERVICE_STALE || (from == SERVICE_DOWN && to == SERVICE_STARTING)))
+		return false;
+	return from != to;
 }
 
 const char *

@@ -10,7 +10,7 @@ enum service_state {
 	SERVICE_UP,	  /* something listens and the route leads to it */
 	SERVICE_DEGRADED, /* something listens, but Caddy is down or has lost the route */
 	SERVICE_STALE,	  /* a socket file that nobody listens on */
-	SERVICE_DOWN,	  /* a claim with a TCP port that nobody listens on */
+	SERVICE_DOWN,	  /* nobody listens on its TCP port, or devmeshd has ended it */
 	SERVICE_ORPHAN,	  /* its worktree is gone */
 	SERVICE_FOREIGN,  /* what listens there belongs to another user, or another checkout */
 	SERVICE_STATES	  /* how many there are */
@@ -24,6 +24,7 @@ struct service_evidence {
 	bool foreign;	/* the socket belongs to another user (root aside), or who answers works
 			   outside of the worktree */
 	bool is_tcp;	/* the upstream is a port */
+	bool resting;	/* devmeshd is to run it, and does not */
 	bool route_ok;	/* Caddy answers and leads the URL to the upstream */
 };
 
@@ -36,10 +37,11 @@ enum service_state service_state_of(const struct service_evidence *e);
 bool service_answers(const struct service_evidence *e);
 
 /*
- * Whether a service can get from one state to the other while its claim stays the same: the one
- * table of legal moves. A move that is not in it is a bug of whoever observed it.
+ * Whether a service, behind a TCP port or a socket, can get from one state to the other while its
+ * claim stays the same: the one rule of legal moves. A move that is not is a bug of whoever
+ * observed it.
  */
-bool service_may_become(enum service_state from, enum service_state to);
+bool service_may_become(enum service_state from, enum service_state to, bool is_tcp);
 
 /* "starting", "up", ... Static storage. */
 const char *service_state_name(enum service_state state);

@@ -20,6 +20,8 @@
 
 enum {
 	STREAMS = 2,
+	ROWS = 50, /* of a terminal that nobody sees */
+	COLUMNS = 120,
 	BITE = 4096,	 /* PIPE_BUF: a pipe that takes anything takes as much (POSIX write()) */
 	PROMPT_MS = 300, /* after which what has no newline counts as a line */
 };
@@ -27,7 +29,7 @@ enum {
 /* One stream of the command, or both where they lead to the same place. */
 struct channel {
 	struct tee *tee;
-	int to;	  /* where it would have gone; borrowed */
+	int to;	  /* where it would have gone; borrowed. -1: nowhere */
 	int from; /* what the command has written comes here; -1: no channel */
 	int end;  /* the command's; -1 once it has it */
 	bool is_tty;
@@ -88,7 +90,7 @@ open_pipe(struct channel *c)
 static bool
 open_channel(struct channel *c)
 {
-	c->is_tty = isatty(c->to) == 1;
+	c->is_tty = c->to < 0 || isatty(c->to) == 1;
 	if (!(c->is_tty ? open_pty(c) : open_pipe(c)))
 		return false;
 	(void)fcntl(c->from, F_SETFD, FD_CLOEXEC);
@@ -124,7 +126,7 @@ get_size(const struct tee *tee, struct winsize *size)
 	for (size_t i = 0; i < STREAMS; i++) {
 		const struct channel *c = &tee->channels[i];
 
-		if (c->from >= 0 && c->is_tty && ioctl(c->to, TIOCGWINSZ, size) == 0)
+		if (c->from >= 0 && c->is_tty && c->to >= 0 && ioctl(c->to, TIOCGWINSZ, size) == 0)
 			return true;
 	}
 	return false;
@@ -139,17 +141,23 @@ set_up_channel(struct tee *tee, size_t i, int to, enum output_stream stream)
 }
 
 struct tee *
-tee_open(struct output_log *log, bool stdout_to_stderr, struct dm_err *err)
+tee_open(struct output_log *log, enum tee_way way, struct dm_err *err)
 {
 	struct tee *tee = dm_calloc(1, sizeof(*tee));
-	bool one = stdout_to_stderr || same_place(STDOUT_FILENO, STDERR_FILENO), ok;
+	bool one = way == TEE_STDOUT_TO_STDERR ||
+		   (way == TEE_STREAMS && same_place(STDOUT_FILENO, STDERR_FILENO));
+	bool ok;
 
 	tee->log = log;
 	tee->stop[0] = tee->stop[1] = -1;
 	for (size_t i = 0; i < STREAMS; i++)
 		tee->channels[i].from = tee->channels[i].end = -1;
-	set_up_channel(tee, 0, stdout_to_stderr ? STDERR_FILENO : STDOUT_FILENO, OUTPUT_STDOUT);
-	set_up_channel(tee, 1, STDERR_FILENO, OUTPUT_STDERR);
+	set_up_channel(tee, 0,
+	    way == TEE_KEEP		  ? -1
+	    : way == TEE_STDOUT_TO_STDERR ? STDERR_FILENO
+					  : STDOUT_FILENO,
+	    OUTPUT_STDOUT);
+	set_up_channel(tee, 1, way == TEE_KEEP ? -1 : STDERR_FILENO, OUTPUT_STDERR);
 	tee->of_stdout = &tee->channels[0];
 	tee->of_stderr = &tee->channels[one ? 0 : 1];
 	ok = pipe(tee->stop) == 0 && open_channel(&tee->channels[0]) &&
@@ -161,8 +169,9 @@ tee_open(struct output_log *log, bool stdout_to_stderr, struct dm_err *err)
 	}
 	(void)fcntl(tee->stop[0], F_SETFD, FD_CLOEXEC);
 	(void)fcntl(tee->stop[1], F_SETFD, FD_CLOEXEC);
-	if (get_size(tee, &tee->size))
-		copy_size(tee);
+	if (!get_size(tee, &tee->size))
+		tee->size = (struct winsize){.ws_row = ROWS, .ws_col = COLUMNS};
+	copy_size(tee);
 	return tee;
 }
 
@@ -206,7 +215,7 @@ is_stopped(const struct channel *c)
 static bool
 pass_on(const struct channel *c, const char *bytes, size_t len)
 {
-	while (len > 0) {
+	while (len > 0 && c->to >= 0) {
 		short events = wait_for(c, c->to, POLLOUT, -1);
 		ssize_t n;
 

@@ -18,11 +18,15 @@
 
 struct tee;
 
-/*
- * Makes the ends for the command; the log is borrowed. With `stdout_to_stderr` both are passed on
- * to our stderr. The caller owns the result.
- */
-struct tee *tee_open(struct output_log *log, bool stdout_to_stderr, struct dm_err *err) DM_MUST;
+enum tee_way {
+	TEE_STREAMS,	      /* to our own streams */
+	TEE_STDOUT_TO_STDERR, /* both to our stderr */
+	TEE_KEEP, /* to nobody: it is only kept. The command has a terminal for each stream, so that
+		     it writes at once, and in colours */
+};
+
+/* Makes the ends for the command; the log is borrowed. The caller owns the result. */
+struct tee *tee_open(struct output_log *log, enum tee_way way, struct dm_err *err) DM_MUST;
 
 /* For the command to have as its own; ours are closed by tee_begin(). */
 int tee_stdout(const struct tee *tee);

@@ -275,7 +275,7 @@ async function showsOutput(t) {
 	await page.goto(`${t.world.url('devmesh')}#sel=logdeck-main`);
 	await page.locator('.tabs button', { hasText: 'logs' }).click();
 	await shown('ready in 12 ms');
-	await shown('it answers at');
+	await shown('after 0.');
 	assert.equal(await page.locator('#detail .fg2.bold').first().textContent(), 'ready');
 	assert.equal(await page.locator('#detail .fg1').textContent(), 'it broke');
 	await shown('<img src=x onerror=alert(1)> {{services}}');

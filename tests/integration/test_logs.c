@@ -93,7 +93,7 @@ TEST(it_can_be_followed)
 	url = RUN_URL(w, repo, &server, "trap=7");
 	assert_non_null(url);
 	wait_printed(w, viewer, "listening\n");
-	wait_printed(w, viewer, "-- it answers at ");
+	wait_printed(w, viewer, "-- http://shop-main.");
 	signal_proc(server, SIGTERM);
 	assert_ends(w, server, 7);
 	wait_printed(w, viewer, "SIGTERM\n-- ended with status 7\n");

@@ -130,6 +130,7 @@ verbs_are_there(void **state)
 	    "setup",
 	    "start",
 	    "stop",
+	    "restart",
 	    "trust",
 	    "daemon",
 	    "service",

@@ -130,7 +130,7 @@ static const char every_key[] =
     "state_dir = /var/lib/x\n"
     "caddy = /opt/caddy\n"
     "[run]\n"
-    "worktree_gone = keep\nlog_kb = 8\n"
+    "worktree_gone = keep\nlog_kb = 8\nrestore = yes\non_request = on\nidle_stop = 9\n"
     "[daemon]\nstart = no\ngrace = 1\nprobe_interval = 2\nscan_interval = 3\nport_from = 4\n"
     "port_to = 5\norphans = end\nhistory_days = 6\nhistory_mb = 7\n";
 
@@ -156,6 +156,9 @@ sets_every_key(void **state)
 	assert_string_equal(conf->caddy, "/opt/caddy");
 	assert_int_equal(conf->worktree_gone, CONF_WORKTREE_GONE_KEEP);
 	assert_int_equal(conf->log_kb, 8);
+	assert_true(conf->restore);
+	assert_true(conf->on_request);
+	assert_int_equal(conf->idle_stop, 9);
 	assert_false(conf->daemon_start);
 	assert_int_equal(conf->grace_s, 1);
 	assert_int_equal(conf->probe_s, 2);

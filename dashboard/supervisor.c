@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fsio.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/spawn.h"
+#include "base/str.h"
+#include "commands.h"
+#include "daemon.h"
+#include "exits.h"
+#include "out.h"
+#include "outputs.h"
+#include "services.h"
+#include "timer.h"
+
+enum {
+	FIRST_DELAY_MS = 500, /* doubled with each failure */
+	LAST_DELAY_MS = 30000,
+	LASTING_MS = 10000, /* who has run so long has not failed to start */
+	FAILURES_MAX = 8,
+	IDLE_LOOK_MS = 5000,
+	WORDS_MAX = 4096, /* of what it said before it failed */
+	ARGV_MAX = COMMAND_WORDS_MAX + 32
+};
+
+struct supervisor {
+	struct daemon *d;
+	char *commands, *logs; /* directories */
+	struct supervised **list;
+	size_t count;
+	struct event *timer;
+};
+
+const char *
+supervised_state_name(enum supervised_state state)
+{
+	static const char *const names[] = {
+	    [SUPERVISED_RUNNING] = "running",
+	    [SUPERVISED_WAITING] = "waiting",
+	    [SUPERVISED_STOPPING] = "stopping",
+	    [SUPERVISED_STOPPED] = "stopped",
+	    [SUPERVISED_IDLE] = "idle",
+	    [SUPERVISED_FAILED] = "failed",
+	};
+
+	return names[state];
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static struct supervised *
+find(const struct supervisor *sup, const char *id)
+{
+	for (size_t i = 0; i < sup->count; i++) {
+		if (strcmp(sup->list[i]->id.s, id) == 0)
+			return sup->list[i];
+	}
+	return NULL;
+}
+
+const struct supervised *
+supervisor_find(const struct supervisor *sup, const char *id)
+{
+	return sup == NULL ? NULL : find(sup, id);
+}
+
+static void
+supervised_free(struct supervised *s)
+{
+	free(s->command);
+	free(s->problem);
+	free(s);
+}
+
+static void
+set_problem(struct supervised *s, const char *text)
+{
+	free(s->problem);
+	s->problem = text == NULL ? NULL : dm_printable(text);
+}
+
+static void
+drop(struct supervisor *sup, struct supervised *s)
+{
+	for (size_t i = 0; i < sup->count; i++) {
+		if (sup->list[i] != s)
+			continue;
+		memmove(
+		    &sup->list[i], &sup->list[i + 1], (sup->count - i - 1) * sizeof(sup->list[0]));
+		sup->count--;
+		break;
+	}
+	if (s->runner.pid != 0)
+		exits_remove(sup->d->exits, &s->runner);
+	dm_note("%s: not supervised any more", s->id.s);
+	supervised_free(s);
+}
+
+static void
+plan(struct supervisor *sup)
+{
+	int64_t now = dm_now_ms(), next = -1;
+
+	for (size_t i = 0; i < sup->count; i++) {
+		const struct supervised *s = sup->list[i];
+		int64_t ms = s->state == SUPERVISED_WAITING ? s->due_ms - now
+			     : s->state == SUPERVISED_RUNNING && s->idle_stop_s > 0
+				 ? (s->idle_stop_s < 20 ? s->idle_stop_s * 250 : IDLE_LOOK_MS)
+				 : -1;
+
+		if (ms >= 0 && (next < 0 || ms < next))
+			next = ms;
+		else if (s->state == SUPERVISED_WAITING && ms < 0)
+			next = 0;
+	}
+	if (next >= 0)
+		timer_in(sup->timer, next);
+	else
+		(void)event_del(sup->timer);
+}
+
+static void
+become(struct supervisor *sup, struct supervised *s, enum supervised_state state)
+{
+	if (s->state != state)
+		dm_note("%s: %s -> %s%s%s", s->id.s, supervised_state_name(s->state),
+		    supervised_state_name(state), s->problem != NULL ? ": " : "",
+		    s->problem != NULL ? s->problem : "");
+	s->state = state;
+	/* whether it is to be "starting" or "down" */
+	(void)services_look(sup->d->services, s->id.s, "devmeshd starts and ends it");
+	services_tell(sup->d->services, s->id.s);
+	plan(sup);
+}
+
+/* What the record of today says. */
+static void
+take_record(const struct supervisor *sup, struct supervised *s, const struct command *c)
+{
+	const struct conf *conf = sup->d->session->conf;
+
+	free(s->command);
+	s->command = command_line((const char *const *)c->argv);
+	s->on_request =
+	    c->on_request == COMMAND_AS_CONFIGURED ? conf->on_request : c->on_request != 0;
+	s->idle_stop_s =
+	    c->idle_stop_s == COMMAND_AS_CONFIGURED ? (int64_t)conf->idle_stop : c->idle_stop_s;
+}
+
+static struct supervised *
+add(struct supervisor *sup, const struct command *c)
+{
+	struct supervised *s = find(sup, c->id.s);
+
+	if (s == NULL) {
+		s = dm_calloc(1, sizeof(*s));
+		s->id = c->id;
+		s->state = SUPERVISED_STOPPED;
+		s->status = -1;
+		sup->list = dm_reallocarray(sup->list, sup->count + 1, sizeof(sup->list[0]));
+		sup->list[sup->count++] = s;
+	}
+	take_record(sup, s, c);
+	return s;
+}
+
+/* Whether it is to run is remembered for the next start. */
+static void
+note_wanted(const struct supervisor *sup, const char *id, bool wanted)
+{
+	struct dm_err err;
+	dm_auto(command) c = command_load(sup->commands, id, &err);
+
+	if (c == NULL || c->wanted == wanted)
+		return;
+	c->wanted = wanted;
+	if (!command_save(sup->commands, c, &err))
+		dm_warn("%s", err.msg);
+}
+
+/* ---- starting ----------------------------------------------------------------------------- */
+
+/* The devmesh beside this devmeshd; the caller owns it. */
+static char *
+program(void)
+{
+	DM_AUTO_FREE char *self = dm_os_self_exe();
+	DM_AUTO_FREE char *dir = self == NULL ? NULL : dm_path_dir(self);
+	DM_AUTO_FREE char *beside = dir == NULL ? NULL : dm_asprintf("%s/devmesh", dir);
+
+	return beside != NULL && access(beside, X_OK) == 0 ? DM_STEAL(&beside)
+							   : dm_strdup("devmesh");
+}
+
+/* Where the run itself complains; what its command writes goes to its log. */
+static char *
+words_path(const struct supervisor *sup, const char *id)
+{
+	return dm_asprintf("%s/%s.start", sup->logs, id);
+}
+
+static bool
+launch(struct supervisor *sup, struct supervised *s, struct command *c, struct dm_err *err)
+{
+	DM_AUTO_FREE char *devmesh = program(), *words = words_path(sup, s->id.s);
+	const char *argv[ARGV_MAX] = {
+	    devmesh, "run", "--supervised", "--id", s->id.s, "--app", c->app.s};
+	struct dm_background request = {
+	    .argv = argv, .env = c->env, .dir = c->dir, .log_path = words};
+	size_t n = 7;
+	pid_t pid;
+
+	for (size_t i = 0; c->options[i] != NULL; i++)
+		argv[n++] = c->options[i];
+	argv[n++] = "--";
+	for (size_t i = 0; c->argv[i] != NULL; i++)
+		argv[n++] = c->argv[i];
+	if (access(c->dir, X_OK) != 0)
+		return dm_fail_errno(err, errno, "going to %s", c->dir);
+	if (!dm_make_dirs(sup->logs, 0700, err))
+		return false;
+	(void)unlink(words);
+	if (!dm_start_background_in(&request, &pid, err))
+		return false;
+	if (!dm_proc_id(pid, &s->runner)) {
+		s->runner.pid = 0;
+		return dm_fail(err, DM_FAILED, "starting %s: it has gone at once", devmesh);
+	}
+	exits_add(sup->d->exits, &s->runner);
+	s->started_ms = s->busy_ms = dm_now_ms();
+	/* for the daemon after this one */
+	c->runner = s->runner;
+	if (!command_save(sup->commands, c, err))
+		dm_warn("%s", err->msg);
+	return true;
+}
+
+/* It has failed: later again, unless that has been tried often enough, or is hopeless. */
+static void
+fail(struct supervisor *sup, struct supervised *s, bool hopeless)
+{
+	int64_t delay = FIRST_DELAY_MS;
+
+	s->failures = dm_now_ms() - s->started_ms < LASTING_MS ? s->failures + 1 : 1;
+	for (unsigned i = 1; i < s->failures && delay < LAST_DELAY_MS; i++)
+		delay *= 2;
+	s->due_ms = dm_now_ms() + (delay < LAST_DELAY_MS ? delay : LAST_DELAY_MS);
+	become(sup, s,
+	    hopeless || s->failures >= FAILURES_MAX ? SUPERVISED_FAILED : SUPERVISED_WAITING);
+}
+
+static void
+start_now(struct supervisor *sup, struct supervised *s)
+{
+	struct dm_err err;
+	dm_auto(command) c = command_load(sup->commands, s->id.s, &err);
+
+	if (c == NULL && err.code == DM_NOT_FOUND) {
+		drop(sup, s);
+		return;
+	}
+	if (c != NULL)
+		take_record(sup, s, c);
+	if (c != NULL && launch(sup, s, c, &err)) {
+		set_problem(s, NULL);
+		become(sup, s, SUPERVISED_RUNNING);
+		return;
+	}
+	set_problem(s, err.msg);
+	s->started_ms = dm_now_ms();
+	fail(sup, s, false);
+}
+
+bool
+supervisor_start(struct supervisor *sup, const char *id, struct dm_err *err)
+{
+	dm_auto(command) c = command_load(sup->commands, id, err);
+	struct supervised *s;
+
+	if (getenv("DEVMESHD_SANDBOX") != NULL) {
+		(void)dm_fail(err, DM_DENIED,
+		    "starting %s: this devmeshd is a service of the system, and what it starts "
+		    "could "
+		    "not write to your files",
+		    id);
+		return dm_hint(err, "devmesh service uninstall, then install it without --system");
+	}
+	if (c == NULL)
+		return false;
+	note_wanted(sup, id, true);
+	s = add(sup, c);
+	if (s->state == SUPERVISED_STOPPING)
+		s->again = true;
+	if (s->state == SUPERVISED_RUNNING || s->state == SUPERVISED_STOPPING)
+		return true;
+	s->failures = s->restarts = 0;
+	s->status = -1;
+	set_problem(s, NULL);
+	start_now(sup, s);
+	return true;
+}
+
+/* ---- ending ------------------------------------------------------------------------------- */
+
+static void
+end(struct supervisor *sup, struct supervised *s, bool again, bool idle)
+{
+	s->again = again;
+	s->idle = idle;
+	if (s->state == SUPERVISED_RUNNING && dm_proc_alive(&s->runner)) {
+		(void)kill(s->runner.pid, SIGTERM);
+		become(sup, s, SUPERVISED_STOPPING);
+	} else if (s->state != SUPERVISED_STOPPING) {
+		become(sup, s, SUPERVISED_STOPPED);
+	}
+}
+
+bool
+supervisor_stop(struct supervisor *sup, const char *id, struct dm_err *err)
+{
+	struct supervised *s = find(sup, id);
+
+	if (s == NULL) {
+		(void)dm_fail(err, DM_NOT_FOUND, "%s was not started by devmeshd", id);
+		return dm_hint(err, "in its worktree: devmesh run -d -- npm run dev");
+	}
+	note_wanted(sup, id, false);
+	set_problem(s, NULL);
+	end(sup, s, false, false);
+	return true;
+}
+
+bool
+supervisor_restart(struct supervisor *sup, const char *id, struct dm_err *err)
+{
+	struct supervised *s = find(sup, id);
+
+	if (s == NULL || (s->state != SUPERVISED_RUNNING && s->state != SUPERVISED_STOPPING))
+		return supervisor_start(sup, id, err);
+	note_wanted(sup, id, true);
+	s->failures = s->restarts = 0;
+	end(sup, s, true, false);
+	return true;
+}
+
+/* The last line of what it said; whether those were devmesh's own words, not its command's. */
+static bool
+last_words(const struct supervisor *sup, struct supervised *s)
+{
+	static const char mark[] = "devmesh: error: ";
+	DM_AUTO_FREE char *path = words_path(sup, s->id.s);
+	DM_AUTO_STR struct dm_str text = dm_str_make(WORDS_MAX);
+	DM_AUTO_FREE char *problem = NULL;
+	struct dm_err ignored;
+	char *error;
+
+	if (dm_read_tail(path, 0, &text, &ignored) && (error = strstr(text.data, mark)) != NULL) {
+		error[strcspn(error, "\n")] = '\0';
+		set_problem(s, error + strlen(mark));
+		return true;
+	}
+	problem = s->status < 0	    ? dm_strdup("it has ended")
+		  : s->status > 128 ? dm_asprintf("it was ended by signal %d", s->status - 128)
+				    : dm_asprintf("it has ended with status %d", s->status);
+	set_problem(s, problem);
+	return false;
+}
+
+static void
+has_ended(struct supervisor *sup, struct supervised *s)
+{
+	bool own;
+
+	if (!dm_child_ended(s->runner.pid, &s->status))
+		s->status = -1; /* one of the daemon before */
+	s->runner.pid = 0;
+	if (!command_exists(sup->commands, s->id.s)) {
+		drop(sup, s);
+	} else if (s->state == SUPERVISED_STOPPING && s->again) {
+		s->again = false;
+		start_now(sup, s);
+	} else if (s->state == SUPERVISED_STOPPING) {
+		become(sup, s, s->idle ? SUPERVISED_IDLE : SUPERVISED_STOPPED);
+	} else if (s->status == 0) {
+		set_problem(s, "it has ended by itself");
+		become(sup, s, SUPERVISED_STOPPED);
+	} else {
+		own = last_words(sup, s);
+		fail(sup, s,
+		    own && (s->status == (int)DM_USAGE || s->status == (int)DM_NOT_FOUND ||
+			       s->status == (int)DM_CONFLICT || s->status == (int)DM_DENIED));
+	}
+}
+
+void
+supervisor_process_ended(struct supervisor *sup, const struct dm_proc_id *id)
+{
+	for (size_t i = 0; sup != NULL && i < sup->count; i++) {
+		struct supervised *s = sup->list[i];
+
+		if (s->runner.pid != id->pid || s->runner.start != id->start)
+			continue;
+		has_ended(sup, s);
+		return;
+	}
+}
+
+void
+supervisor_recheck(struct supervisor *sup, const char *id)
+{
+	struct supervised *s = find(sup, id);
+
+	/* one that runs is looked at when it ends */
+	if (s != NULL && s->runner.pid == 0 && !command_exists(sup->commands, id))
+		drop(sup, s);
+}
+
+/* ---- as time goes by ---------------------------------------------------------------------- */
+
+static bool
+is_idle(const struct supervisor *sup, struct supervised *s)
+{
+	const struct service *svc = services_find(sup->d->services, s->id.s);
+	int64_t now = dm_now_ms();
+
+	/* while it starts nobody can ask it for anything */
+	if (svc == NULL || svc->state != SERVICE_UP || svc->claim->socket == NULL ||
+	    dm_os_socket_clients(svc->claim->socket) > 0)
+		s->busy_ms = now;
+	return now - s->busy_ms > s->idle_stop_s * 1000;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *user)
+{
+	struct supervisor *sup = user;
+	int64_t now = dm_now_ms();
+
+	(void)fd;
+	(void)what;
+	for (size_t i = sup->count; i-- > 0;) {
+		struct supervised *s = sup->list[i];
+
+		if (s->state == SUPERVISED_WAITING && now >= s->due_ms) {
+			s->restarts++;
+			start_now(sup, s);
+		} else if (s->state == SUPERVISED_RUNNING && s->idle_stop_s > 0 &&
+			   is_idle(sup, s)) {
+			end(sup, s, false, true);
+		}
+	}
+	plan(sup);
+}
+
+bool
+supervisor_wake(struct supervisor *sup, const char *id)
+{
+	struct supervised *s = sup == NULL ? NULL : find(sup, id);
+	struct dm_err err;
+
+	if (s == NULL)
+		return false;
+	if (s->state == SUPERVISED_RUNNING || s->state == SUPERVISED_WAITING)
+		return true;
+	if (!s->on_request)
+		return false;
+	if (supervisor_start(sup, id, &err))
+		return true;
+	dm_warn("%s", err.msg);
+	return false;
+}
+
+/* ---- from the beginning to the end -------------------------------------------------------- */
+
+struct supervisor *
+supervisor_open(struct daemon *d)
+{
+	struct supervisor *sup = dm_calloc(1, sizeof(*sup));
+
+	sup->d = d;
+	sup->commands = commands_dir(d->session);
+	sup->logs = outputs_dir(d->session);
+	sup->timer = evtimer_new(d->base, on_timer, sup);
+	return sup;
+}
+
+void
+supervisor_close(struct supervisor *sup)
+{
+	if (sup == NULL)
+		return;
+	for (size_t i = 0; i < sup->count; i++)
+		supervised_free(sup->list[i]);
+	event_free(sup->timer);
+	free(sup->list);
+	free(sup->commands);
+	free(sup->logs);
+	free(sup);
+}
+
+static void
+resume_one(void *user, const char *id)
+{
+	struct supervisor *sup = user;
+	struct dm_err err;
+	dm_auto(command) c = command_load(sup->commands, id, &err);
+	struct supervised *s;
+
+	if (c == NULL) {
+		dm_warn("%s", err.msg);
+		return;
+	}
+	s = add(sup, c);
+	if (c->runner.pid != 0 && dm_proc_alive(&c->runner)) {
+		s->runner = c->runner;
+		s->started_ms = s->busy_ms = dm_now_ms();
+		exits_add(sup->d->exits, &s->runner);
+		become(sup, s, SUPERVISED_RUNNING);
+	} else if (c->wanted && sup->d->session->conf->restore &&
+		   !supervisor_start(sup, id, &err)) {
+		dm_warn("%s", err.msg);
+	}
+}
+
+void
+supervisor_resume(struct supervisor *sup)
+{
+	commands_each(sup->commands, resume_one, sup);
+}
+
+struct cJSON *
+supervised_json(const struct supervised *s)
+{
+	cJSON *o;
+
+	if (s == NULL)
+		return cJSON_CreateNull();
+	o = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(o, "state", supervised_state_name(s->state));
+	out_add_text(o, "command", s->command);
+	(void)cJSON_AddItemToObject(o, "status",
+	    s->status < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)s->status));
+	(void)cJSON_AddNumberToObject(o, "restarts", (double)s->restarts);
+	out_add_text(o, "problem", s->problem);
+	(void)cJSON_AddBoolToObject(o, "on_request", s->on_request);
+	(void)cJSON_AddNumberToObject(o, "idle_stop", (double)s->idle_stop_s);
+	return o;
+}
