@@ -30,6 +30,7 @@
 #include "timer.h"
 #include "tree_watch.h"
 #include "version.h"
+#include "wake.h"
 
 enum {
 	LOG_MAX = 5 << 20,
@@ -67,6 +68,8 @@ void
 daemon_caddy_changed(struct daemon *d)
 {
 	home_settle(d);
+	if (d->wake != NULL)
+		wake_settle(d->wake);
 }
 
 void

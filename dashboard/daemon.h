@@ -31,6 +31,7 @@ struct daemon {
 	struct watch *watch;
 	struct services *services;
 	struct supervisor *supervisor;
+	struct wake *wake;
 	struct caddy_watch *caddy;
 	struct tree_watch *trees;
 	struct finder *finder;

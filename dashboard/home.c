@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon.h"
 #include "model/name.h"
+#include "wake.h"
 #include "workers.h"
 
 enum {
@@ -117,6 +118,8 @@ written(void *user, const struct worker_result *result)
 	if (result->status == 0 && registry_find(d->session->registry, d->id, &claim, &err) &&
 	    claim != NULL) {
 		remember(d, claim);
+		if (d->wake != NULL)
+			wake_settle(d->wake);
 		if (d->url != NULL)
 			dm_note("its own service is at %s", d->url);
 		home_settle(d); /* Caddy may have changed meanwhile */

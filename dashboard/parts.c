@@ -17,6 +17,7 @@
 #include "store.h"
 #include "supervisor.h"
 #include "tree_watch.h"
+#include "wake.h"
 #include "watch.h"
 #include "workers.h"
 
@@ -82,6 +83,8 @@ bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
 	d->load = load_new(d);
+	d->wake = wake_new(d);
+	wake_settle(d->wake);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
@@ -119,6 +122,7 @@ parts_close(struct daemon *d)
 	finder_close(d->finder);
 	tree_watch_close(d->trees);
 	caddy_watch_close(d->caddy);
+	wake_free(d->wake);
 	supervisor_close(d->supervisor);
 	services_close(d->services);
 	if (d->watch != NULL)

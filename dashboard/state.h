@@ -16,6 +16,9 @@ struct found;
 
 /* schema_version, seq, node, caddy, services, found, worktrees. */
 struct cJSON *state_whole(const struct daemon *d);
+/* The id of the service that a bare app name leads to; any other name is itself. Borrowed. */
+const char *state_id(const struct daemon *d, const char *name);
+
 /* One service; NULL if there is none with this id. An alias is its service. */
 struct cJSON *state_service(const struct daemon *d, const char *id);
 /* The data of events. */

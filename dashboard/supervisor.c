@@ -21,6 +21,7 @@
 #include "out.h"
 #include "outputs.h"
 #include "services.h"
+#include "state.h"
 #include "timer.h"
 
 enum {
@@ -465,7 +466,7 @@ on_timer(evutil_socket_t fd, short what, void *user)
 bool
 supervisor_wake(struct supervisor *sup, const char *id)
 {
-	struct supervised *s = sup == NULL ? NULL : find(sup, id);
+	struct supervised *s = find(sup, state_id(sup->d, id));
 	struct dm_err err;
 
 	if (s == NULL)
@@ -474,7 +475,7 @@ supervisor_wake(struct supervisor *sup, const char *id)
 		return true;
 	if (!s->on_request)
 		return false;
-	if (supervisor_start(sup, id, &err))
+	if (supervisor_start(sup, s->id.s, &err))
 		return true;
 	dm_warn("%s", err.msg);
 	return false;

@@ -191,12 +191,59 @@ apology(const char *dir, bool claimed, const char *html_page, const char *text_p
 	    route(NULL, static_response(503, "text/plain; charset=utf-8", state, text, claimed)));
 }
 
-/* The answer for a name nobody listens for: is there a claim at least? */
+/* A browser opens a page, and devmeshd listens for that. */
 static cJSON *
-not_running(const char *dir)
+wake_matcher(const char *identity_dir)
 {
-	return subroute(
-	    route(file_exists(dir, ".json"), apology(dir, true, claimed_html, claimed_text)),
+	cJSON *o = matcher("header", "Accept", "*text/html*");
+	cJSON *file = matcher("file", "try_files", "/" MESH_WAKE_SOCKET);
+
+	(void)cJSON_AddItemToObject(o, "method", array_of_text("GET"));
+	(void)cJSON_AddStringToObject(
+	    cJSON_GetObjectItemCaseSensitive(file, "file"), "root", identity_dir);
+	(void)cJSON_AddItemToObject(
+	    o, "file", cJSON_DetachItemFromObjectCaseSensitive(file, "file"));
+	cJSON_Delete(file);
+	return o;
+}
+
+/* Asks devmeshd, which may be starting the service; else it is `otherwise`. */
+static cJSON *
+wake(const char *identity_dir, cJSON *otherwise)
+{
+	DM_AUTO_FREE char *dial = dm_asprintf("unix/%s/" MESH_WAKE_SOCKET, identity_dir);
+	cJSON *o = handler("reverse_proxy"), *upstream = cJSON_CreateObject();
+	cJSON *response = cJSON_CreateObject(), *part;
+
+	(void)cJSON_AddStringToObject(upstream, "dial", dial);
+	(void)cJSON_AddItemToObject(o, "upstreams", array_of(upstream));
+	part = cJSON_AddObjectToObject(o, "rewrite");
+	(void)cJSON_AddStringToObject(part, "uri", "/wake/" LABEL);
+	part = cJSON_AddObjectToObject(o, "transport");
+	(void)cJSON_AddStringToObject(part, "protocol", "http");
+	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(part, "keep_alive"), "enabled", false);
+	part = cJSON_AddObjectToObject(response, "match");
+	(void)cJSON_AddItemToObject(part, "status_code", array_of(cJSON_CreateNumber(404)));
+	(void)cJSON_AddItemToObject(response, "routes", array_of(route(NULL, otherwise)));
+	(void)cJSON_AddItemToObject(o, "handle_response", array_of(response));
+	return o;
+}
+
+/*
+ * The answer for a name nobody listens for: is there a claim at least? With `identity_dir` devmeshd
+ * is asked first; not where that has failed just now.
+ */
+static cJSON *
+not_running(const char *dir, const char *identity_dir)
+{
+	cJSON *claimed = apology(dir, true, claimed_html, claimed_text);
+
+	if (identity_dir != NULL)
+		claimed = subroute(
+		    route(wake_matcher(identity_dir),
+			wake(identity_dir, apology(dir, true, claimed_html, claimed_text))),
+		    route(NULL, claimed));
+	return subroute(route(file_exists(dir, ".json"), claimed),
 	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
 }
 
@@ -254,7 +301,7 @@ mesh_route(const char *domain, const char *dir, const char *identity_dir, bool s
 	 */
 	cJSON *by_socket =
 	    subroute(route(file_exists(dir, ".sock"), proxy(dir, stream_close_delay)),
-		route(NULL, not_running(dir)));
+		route(NULL, not_running(dir, identity_dir)));
 	cJSON *body = subroute(route(gate(domain), by_socket),
 	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
 			    "devmesh: this is not the name of a service\n", false)));
@@ -264,7 +311,8 @@ mesh_route(const char *domain, const char *dir, const char *identity_dir, bool s
 	if (identity_dir != NULL)
 		(void)cJSON_InsertItemInArray(cJSON_GetObjectItemCaseSensitive(by_socket, "routes"),
 		    0, pass_through(route_identity(identity_dir, LABEL)));
-	(void)cJSON_AddItemToObject(errors, "routes", array_of(route(NULL, not_running(dir))));
+	(void)cJSON_AddItemToObject(
+	    errors, "routes", array_of(route(NULL, not_running(dir, NULL))));
 	whole = route(host_matcher(domain), body);
 	(void)cJSON_AddStringToObject(whole, "@id", MESH_ROUTE_ID);
 	return whole;

@@ -14,6 +14,11 @@ struct cJSON;
 
 /* The @id of the mesh route: with a dot, so that no service can have it. */
 #define MESH_ROUTE_ID "devmesh.mesh"
+/*
+ * The socket in the directory of identity documents on which devmeshd is told of pages that are
+ * opened while their service does not run.
+ */
+#define MESH_WAKE_SOCKET ".wake.sock"
 /* The response header by which the mesh's own answers can be told from a service's. */
 #define MESH_STATE_HEADER "X-Devmesh-State"
 
@@ -26,7 +31,9 @@ extern const char mesh_probe_caddyfile[];
  * The route for "*.<domain>" and the sockets in `dir`. A name without a socket gets a page that
  * says so (503); a label that is no service name gets 404. `stream_close_delay` as in
  * route_build(). ROUTE_IDENTITY_PATH answers with the documents in `identity_dir`: a directory
- * that only the user may write to (links in it are followed); NULL: none. The caller owns it.
+ * that only the user may write to (links in it are followed); NULL: none. A page of a name that is
+ * claimed is asked for at MESH_WAKE_SOCKET in it first, as "/wake/<label>", if that is there and
+ * does not answer 404. The caller owns it.
  */
 struct cJSON *
 mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay);

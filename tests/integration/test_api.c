@@ -188,6 +188,16 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 200, "GET", "/api/v1/load", NULL);
 	(void)DM(w, repo, "run", "--id", "words", "--", "echo", "words");
+	assert_exit(
+	    w, DM(w, repo, "run", "-d", "--id", "kept", "--", "python3", "-m", "http.server"), 0);
+	expect(w, &c, 200, "POST", "/api/v1/services/kept/stop", "{}");
+	expect(w, &c, 200, "POST", "/api/v1/services/kept/start", "{}");
+	expect(w, &c, 200, "POST", "/api/v1/services/kept/restart", "{}");
+	expect(w, &c, 200, "GET", "/api/v1/services/kept", NULL);
+	expect(w, &c, 400, "POST", "/api/v1/services/kept/stop", "{\"x\":1}");
+	expect(w, &c, 404, "POST", "/api/v1/services/nobody/start", "{}");
+	expect(w, &c, 409, "POST", fmt(w, "/api/v1/services/%s/stop", id), "{}");
+	assert_exit(w, DM(w, repo, "down", "kept"), 0);
 	expect_private(w, &c, "/api/v1/services/words/logs");
 	expect_private(w, &c, "/api/v1/logs");
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);

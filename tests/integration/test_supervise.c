@@ -249,6 +249,101 @@ TEST(a_run_in_a_terminal_keeps_the_name)
 	assert_nothing_left(w, "shop-main");
 }
 
+/* ---- on request --------------------------------------------------------------------------- */
+
+static const char *const opening[] = {"Accept: text/html,*/*", "Sec-Fetch-Mode: navigate", NULL};
+
+/* The private mesh with its daemon, and a service that it runs. */
+static char *
+mesh_with_run(struct world *w, const char *option, const char *value)
+{
+	char *repo = repo_new(w, "shop");
+	int port;
+
+	world_env(w, "DEVMESH_DAEMON_START", "yes");
+	port = private_mesh(w);
+	assert_exit(w, DM(w, repo, "run", "-d", option, value, "--", "python3", run_server(w)), 0);
+	return fmt(w, "https://shop-main.dev.localhost:%d/", port);
+}
+
+static bool
+answers_itself(struct world *w, const void *url)
+{
+	return strcmp(fetch(w, url, opening).body, "shop-main") == 0;
+}
+
+static bool
+no_server_runs(struct world *w, const void *arg)
+{
+	(void)arg;
+	return count_servers(w) == 0;
+}
+
+static bool
+is_down(struct world *w, const void *arg)
+{
+	(void)arg;
+	return strstr(run_ok(w, w->dir, ARGV(w->devmesh, "status")).out, "down  ") != NULL;
+}
+
+TEST(who_opens_its_page_starts_it)
+{
+	char *url = mesh_with_run(w, "--on-request", "--idle-stop=0");
+	struct reply r;
+
+	assert_exit(w, DM(w, w->dir, "stop", "shop-main"), 0);
+	assert_int_equal(count_servers(w), 0);
+	/* what a page or a program asks for by itself does not */
+	assert_int_equal(fetch(w, url, NULL).status, 503);
+	assert_int_equal(
+	    fetch(w, url, ARGV("Accept: text/html", "Sec-Fetch-Mode: cors")).status, 503);
+	assert_int_equal(count_servers(w), 0);
+	r = fetch(w, url, opening);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.headers, "x-devmesh-state: starting"));
+	assert_non_null(strstr(r.body, "shop-main is starting"));
+	assert_true(wait_until(w, answers_itself, url, ANSWER_MS));
+	/* by the name of the app alone, too */
+	assert_exit(w, DM(w, w->dir, "stop", "shop-main"), 0);
+	assert_int_equal(
+	    fetch(w, fmt(w, "https://shop.dev.localhost%s", strrchr(url, ':')), opening).status,
+	    503);
+	assert_true(wait_until(w, answers_itself, url, ANSWER_MS));
+	assert_exit(w, DM(w, w->dir, "down", "shop-main"), 0);
+	r = fetch(w, url, opening);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.body, "No worktree has claimed this name"));
+	assert_exit(w, DM(w, w->dir, "stop"), 0);
+}
+
+TEST(it_is_not_started_unless_that_is_wanted)
+{
+	char *url = mesh_with_run(w, "--wait=30", "--idle-stop=0");
+	struct reply r;
+
+	assert_exit(w, DM(w, w->dir, "stop", "shop-main"), 0);
+	r = fetch(w, url, opening);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.headers, "x-devmesh-state: not-running"));
+	assert_non_null(strstr(r.body, "Its worktree is registered"));
+	/* without the daemon as well */
+	assert_exit(w, DM(w, w->dir, "daemon", "stop"), 0);
+	assert_int_equal(fetch(w, url, opening).status, 503);
+	assert_int_equal(count_servers(w), 0);
+	assert_exit(w, DM(w, w->dir, "stop"), 0);
+}
+
+TEST(what_nobody_uses_is_ended)
+{
+	char *url = mesh_with_run(w, "--idle-stop", "2");
+
+	assert_true(wait_until(w, no_server_runs, NULL, ANSWER_MS));
+	assert_true(wait_until(w, is_down, NULL, ANSWER_MS));
+	/* and not started by who asks: that was not wanted */
+	assert_int_equal(fetch(w, url, opening).status, 503);
+	assert_exit(w, DM(w, w->dir, "stop"), 0);
+}
+
 TEST(options_that_make_no_sense)
 {
 	char *repo = repo_new(w, "shop");
@@ -272,6 +367,9 @@ main(void)
 	    WORLD_TEST(it_is_restored_if_that_is_wanted),
 	    WORLD_TEST(and_not_otherwise),
 	    WORLD_TEST(a_run_in_a_terminal_keeps_the_name),
+	    WORLD_TEST(who_opens_its_page_starts_it),
+	    WORLD_TEST(it_is_not_started_unless_that_is_wanted),
+	    WORLD_TEST(what_nobody_uses_is_ended),
 	    WORLD_TEST(options_that_make_no_sense),
 	};
 

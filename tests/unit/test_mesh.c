@@ -311,6 +311,10 @@ identity_documents(void **state)
 	assert_null(route_identity_dir(without));
 	assert_null(strstr(none, "file_server"));
 	assert_null(strstr(none, "\"" ROUTE_IDENTITY_PATH "\""));
+	/* it is told of pages that are opened; not once more where that has failed */
+	assert_int_equal(count_of(text, "\"/wake/{http.regexp.w.1}\""), 1);
+	assert_holds(text, "\"dial\":\"unix//home/me/identity/" MESH_WAKE_SOCKET "\"");
+	assert_null(strstr(none, "/wake/"));
 	assert_int_equal(count_of(text, "file_server"), 1);
 	assert_int_equal(count_of(text, "\"" ROUTE_IDENTITY_PATH "\""), 1);
 	assert_holds(text, "\"handler\":\"file_server\",\"root\":\"/home/me/identity\"");
@@ -319,8 +323,7 @@ identity_documents(void **state)
 	assert_int_equal(count_of(none, ROUTE_ID_HEADER), 1 + 2 * 2);
 	assert_true(route_is_mesh(with, "dev.localhost", "/tmp/caddy-dev"));
 	assert_string_equal(route_dial(with), route_dial(without));
-	/* one @id and one proxy, as before */
-	assert_int_equal(count_of(text, "\"reverse_proxy\""), 1);
+	assert_int_equal(count_of(none, "\"reverse_proxy\""), 1);
 	cJSON_Delete(with);
 	cJSON_Delete(without);
 	free(text);
