@@ -172,6 +172,12 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/services", NULL);
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 200, "GET", "/api/v1/load", NULL);
+	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s/history", id), NULL);
+	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s/history?hours=720", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=721", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=0", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=", id), NULL);
+	expect(w, &c, 404, "GET", "/api/v1/services/nobody/history", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));
