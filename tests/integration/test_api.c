@@ -179,6 +179,8 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=", id), NULL);
 	expect(w, &c, 404, "GET", "/api/v1/services/nobody/history", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/system", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/system?fresh=true", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));
 	expect(w, &c, 200, "GET", "/api/v1/graph", NULL);

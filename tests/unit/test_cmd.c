@@ -127,6 +127,7 @@ verbs_are_there(void **state)
 	    "hook",
 	    "skill",
 	    "doctor",
+	    "system",
 	    "setup",
 	    "start",
 	    "stop",
