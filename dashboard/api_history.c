@@ -52,7 +52,7 @@ add_change(void *user, const struct store_event *event)
 static struct history *
 history_of(const struct daemon *d, const char *id, int64_t hours)
 {
-	int64_t now = dm_wall_seconds() * 1000, gap = (int64_t)d->session->conf->probe_s * 2000;
+	int64_t now = dm_wall_ms(), gap = (int64_t)d->session->conf->probe_s * 2000;
 	struct history *h = history_new(now - hours * HOUR_MS, now);
 	const struct service *svc = services_find(d->services, id);
 

@@ -183,11 +183,32 @@ add_drift(cJSON *o, struct doctor *d)
 	cJSON_Delete(written);
 }
 
+/* What makes Caddy run what was written again; NULL: there is nothing to do. The caller owns it. */
+static char *
+drift_fix(const struct doctor *d, const cJSON *o)
+{
+	const char *config = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "config"));
+	const char *admin = d->session->admin == NULL ? "" : caddy_admin_address(d->session->admin);
+	DM_AUTO_FREE char *word = NULL;
+
+	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "drift")) || config == NULL)
+		return NULL;
+	if (is_private_mesh(d))
+		return dm_strdup("devmesh stop && devmesh start && devmesh up --all");
+	word = dm_shell_word(config);
+	if (dm_starts_with(admin, "unix://"))
+		return dm_asprintf(
+		    "caddy reload --config %s --address unix/%s", word, admin + strlen("unix://"));
+	return dm_asprintf("caddy reload --config %s --address %s", word,
+	    dm_starts_with(admin, "http://") ? admin + strlen("http://") : admin);
+}
+
 static cJSON *
 caddy_facts(struct doctor *d)
 {
 	const struct doctor_finding *trouble = doctor_trouble(d, "caddy-admin");
 	cJSON *o = cJSON_CreateObject();
+	DM_AUTO_FREE char *fix = NULL;
 
 	out_add_text(
 	    o, "admin", d->session->admin == NULL ? NULL : caddy_admin_address(d->session->admin));
@@ -196,7 +217,8 @@ caddy_facts(struct doctor *d)
 	out_add_text(o, "class", class_of(d));
 	add_drift(o, d);
 	out_add_text(o, "problem", trouble == NULL ? NULL : trouble->what);
-	out_add_text(o, "fix", trouble == NULL ? NULL : trouble->fix);
+	fix = trouble != NULL ? dm_strdup(trouble->fix) : drift_fix(d, o);
+	out_add_text(o, "fix", fix);
 	return o;
 }
 

@@ -25,6 +25,7 @@ const keys = [
 	['g', 'graph', () => go({ view: 'graph' }, true)],
 	['d', 'doctor', () => go({ view: 'doctor' }, true)],
 	['e', 'events', () => go({ view: 'events' }, true)],
+	['y', 'system', () => go({ view: 'system' }, true)],
 	['p', 'pause and go on', () => does.pause()],
 	['t', 'theme', () => does.theme()],
 	['?', 'this list', help],

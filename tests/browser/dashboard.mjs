@@ -325,7 +325,7 @@ async function isAccessible(t) {
 		for (const width of [360, 768, 1440]) {
 			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
 
-			for (const hash of ['#', '#sel=axedeck-main', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=settings', 'help', 'palette']) {
+			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=health', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=system', '#view=settings', 'help', 'palette']) {
 				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
 				else if (hash === 'palette') {
 					await page.keyboard.press('Escape');
@@ -333,6 +333,8 @@ async function isAccessible(t) {
 				} else await page.goto(t.world.url('devmesh') + hash);
 				if (hash === '#sel=axedeck-main') await until('the pane', () => page.locator('#detail').isVisible());
 				if (hash.startsWith('#view=')) await until(hash, () => page.locator(`#${hash.slice(6)}`).isVisible());
+				if (hash.endsWith('tab=health')) await until('the bar', async () => (await page.locator('#detail .uptime rect').count()) === 60);
+				if (hash === '#view=system') await until('the facts', async () => (await page.locator('#system .card').count()) === 5);
 				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
 				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
@@ -376,6 +378,52 @@ async function showsTheSettings(t) {
 	assert.ok(page.url().includes('view=settings'));
 	await until('the settings', async () => (await page.locator('#settings-list').innerText()).includes(t.world.sockets));
 	assert.ok((await page.locator('#settings-list').innerText()).includes('DEVMESH_SOCKETS_DIR'));
+}
+
+async function showsHowItHasBeen(t) {
+	const repo = await t.world.repo('healthdeck', 'server');
+
+	await t.world.devmesh(repo, 'up'); // so its name outlives its server
+	const server = await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { hash: '#sel=healthdeck-main' });
+
+	await shows(page, 'healthdeck-main', 'up');
+	await page.locator('#detail .tabs button', { hasText: 'health' }).click();
+	const pane = page.locator('#detail');
+	await until('the bar', async () => (await pane.locator('.uptime rect').count()) === 60);
+	assert.match(await pane.locator('.uptime').getAttribute('aria-label'), /of 60 parts are known/);
+	const last = () => pane.locator('.log li').first().innerText();
+	await until('it is up', async () => (await last()).includes('up for'));
+	// what it uses comes by the stream, and its processes are more than one: devmesh run, node
+	await until('its memory', async () => /\d [KM]B/.test(await pane.locator('dl').innerText()));
+	await until('the processor, which takes two looks', async () => (await pane.locator('dl').innerText()).includes('% of a core'));
+	await pane.locator('button', { hasText: '1 h' }).click();
+	await until('chosen', async () => (await pane.locator('[aria-pressed="true"]').innerText()) === '1 h');
+	await until('the bar of an hour', async () => (await pane.locator('.uptime rect').count()) === 60);
+	await page.screenshot({ path: path.join(out, 'dashboard-health.png') });
+	// another state, without a word from the user
+	await server.end();
+	await until('the end is in it', async () => /^.*(stale|starting)/.test((await last()).replaceAll('\n', ' ')));
+	assert.equal(page.seen.loads, 1);
+	assert.deepEqual(page.seen.errors, []);
+}
+
+async function showsTheSystem(t) {
+	const page = await opened(t);
+
+	await page.keyboard.press('y');
+	await until('the view', () => page.locator('#system').isVisible());
+	await until('what was found', async () => (await page.locator('#system .card').count()) === 5);
+	const text = () => page.locator('#system').innerText();
+	await until('the machine, live', async () => /Disk\s+[\d.]+ [KMGT]?B of/.test(await text()));
+	await until('the processor', async () => /\d % of \d+ cores/.test(await text()));
+	for (const name of ['CPU', 'Memory', 'Disk']) assert.equal(await page.locator(`#system meter[aria-label="${name}"]`).count(), 1);
+	const shown = await text();
+	for (const part of ['as written', 'devmesh local', 'hours, until', t.world.dir]) assert.ok(shown.includes(part), `${part} in ${shown}`);
+	await page.locator('#system-look').click();
+	await until('looked again', async () => page.locator('#system-look').isEnabled());
+	assert.equal(page.seen.loads, 1);
+	assert.deepEqual(page.seen.errors, []);
 }
 
 async function onAPhone(t) {
@@ -452,6 +500,8 @@ export default Object.fromEntries(Object.entries({
 	dashboard_is_accessible: isAccessible,
 	dashboard_draws_the_graph: drawsTheGraph,
 	dashboard_shows_the_settings: showsTheSettings,
+	dashboard_shows_how_it_has_been: showsHowItHasBeen,
+	dashboard_shows_the_system: showsTheSystem,
 	dashboard_on_a_phone: onAPhone,
 	dashboard_does_not_grow: doesNotGrow,
 }).map(([name, test]) => [name, withDaemon(test)]));
