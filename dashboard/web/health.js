@@ -13,6 +13,7 @@ let shown = null; // {id, hours, key, data, failed, asked}
 
 async function look(mine) {
 	try {
+		if (!mesh.load.node) mesh.load = await get('/api/v1/load'); // the stream's first comes later
 		mine.data = await get(`/api/v1/services/${mine.id}/history?hours=${mine.hours}`);
 		mine.failed = null;
 	} catch (error) {
@@ -35,12 +36,12 @@ function svg(name, attributes) {
 // The share is the height; what was never up is a low line, what nobody knows a dot: no colour is needed.
 function bar({ bars, from, to }) {
 	const known = bars.filter((b) => b !== null);
-	const picture = svg('svg', { viewBox: '0 0 300 40', role: 'img', class: 'uptime',
+	const picture = svg('svg', { viewBox: '0 0 300 40', preserveAspectRatio: 'none', role: 'img', class: 'uptime',
 		'aria-label': `${known.length} of 60 parts are known; all the time up in ${known.filter((b) => b === 1).length}, never up in ${known.filter((b) => b === 0).length}` });
 
 	bars.forEach((share, i) => {
 		const height = share === null ? 2 : share === 0 ? 4 : 6 + share * 34;
-		const cell = svg('rect', { x: i * 5 + (share === null ? 1 : 0), y: 40 - height, width: share === null ? 2 : 4, height, rx: 1,
+		const cell = svg('rect', { x: i * 5 + (share === null ? 1 : 0), y: 40 - height, width: share === null ? 2 : 4, height,
 			class: share === null ? 'unknown' : share === 1 ? 'whole' : share === 0 ? 'none' : 'part' });
 		const title = svg('title', {});
 		const begin = from + (to - from) * i / 60;

@@ -11,6 +11,8 @@ async function look(fresh) {
 	looking = true;
 	draw();
 	try {
+		if (!mesh.load.node) mesh.load = await get('/api/v1/load'); // the stream's first comes later
+		draw();
 		facts = await get(`/api/v1/system${fresh ? '?fresh=true' : ''}`);
 		failed = null;
 	} catch (error) {
@@ -77,8 +79,12 @@ function command(text) {
 const card = (title, state, word, pairs, ...rest) => el('article', { class: 'card' },
 	el('h3', {}, title, ' ', badge(state, word)), list(pairs), ...rest);
 
-// What is wrong, and what mends it.
-const trouble = (part) => [part.problem && el('p', {}, part.problem), part.fix && command(part.fix)].filter(Boolean);
+// What is wrong, and what mends it: a command, and what else is to be said.
+function trouble({ problem, fix }) {
+	const [run, note] = (fix ?? '').split(/ {3,}/);
+
+	return [problem && el('p', {}, problem), run && command(run), note && el('p', { class: 'lead' }, note)].filter(Boolean);
+}
 
 function caddy({ caddy: c }) {
 	const [state, word] = !c.answers ? ['stale', 'does not answer'] : c.drift ? ['degraded', 'changed by hand']
@@ -111,8 +117,9 @@ function certificate({ certificate: c }) {
 	], ...trouble(c));
 }
 
-function names({ dns: d }) {
-	const [state, word] = d.resolves ? d.problem ? ['degraded', 'see below'] : ['up', 'resolve'] : d.name ? ['stale', 'do not resolve'] : ['down', 'not looked at'];
+function names({ dns: d, domain }) {
+	const [state, word] = d.resolves ? d.problem ? ['degraded', 'see below'] : ['up', 'resolve'] : !d.name ? ['down', 'not looked at']
+		: /(^|\.)localhost$/.test(domain) ? ['degraded', 'for browsers only'] : ['stale', 'do not resolve'];
 
 	return card('Names', state, word, [
 		['Looked up', d.name], ['Leads to', d.resolves ? d.addresses.join(', ') : d.name && 'nothing'], ['Not looked at', d.not_checked],
