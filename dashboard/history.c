@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 enum {
+	SECOND_MS = 1000,
 	MINUTE_MS = 60000,
 	STATE_MAX = 16, /* bytes of a state, with its NUL; a longer one is cut */
 	ROOM = 256,
@@ -229,11 +230,26 @@ tell_past(struct history *h, int64_t end)
 		tell_state(h, from, end, since);
 }
 
+/* What came and went within a millisecond is told all the same. */
+static void
+spread(struct history *h)
+{
+	for (size_t i = h->change_count; i-- > 1;) {
+		if (h->changes[i - 1].at <= h->changes[i].at)
+			h->changes[i - 1].at = h->changes[i].at + 1;
+	}
+	if (h->change_count > 0 && h->changes[0].at >= h->to &&
+	    h->changes[0].at - h->to < SECOND_MS)
+		h->to = h->changes[0].at + 1;
+}
+
 static void
 tell(struct history *h)
 {
-	int64_t since = h->to;
+	int64_t since;
 
+	spread(h);
+	since = h->to;
 	if (h->now[0] != '\0') {
 		since = h->watched_since;
 		if (h->change_count > 0 && h->changes[0].at > since)

@@ -146,6 +146,18 @@ a_short_end_is_told(void **state)
 	(void)history_add_change(h, AT(10) + 100, "up", "stale");
 	(void)history_add_change(h, AT(-5), NULL, "up");
 	assert_segments(h, "up 0.0-600.1 stale 600.1-600.3 up 600.3-3600.0");
+	/* nor does one vanish that takes no time at all, just now */
+	h = history_new(AT(0), AT(0) + 2);
+	history_set_now(h, AT(-10), "up");
+	(void)history_add_change(h, AT(0) + 1, "stale", "up");
+	(void)history_add_change(h, AT(0) + 1, "up", "stale");
+	(void)history_add_change(h, AT(0) + 1, NULL, "up");
+	{
+		cJSON *o = result_of(h);
+
+		assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "segments")), 3);
+		cJSON_Delete(o);
+	}
 }
 
 static void
