@@ -23,6 +23,8 @@ struct usage {
 	const char *dir;
 	struct usage_snapshot now, before;
 	struct usage_sum *sums; /* for each process of `now` */
+	uint64_t roots;		/* which there were, as a number */
+	unsigned turn;
 	struct usage_machine machine;
 	double cpu; /* share of all processors; -1: not known yet */
 	int64_t disk_total, disk_available;
@@ -62,16 +64,39 @@ server_of(const struct service *svc)
 	return id;
 }
 
+/* FNV-1a of all roots: whether they are the same as the last time. */
+static uint64_t
+number_of_roots(const struct services *services)
+{
+	uint64_t hash = 14695981039346656037ULL;
+
+	for (size_t i = 0; i < services_count(services); i++) {
+		const struct service *svc = services_at(services, i);
+		const struct dm_proc_id server = server_of(svc), *run = &svc->claim->run.runner;
+		const uint64_t words[] = {
+		    (uint64_t)run->pid, run->start, (uint64_t)server.pid, server.start};
+
+		for (size_t k = 0; k < 4; k++)
+			hash = (hash ^ words[k]) * 1099511628211ULL;
+	}
+	return hash;
+}
+
 static void
 look_at_processes(struct usage *usage, const struct services *services, int64_t now)
 {
+	uint64_t roots = number_of_roots(services);
+	bool same = roots == usage->roots;
+
+	usage->roots = roots;
 	usage_release(&usage->before);
 	usage->before = usage->now;
 	usage->now = (struct usage_snapshot){.at_us = now};
 	free(usage->sums);
+	usage->sums = NULL;
 	if (now - usage->before.at_us > FORGET_US)
 		usage_release(&usage->before);
-	if (!usage_read_processes(&usage->now)) {
+	if (!usage_read_processes(&usage->now, same ? &usage->before : NULL, usage->turn++)) {
 		/* half of them would be a lie */
 		usage->now.count = 0;
 		usage->now.at_us = 0;

@@ -30,11 +30,13 @@ microseconds(uint64_t mach)
 }
 
 bool
-usage_read_processes(struct usage_snapshot *out)
+usage_read_processes(struct usage_snapshot *out, const struct usage_snapshot *known, unsigned turn)
 {
 	int n = proc_listallpids(NULL, 0);
 	DM_AUTO_FREE pid_t *pids = NULL;
 
+	(void)known;
+	(void)turn;
 	if (n <= 0 || n > PROCESSES_MAX)
 		return false;
 	pids = dm_calloc((size_t)n + 64, sizeof(*pids));

@@ -28,23 +28,43 @@ read_small(int dir, const char *path, char *buf, size_t size)
 	return n > 0;
 }
 
+/* The process as it was, if it need not be read again; NULL: it has to be. */
+static const struct usage_process *
+known_nobodys(const struct usage_snapshot *known, pid_t pid, unsigned turn)
+{
+	const struct dm_proc_id id = {.pid = pid};
+	size_t at = known == NULL || (unsigned)pid % USAGE_TURNS == turn % USAGE_TURNS
+			? USAGE_NOBODY
+			: usage_find(known, &id);
+
+	return at == USAGE_NOBODY || known->list[at].owner != USAGE_NOBODY ? NULL
+									   : &known->list[at];
+}
+
 bool
-usage_read_processes(struct usage_snapshot *out)
+usage_read_processes(struct usage_snapshot *out, const struct usage_snapshot *known, unsigned turn)
 {
 	const struct usage_units units = {
 	    .tick_us = 1000000 / sysconf(_SC_CLK_TCK), .page = sysconf(_SC_PAGESIZE)};
 	DIR *dir = opendir("/proc");
 	struct dirent *e;
+	uint64_t pid;
 
 	if (dir == NULL)
 		return false;
 	while ((e = readdir(dir)) != NULL && out->count < PROCESSES_MAX) {
+		const struct usage_process *was;
 		char path[NAME_MAX_HERE], text[STAT_MAX];
 		struct usage_process p;
 
+		if (!dm_parse_uint(e->d_name, 1, INT32_MAX, &pid))
+			continue;
+		if ((was = known_nobodys(known, (pid_t)pid, turn)) != NULL) {
+			usage_add(out, was);
+			continue;
+		}
 		/* one that ends meanwhile is not there */
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
-		    dm_snprintf(path, sizeof(path), "%.16s/stat", e->d_name) &&
+		if (dm_snprintf(path, sizeof(path), "%s/stat", e->d_name) &&
 		    read_small(dirfd(dir), path, text, sizeof(text)) &&
 		    usage_text_process(text, &units, &p))
 			usage_add(out, &p);

@@ -21,11 +21,19 @@ struct usage_machine {
 	int64_t uptime_s;
 };
 
+enum {
+	USAGE_TURNS = 5
+};
+
 /*
- * Adds every process, also those of other users, in any order: one pass, a few microseconds for
- * each. False where it cannot be told: then what was added is not complete.
+ * Adds every process, also those of other users, in any order, at some 8 microseconds for each that
+ * is read. Those that were nobody's in `known` (NULL: none were) become nobody else's while the
+ * roots are the same, so of these only every USAGE_TURNS-th is read again, by turns; the others are
+ * added as they were: a pid that was given anew is noticed at last in its turn. False where it
+ * cannot be told: then what was added is not complete.
  */
-bool usage_read_processes(struct usage_snapshot *out);
+bool
+usage_read_processes(struct usage_snapshot *out, const struct usage_snapshot *known, unsigned turn);
 void usage_read_machine(struct usage_machine *out);
 
 /* The texts of proc(5). Pure. */

@@ -268,11 +268,12 @@ processor_time_that_was_missed(void **state)
 static void
 this_process_is_seen(void **state)
 {
-	const struct dm_proc_id self = {.pid = getpid()};
+	const struct dm_proc_id self = {.pid = getpid()}, init = {.pid = 1};
 	struct usage_snapshot s = {.at_us = 1};
 	struct usage_machine m;
 	size_t at;
-	pid_t child = fork();
+	pid_t child = fork(), other;
+	int was_read = 0;
 
 	(void)state;
 	if (child == 0) {
@@ -280,7 +281,7 @@ this_process_is_seen(void **state)
 		_exit(0);
 	}
 	assert_true(child > 0);
-	assert_true(usage_read_processes(&s));
+	assert_true(usage_read_processes(&s, NULL, 0));
 	usage_order(&s);
 	at = usage_find(&s, &self);
 	assert_true(at != USAGE_NOBODY);
@@ -289,9 +290,32 @@ this_process_is_seen(void **state)
 	assert_true(make_root(&s, getpid(), 0));
 	usage_grow(&s);
 	assert_int_equal(owner(&s, child), getpid());
+	/* those that are nobody's are not read each time, but for their turn; new ones are */
+	for (size_t i = 0; i < s.count; i++)
+		s.list[i].rss = -7;
+	other = fork();
+	if (other == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	for (unsigned turn = 0; turn < USAGE_TURNS; turn++) {
+		struct usage_snapshot next = {.at_us = 2};
+
+		assert_true(usage_read_processes(&next, &s, turn));
+		usage_order(&next);
+		assert_true(make_root(&next, getpid(), 0));
+		usage_grow(&next);
+		assert_int_equal(owner(&next, other), getpid());
+		assert_true(next.list[usage_find(&next, &self)].rss > 0);
+		was_read += next.list[usage_find(&next, &init)].rss != -7;
+		usage_release(&next);
+	}
+	assert_int_equal(was_read, 1);
 	usage_release(&s);
 	(void)kill(child, SIGKILL);
+	(void)kill(other, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(waitpid(other, NULL, 0), other);
 	usage_read_machine(&m);
 	assert_true(m.cores > 0 && m.total > 0 && m.busy >= 0 && m.busy <= m.total);
 	assert_true(m.memory_total > m.memory_available && m.memory_available > 0);
