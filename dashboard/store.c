@@ -534,7 +534,8 @@ store_newest(struct store *s, const char *id, size_t max,
     bool (*fn)(void *user, const struct store_event *event), void *user)
 {
 	struct newest_reader r = {.fn = fn, .user = user, .max = max};
-	DM_AUTO_FREE const struct store_event **waiting = dm_calloc(s->count + 1, sizeof(*waiting));
+	DM_AUTO_FREE const struct store_event **waiting =
+	    dm_calloc(s->count + 1, sizeof(struct store_event *));
 	enum db_status status = DB_OK;
 	size_t n = 0;
 
