@@ -420,6 +420,24 @@ async function showsTheSystem(t) {
 	for (const name of ['CPU', 'Memory', 'Disk']) assert.equal(await page.locator(`#system meter[aria-label="${name}"]`).count(), 1);
 	const shown = await text();
 	for (const part of ['as written', 'devmesh local', 'hours, until', t.world.dir]) assert.ok(shown.includes(part), `${part} in ${shown}`);
+	// what a bad day would bring
+	const facts = await page.evaluate(async () => (await fetch('/api/v1/system')).json());
+	const now = Math.floor(Date.now() / 1000);
+	const told = async (certificate, caddy) => {
+		await page.unroute('**/api/v1/system?fresh=true');
+		await page.route('**/api/v1/system?fresh=true', (route) => route.fulfill({ json: {
+			...facts, caddy: { ...facts.caddy, ...caddy }, certificate: { ...facts.certificate, trusted_by: 'system', problem: null, fix: null, ...certificate } } }));
+		await page.locator('#system-look').click();
+	};
+
+	await told({ not_before: now - 87 * 86400, not_after: now + 3 * 86400, days_left: 3 }, { drift: true, drift_detail: 'srv0.listen: changed', fix: 'devmesh stop    (<b>then</b> start)' });
+	await until('expires soon', async () => (await text()).includes('expires soon'));
+	for (const part of ['3 days, until', 'changed by hand', 'srv0.listen: changed', '(<b>then</b> start)']) assert.ok((await text()).includes(part), part);
+	assert.equal(await page.locator('#system .command code', { hasText: /^devmesh stop$/ }).count(), 1);
+	await told({ not_before: now - 91 * 86400, not_after: now - 86400, days_left: -1, problem: 'the certificate has expired' }, { answers: false, drift: null });
+	await until('expired', async () => /Certificate\s+✕?\s*expired/.test(await text()));
+	assert.ok((await text()).includes('does not answer'));
+	await page.unroute('**/api/v1/system?fresh=true');
 	await page.locator('#system-look').click();
 	await until('looked again', async () => page.locator('#system-look').isEnabled());
 	assert.equal(page.seen.loads, 1);

@@ -294,6 +294,47 @@ TEST(caddy_as_it_runs_and_what_was_changed_by_hand)
 	assert_string_equal(json_str(caddy, "version_of"), "installed");
 }
 
+#define SETUP_ID "written by devmesh setup, "
+
+/* The configuration that Caddy runs, as if setup had written it with that checksum. */
+static char *
+as_of_setup(struct world *w, const char *digits)
+{
+	return fmt(w, "{\"@id\":\"" SETUP_ID "%s\",%s", digits,
+	    admin(w, "GET", "/config/", NULL).body + 1);
+}
+
+TEST(what_setup_has_written)
+{
+	char *file = fmt(w, "%s/xdg/devmesh/caddy.json", w->dir), *before;
+	const cJSON *caddy;
+
+	caddy_mesh(w, "");
+	world_env(w, "XDG_CONFIG_HOME", fmt(w, "%s/xdg", w->dir));
+	(void)make_dir(w, "xdg");
+	(void)make_dir(w, "xdg/devmesh");
+	before = as_of_setup(w, "0123456789abcdef");
+	assert_int_equal(admin(w, "POST", "/load", before).status, 200);
+	/* Caddy says that it is setup's, and the file is out of reach */
+	caddy = get(facts(w), "caddy");
+	assert_true(json_null(caddy, "drift"));
+	assert_non_null(strstr(json_str(caddy, "drift_detail"), "cannot be read"));
+	write_text(file, before);
+	caddy = get(facts(w), "caddy");
+	assert_true(cJSON_IsFalse(get(caddy, "drift")));
+	assert_string_equal(json_str(caddy, "config"), file);
+	/* setup has written another one, which nobody has loaded */
+	write_text(file, fmt(w, "%.*sfedcba9876543210%s", (int)strlen("{\"@id\":\"" SETUP_ID),
+			     before, before + strlen("{\"@id\":\"" SETUP_ID) + 16));
+	caddy = get(facts(w), "caddy");
+	assert_true(cJSON_IsTrue(get(caddy, "drift")));
+	assert_non_null(strstr(json_str(caddy, "drift_detail"), "@id: changed"));
+	assert_non_null(strstr(json_str(caddy, "fix"), "caddy reload --config "));
+	/* and what is told is a way back */
+	(void)shell(w, fmt(w, "%s && echo done", json_str(caddy, "fix")));
+	assert_true(cJSON_IsFalse(get(get(facts(w), "caddy"), "drift")));
+}
+
 /* Nothing that devmesh has written, and no certificate at all. */
 TEST(a_caddy_of_somebody_elses)
 {
@@ -403,6 +444,7 @@ main(void)
 	    DAEMON_TEST(a_server_without_a_run_is_measured_and_nobody_is_null),
 	    DAEMON_TEST(a_kill_and_a_restart_are_in_the_history),
 	    DAEMON_TEST(caddy_as_it_runs_and_what_was_changed_by_hand),
+	    DAEMON_TEST(what_setup_has_written),
 	    DAEMON_TEST(a_caddy_of_somebody_elses),
 	    DAEMON_TEST(the_certificate_as_openssl_sees_it),
 	    DAEMON_TEST(who_insists_is_told_how_it_is_now),
