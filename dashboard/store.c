@@ -524,8 +524,8 @@ give_newest(void *user, const struct store_event *event)
 	if (r->seq != 0 && event->seq >= r->seq)
 		return true;
 	r->seq = event->seq;
+	r->enough = !r->fn(r->user, event) || r->count + 1 >= r->max;
 	r->count++;
-	r->enough = !r->fn(r->user, event) || r->count >= r->max;
 	return !r->enough;
 }
 
@@ -534,8 +534,7 @@ store_newest(struct store *s, const char *id, size_t max,
     bool (*fn)(void *user, const struct store_event *event), void *user)
 {
 	struct newest_reader r = {.fn = fn, .user = user, .max = max};
-	DM_AUTO_FREE const struct store_event **waiting =
-	    dm_calloc(s->count + 1, sizeof(struct store_event *));
+	DM_AUTO_FREE const struct store_event **waiting = dm_calloc(s->count + 1, sizeof(void *));
 	enum db_status status = DB_OK;
 	size_t n = 0;
 

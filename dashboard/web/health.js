@@ -42,7 +42,7 @@ function bar({ bars, from, to }) {
 	bars.forEach((share, i) => {
 		const height = share === null ? 2 : share === 0 ? 4 : 6 + share * 34;
 		const cell = svg('rect', { x: i * 5 + (share === null ? 1 : 0), y: 40 - height, width: share === null ? 2 : 4, height,
-			class: share === null ? 'unknown' : share === 1 ? 'whole' : share === 0 ? 'none' : 'part' });
+			class: share === null ? 'unknown' : share >= 0.99 ? 'whole' : share === 0 ? 'none' : 'part' });
 		const title = svg('title', {});
 		const begin = from + (to - from) * i / 60;
 
