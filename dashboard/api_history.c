@@ -10,6 +10,7 @@
 #include "history.h"
 #include "out.h"
 #include "services.h"
+#include "state.h"
 #include "store.h"
 
 enum {
@@ -50,11 +51,10 @@ add_change(void *user, const struct store_event *event)
 }
 
 static struct history *
-history_of(const struct daemon *d, const char *id, int64_t hours)
+history_of(const struct daemon *d, const struct service *svc, const char *id, int64_t hours)
 {
 	int64_t now = dm_wall_ms(), gap = (int64_t)d->session->conf->probe_s * 2000;
 	struct history *h = history_new(now - hours * HOUR_MS, now);
-	const struct service *svc = services_find(d->services, id);
 
 	if (gap > HISTORY_GAP_MS)
 		history_set_gap(h, gap);
@@ -70,6 +70,7 @@ void
 api_get_history(struct api_call *call, const struct api_request *request, const char *id)
 {
 	uint64_t hours = HOURS_USUAL;
+	const struct service *svc;
 	struct history *h;
 	struct dm_err err;
 	char text[8];
@@ -82,7 +83,9 @@ api_get_history(struct api_call *call, const struct api_request *request, const 
 		api_answer_err(call, &err);
 		return;
 	}
-	h = history_of(api_daemon(call), id, (int64_t)hours);
+	svc = state_find(api_daemon(call), id);
+	id = svc == NULL ? id : svc->claim->id.s;
+	h = history_of(api_daemon(call), svc, id, (int64_t)hours);
 	if (history_is_empty(h)) {
 		history_free(h);
 		api_answer_no_service(call, id);

@@ -172,8 +172,8 @@ state_whole(const struct daemon *d)
 	return o;
 }
 
-struct cJSON *
-state_service(const struct daemon *d, const char *id)
+const struct service *
+state_find(const struct daemon *d, const char *id)
 {
 	const struct service *svc = services_find(d->services, id);
 
@@ -184,5 +184,13 @@ state_service(const struct daemon *d, const char *id)
 		if (one->alias_url != NULL && strcmp(one->claim->app.s, id) == 0)
 			svc = one;
 	}
+	return svc;
+}
+
+struct cJSON *
+state_service(const struct daemon *d, const char *id)
+{
+	const struct service *svc = state_find(d, id);
+
 	return svc == NULL ? NULL : state_of_service(d, svc);
 }

@@ -24,4 +24,7 @@ struct cJSON *state_of_caddy(const struct daemon *d);
 struct cJSON *state_of_found(const struct found *found);
 struct cJSON *state_of_worktree(const struct daemon *d, const struct watched_tree *worktree);
 
+/* The service of this id, or whose alias it is; NULL: there is none. Borrowed. */
+const struct service *state_find(const struct daemon *d, const char *id);
+
 #endif

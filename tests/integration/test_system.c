@@ -197,6 +197,7 @@ TEST(a_kill_and_a_restart_are_in_the_history)
 	assert_string_equal(strrchr(text, ' '), " up");
 	assert_true(json_number(o, "uptime") > 0 && json_number(o, "uptime") <= 1);
 	assert_true(last_bar(o) > 0);
+	assert_string_equal(json_str(history(w, d, "shop"), "id"), id); /* of the default branch */
 	/* the same by the command line, in a worktree and by name */
 	o = json_of(w, run_ok(w, repo, ARGV(w->devmesh, "history", "--json", "--hours", "1")).out);
 	assert_non_null(strstr(states(w, o), "up stale"));
