@@ -37,6 +37,7 @@ struct daemon {
 	struct finder *finder;
 	struct mender *mender;
 	struct load *load;
+	struct facts *facts;
 	struct api *api;
 	struct ctl_server *ctl;
 	struct http_server *http;

@@ -4,8 +4,8 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 struct events_listener {
@@ -47,21 +47,12 @@ event_kind_name(enum event_kind kind)
 	return names[kind];
 }
 
-static int64_t
-wall_ms(void)
-{
-	struct timeval now;
-
-	(void)gettimeofday(&now, NULL);
-	return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
 struct events *
 events_new(void)
 {
 	struct events *events = dm_calloc(1, sizeof(*events));
 
-	events->seq = (uint64_t)wall_ms();
+	events->seq = (uint64_t)dm_wall_ms();
 	return events;
 }
 
@@ -103,7 +94,7 @@ events_publish(struct events *events, enum event_kind kind, const char *id, stru
 {
 	uint64_t seq = ++events->seq;
 	struct kept *kept = &events->ring[seq % EVENTS_KEPT];
-	int64_t now = wall_ms();
+	int64_t now = dm_wall_ms();
 
 	if (cJSON_GetObjectItemCaseSensitive(data, "id") == NULL)
 		(void)cJSON_AddItemToObject(

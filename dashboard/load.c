@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "out.h"
 #include "services.h"
+#include "usage.h"
 
 struct load_listener {
 	load_fn *fn;
@@ -19,6 +20,7 @@ struct load_listener {
 
 struct load {
 	struct daemon *d;
+	struct usage *usage;
 	struct event *tick;
 	struct load_listener *listeners;
 	struct load_listener *next; /* to be told, while they are */
@@ -29,8 +31,7 @@ load_of_service(const struct load *load, const struct service *svc)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	(void)load;
-	(void)svc;
+	usage_add_service(load->usage, svc, o);
 	return o;
 }
 
@@ -40,7 +41,9 @@ load_document(struct load *load)
 	const struct services *all = load->d->services;
 	cJSON *o = out_object(), *list;
 
+	usage_look(load->usage, all);
 	(void)cJSON_AddNumberToObject(o, "time", (double)dm_wall_seconds());
+	(void)cJSON_AddItemToObject(o, "node", usage_node(load->usage));
 	list = cJSON_AddObjectToObject(o, "services");
 	for (size_t i = 0; i < services_count(all); i++) {
 		const struct service *svc = services_at(all, i);
@@ -73,6 +76,7 @@ load_new(struct daemon *d)
 	struct load *load = dm_calloc(1, sizeof(*load));
 
 	load->d = d;
+	load->usage = usage_new(d->session->state_dir);
 	load->tick = event_new(d->base, -1, EV_PERSIST, on_tick, load);
 	return load;
 }
@@ -83,6 +87,7 @@ load_free(struct load *load)
 	if (load == NULL)
 		return;
 	event_free(load->tick);
+	usage_free(load->usage);
 	free(load);
 }
 

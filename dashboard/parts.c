@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "events.h"
 #include "exits.h"
+#include "facts.h"
 #include "finder.h"
 #include "http_server.h"
 #include "load.h"
@@ -85,6 +86,7 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->load = load_new(d);
 	d->wake = wake_new(d);
 	wake_settle(d->wake);
+	d->facts = facts_new(d);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
@@ -117,6 +119,7 @@ parts_close(struct daemon *d)
 	http_server_close(d->http);
 	ctl_server_close(d->ctl);
 	api_free(d->api);
+	facts_free(d->facts);
 	load_free(d->load);
 	mender_close(d->mender);
 	finder_close(d->finder);

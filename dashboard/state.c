@@ -174,24 +174,25 @@ state_whole(const struct daemon *d)
 	return o;
 }
 
-const char *
-state_id(const struct daemon *d, const char *name)
+const struct service *
+state_find(const struct daemon *d, const char *id)
 {
-	if (services_find(d->services, name) != NULL)
-		return name;
-	for (size_t i = 0; i < services_count(d->services); i++) {
-		const struct service *svc = services_at(d->services, i);
+	const struct service *svc = services_find(d->services, id);
 
-		if (svc->alias_url != NULL && strcmp(svc->claim->app.s, name) == 0)
-			return svc->claim->id.s;
+	/* the bare app name: of the service whose alias it is */
+	for (size_t i = 0; i < services_count(d->services) && svc == NULL; i++) {
+		const struct service *one = services_at(d->services, i);
+
+		if (one->alias_url != NULL && strcmp(one->claim->app.s, id) == 0)
+			svc = one;
 	}
-	return name;
+	return svc;
 }
 
 struct cJSON *
 state_service(const struct daemon *d, const char *id)
 {
-	const struct service *svc = services_find(d->services, state_id(d, id));
+	const struct service *svc = state_find(d, id);
 
 	return svc == NULL ? NULL : state_of_service(d, svc);
 }

@@ -16,9 +16,6 @@ struct found;
 
 /* schema_version, seq, node, caddy, services, found, worktrees. */
 struct cJSON *state_whole(const struct daemon *d);
-/* The id of the service that a bare app name leads to; any other name is itself. Borrowed. */
-const char *state_id(const struct daemon *d, const char *name);
-
 /* One service; NULL if there is none with this id. An alias is its service. */
 struct cJSON *state_service(const struct daemon *d, const char *id);
 /* The data of events. */
@@ -26,5 +23,8 @@ struct cJSON *state_of_service(const struct daemon *d, const struct service *ser
 struct cJSON *state_of_caddy(const struct daemon *d);
 struct cJSON *state_of_found(const struct found *found);
 struct cJSON *state_of_worktree(const struct daemon *d, const struct watched_tree *worktree);
+
+/* The service of this id, or whose alias it is; NULL: there is none. Borrowed. */
+const struct service *state_find(const struct daemon *d, const char *id);
 
 #endif

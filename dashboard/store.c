@@ -508,6 +508,52 @@ store_events(struct store *s, uint64_t since, const char *id, size_t max,
 	return count;
 }
 
+struct newest_reader {
+	bool (*fn)(void *user, const struct store_event *event);
+	void *user;
+	uint64_t seq; /* events from here on were given already; 0: none were */
+	size_t count, max;
+	bool enough;
+};
+
+static bool
+give_newest(void *user, const struct store_event *event)
+{
+	struct newest_reader *r = user;
+
+	if (r->seq != 0 && event->seq >= r->seq)
+		return true;
+	r->seq = event->seq;
+	r->enough = !r->fn(r->user, event) || r->count + 1 >= r->max;
+	r->count++;
+	return !r->enough;
+}
+
+size_t
+store_newest(struct store *s, const char *id, size_t max,
+    bool (*fn)(void *user, const struct store_event *event), void *user)
+{
+	struct newest_reader r = {.fn = fn, .user = user, .max = max};
+	DM_AUTO_FREE const struct store_event **waiting = dm_calloc(s->count + 1, sizeof(void *));
+	enum db_status status = DB_OK;
+	size_t n = 0;
+
+	if (s->reading || max == 0)
+		return 0;
+	s->reading = true;
+	for (const struct waiting *w = s->first; w != NULL; w = w->next) {
+		if (w->event.id != NULL && strcmp(w->event.id, id) == 0)
+			waiting[n++] = &w->event;
+	}
+	while (n > 0 && !r.enough)
+		(void)give_newest(&r, waiting[--n]);
+	if (s->db != NULL && !r.enough)
+		status = store_db_newest(s->db, id, max, give_newest, &r, &s->problem);
+	s->reading = false;
+	check_read(s, status);
+	return r.count;
+}
+
 struct minute_reader {
 	void (*fn)(void *user, int64_t time_ms, const char *state);
 	void *user;

@@ -63,6 +63,10 @@ void store_flush(struct store *store, int64_t now_ms);
 size_t store_events(struct store *store, uint64_t since, const char *id, size_t max,
     void (*fn)(void *user, const struct store_event *event), void *user);
 
+/* The same for the newest events of one id, newest first, until fn returns false. */
+size_t store_newest(struct store *store, const char *id, size_t max,
+    bool (*fn)(void *user, const struct store_event *event), void *user);
+
 /*
  * The same for heartbeats of one service since a time, each with the begin of its minute: for
  * uptime bars.

@@ -47,6 +47,8 @@ static const char *const statements[STATEMENTS] = {
 	       " ORDER BY seq LIMIT ?2",
     [EVENTS_OF] = "SELECT seq, time_ms, kind, id, data FROM event WHERE seq > ?1 AND id = ?3"
 		  " ORDER BY seq LIMIT ?2",
+    [NEWEST_OF] = "SELECT seq, time_ms, kind, id, data FROM event WHERE id = ?1"
+		  " ORDER BY seq DESC LIMIT ?2",
     [EXTEND_RUN] = "UPDATE heartbeat SET last = ?2 WHERE no = (SELECT no FROM heartbeat"
 		   " WHERE id = ?1 ORDER BY first DESC LIMIT 1)"
 		   " AND state = ?3 AND last BETWEEN ?2 - 1 AND ?2 AND first > ?2 - 1440",
@@ -438,6 +440,20 @@ store_db_is_sound(struct store_db *db, struct dm_err *err)
 	return sound;
 }
 
+/* One row; false if there is not enough memory for it, or somebody has had a hand in it. */
+static bool
+event_of(sqlite3_stmt *stmt, struct store_event *out)
+{
+	*out = (struct store_event){
+	    .seq = (uint64_t)sqlite3_column_int64(stmt, 0),
+	    .time_ms = sqlite3_column_int64(stmt, 1),
+	    .kind = column_text(stmt, 2),
+	    .id = column_text(stmt, 3),
+	    .json = column_text(stmt, 4),
+	};
+	return out->kind != NULL && out->json != NULL;
+}
+
 enum db_status
 store_db_events(struct store_db *db, uint64_t since, const char *id, size_t max,
     void (*fn)(void *user, const struct store_event *event), void *user, size_t *count,
@@ -455,20 +471,35 @@ store_db_events(struct store_db *db, uint64_t since, const char *id, size_t max,
 	if (id != NULL)
 		bind_text(stmt, 3, id);
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct store_event event = {
-		    .seq = (uint64_t)sqlite3_column_int64(stmt, 0),
-		    .time_ms = sqlite3_column_int64(stmt, 1),
-		    .kind = column_text(stmt, 2),
-		    .id = column_text(stmt, 3),
-		    .json = column_text(stmt, 4),
-		};
+		struct store_event event;
 
-		/* out of memory, or a corrupt index */
-		if (event.kind == NULL || event.json == NULL || event.seq <= since)
+		/* a corrupt index may give them in another order */
+		if (!event_of(stmt, &event) || event.seq <= since)
 			continue;
 		since = event.seq;
 		(*count)++;
 		fn(user, &event);
+	}
+	status = ended(db, rc, "reading", err);
+	(void)sqlite3_reset(stmt);
+	(void)sqlite3_clear_bindings(stmt);
+	return status;
+}
+
+enum db_status
+store_db_newest(struct store_db *db, const char *id, size_t max,
+    bool (*fn)(void *user, const struct store_event *event), void *user, struct dm_err *err)
+{
+	sqlite3_stmt *stmt = db->stmt[NEWEST_OF];
+	struct store_event event;
+	enum db_status status;
+	int rc;
+
+	bind_text(stmt, 1, id);
+	(void)sqlite3_bind_int64(stmt, 2, max < INT32_MAX ? (sqlite3_int64)max : INT32_MAX);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		if (event_of(stmt, &event) && !fn(user, &event))
+			break;
 	}
 	status = ended(db, rc, "reading", err);
 	(void)sqlite3_reset(stmt);

@@ -73,6 +73,11 @@ enum db_status store_db_events(struct store_db *db, uint64_t since, const char *
     void (*fn)(void *user, const struct store_event *event), void *user, size_t *count,
     struct dm_err *err) DM_MUST;
 
+/* At most `max` events of one id, newest first, until fn returns false. */
+enum db_status store_db_newest(struct store_db *db, const char *id, size_t max,
+    bool (*fn)(void *user, const struct store_event *event), void *user,
+    struct dm_err *err) DM_MUST;
+
 /*
  * Runs of minutes, both included, that end at or after `since`, by their first; false from fn ends
  * it.

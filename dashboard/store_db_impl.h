@@ -12,6 +12,7 @@ enum statement {
 	INSERT_EVENT,
 	EVENTS,
 	EVENTS_OF,
+	NEWEST_OF,
 	EXTEND_RUN,
 	INSERT_RUN,
 	RUNS,

@@ -466,7 +466,8 @@ on_timer(evutil_socket_t fd, short what, void *user)
 bool
 supervisor_wake(struct supervisor *sup, const char *id)
 {
-	struct supervised *s = find(sup, state_id(sup->d, id));
+	const struct service *svc = state_find(sup->d, id);
+	struct supervised *s = find(sup, svc == NULL ? id : svc->claim->id.s);
 	struct dm_err err;
 
 	if (s == NULL)

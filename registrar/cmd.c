@@ -23,6 +23,7 @@ extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
 extern const struct cmd cmd_logs;
 extern const struct cmd cmd_events;
+extern const struct cmd cmd_history;
 extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
 extern const struct cmd cmd_gc;
@@ -30,6 +31,7 @@ extern const struct cmd cmd_init;
 extern const struct cmd cmd_hook;
 extern const struct cmd cmd_skill;
 extern const struct cmd cmd_doctor;
+extern const struct cmd cmd_system;
 extern const struct cmd cmd_setup;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
@@ -55,6 +57,7 @@ const struct cmd *const cmds[] = {
     &cmd_assert,
     &cmd_logs,
     &cmd_events,
+    &cmd_history,
     &cmd_graph,
     &cmd_open,
     &cmd_gc,
@@ -62,6 +65,7 @@ const struct cmd *const cmds[] = {
     &cmd_hook,
     &cmd_skill,
     &cmd_doctor,
+    &cmd_system,
     &cmd_setup,
     &cmd_start,
     &cmd_stop,

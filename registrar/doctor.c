@@ -113,15 +113,40 @@ reason_to_skip(const struct doctor *d, unsigned needs)
 	return NULL;
 }
 
+static void
+run_check(struct doctor *d, size_t i)
+{
+	d->current = &doctor_checks[i];
+	d->skipped[i] = reason_to_skip(d, d->current->needs);
+	if (d->skipped[i] == NULL)
+		d->current->run(d);
+}
+
 void
 doctor_run(struct doctor *d)
 {
+	for (size_t i = 0; i < doctor_check_count; i++)
+		run_check(d, i);
+}
+
+void
+doctor_run_one(struct doctor *d, const char *id)
+{
 	for (size_t i = 0; i < doctor_check_count; i++) {
-		d->current = &doctor_checks[i];
-		d->skipped[i] = reason_to_skip(d, d->current->needs);
-		if (d->skipped[i] == NULL)
-			d->current->run(d);
+		if (strcmp(doctor_checks[i].id, id) == 0)
+			run_check(d, i);
 	}
+}
+
+const struct doctor_finding *
+doctor_trouble(const struct doctor *d, const char *id)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->findings[i].level >= DOCTOR_WARNING &&
+		    strcmp(d->findings[i].check->id, id) == 0)
+			return &d->findings[i];
+	}
+	return NULL;
 }
 
 void
@@ -134,6 +159,7 @@ doctor_release(struct doctor *d)
 	}
 	free(d->findings);
 	free(d->skipped);
+	free(d->resolved.name);
 	cJSON_Delete(d->config);
 	dm_listeners_release(&d->listeners);
 	session_free(d->session);

@@ -15,8 +15,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/dns.h"
 #include "base/err.h"
 #include "base/proc.h"
+#include "certificate.h"
 #include "session.h"
 
 struct cJSON;
@@ -87,11 +89,27 @@ struct doctor {
 	bool has_server, has_mesh; /* has_mesh: requests for our names reach a mesh route */
 	struct caddy_server server;
 	struct dm_listeners listeners; /* of the whole machine */
+
+	/* For system_facts.h. */
+	char
+	    certificate_host[HOST_MAX + 1]; /* whose is looked at; "": of a name below the domain */
+	struct certificate certificate;
+	bool has_certificate;
+	const char *trusted_by; /* "system", "private-mesh"; NULL: nobody. Static */
+	struct {
+		char *name; /* NULL: none was looked up */
+		struct dns_address addresses[DNS_ADDRESSES_MAX];
+		size_t count;
+	} resolved;
 };
 
 /* Runs all checks. `config_file` and `dir` are borrowed for the doctor's lifetime. */
 void doctor_init(struct doctor *d, const char *config_file, const char *dir);
 void doctor_run(struct doctor *d);
+/* Only the check of this id, which is to be there. */
+void doctor_run_one(struct doctor *d, const char *id);
+/* The first finding of that check that is a warning or worse; NULL: none. Borrowed. */
+const struct doctor_finding *doctor_trouble(const struct doctor *d, const char *id);
 void doctor_release(struct doctor *d);
 /* Whether nothing failed. */
 bool doctor_healthy(const struct doctor *d);

@@ -26,7 +26,6 @@ enum {
 	LOOKUP_MS = 1500,
 	SERVERS_MS = 1000,
 	FILE_MAX = 1 << 20,
-	FIELD_MAX = 1024,
 };
 
 /* One HTTPS request for our domain to Caddy on this machine. */
@@ -34,56 +33,40 @@ static enum http_outcome
 request_page(struct doctor *d, struct http *http, const char *ca, bool any,
     struct http_reply *reply, struct dm_err *err)
 {
-	DM_AUTO_FREE char *url =
-	    dm_asprintf("https://devmesh-doctor.%s:%u/", d->domain, (unsigned)d->server.front.port);
-	DM_AUTO_FREE char *to = dm_asprintf("127.0.0.1:%u", (unsigned)d->server.front.port);
-	struct http_request request = {.method = "GET",
-	    .url = url,
-	    .connect_to = to,
-	    .any_certificate = any,
-	    .want_certificate = true,
-	    .ca_file = ca,
-	    .timeout_ms = doctor_time(d, TLS_MS)};
-
-	return http_perform(http, &request, reply, err);
+	return certificate_ask(http, d->certificate_host, d->server.front.port, ca, any,
+	    doctor_time(d, TLS_MS), reply, err);
 }
 
 /* For whom it is, and until when; false if it is of no use. */
 static bool
-check_fields(struct doctor *d, const char *lines)
+check_fields(struct doctor *d)
 {
 	DM_AUTO_FREE char *wildcard = dm_asprintf("DNS:*.%s", d->domain);
-	char names[FIELD_MAX] = "", issuer[FIELD_MAX] = "?", from[64] = "", until[64] = "";
-	int64_t now = dm_wall_seconds(), begin, end;
+	const struct certificate *c = &d->certificate;
+	int64_t now = dm_wall_seconds();
 
-	if (!text_field(lines, "X509v3 Subject Alternative Name", names, sizeof(names)))
-		names[0] = '\0';
-	if (!text_field(lines, "Issuer", issuer, sizeof(issuer)))
-		issuer[0] = '\0';
-	begin = text_field(lines, "Start date", from, sizeof(from)) ? text_time(from) : -1;
-	end = text_field(lines, "Expire date", until, sizeof(until)) ? text_time(until) : -1;
-	if (begin > now) {
-		doctor_say(d, DOCTOR_FAILURE, "the certificate is valid from %s only", from);
+	if (c->begin > now) {
+		doctor_say(d, DOCTOR_FAILURE, "the certificate is valid from %s only", c->from);
 		doctor_why(d, "the clock of this machine is behind, or was ahead when it was made");
 		doctor_fix(d, "sudo timedatectl set-ntp true");
 		return false;
 	}
-	if (end >= 0 && end < now) {
-		doctor_say(d, DOCTOR_FAILURE, "the certificate has expired: %s", until);
+	if (c->end >= 0 && c->end < now) {
+		doctor_say(d, DOCTOR_FAILURE, "the certificate has expired: %s", c->until);
 		doctor_why(d, "browsers refuse it; Caddy could not renew it");
 		doctor_fix(d,
 		    "see Caddy's log: journalctl -u caddy    (private mesh: devmesh stop; "
 		    "devmesh start)");
 		return false;
 	}
-	if (end >= 0 && begin >= 0 && (end - now) < (end - begin) / 10) {
-		doctor_say(d, DOCTOR_WARNING, "the certificate expires soon: %s", until);
+	if (c->end >= 0 && c->begin >= 0 && (c->end - now) < (c->end - c->begin) / 10) {
+		doctor_say(d, DOCTOR_WARNING, "the certificate expires soon: %s", c->until);
 		doctor_why(d, "Caddy renews it when a third of its time is left, and did not");
 		doctor_fix(d, "see Caddy's log: journalctl -u caddy");
 	}
-	if (names[0] != '\0' && strstr(names, wildcard) == NULL) {
-		doctor_say(d, DOCTOR_NOTE, "the certificate is for %s, not for *.%s",
-		    names + strspn(names, " "), d->domain);
+	if (c->names[0] != '\0' && strstr(c->names, wildcard) == NULL) {
+		doctor_say(
+		    d, DOCTOR_NOTE, "the certificate is for %s, not for *.%s", c->names, d->domain);
 		doctor_why(d,
 		    "each new name needs a certificate of its own: its first request waits, and "
 		    "a public CA publishes the name and limits how many there are");
@@ -91,8 +74,8 @@ check_fields(struct doctor *d, const char *lines)
 		    "let Caddy manage *.%s (tls.certificates.automate, or a site of that name)",
 		    d->domain);
 	}
-	doctor_say(d, DOCTOR_OK, "a certificate for %s, from %s, until %s",
-	    names + strspn(names, " "), issuer + strspn(issuer, " "), until);
+	doctor_say(d, DOCTOR_OK, "a certificate for %s, from %s, until %s", c->names,
+	    c->issuer[0] == '\0' ? "?" : c->issuer, c->until);
 	return true;
 }
 
@@ -121,10 +104,13 @@ check_trust(struct doctor *d, struct http *http, const char *root)
 
 	http_reply_init(&reply);
 	outcome = request_page(d, http, NULL, false, &reply, &err);
+	if (outcome == HTTP_ANSWERED)
+		d->trusted_by = "system";
 	if (outcome != HTTP_ANSWERED && err.code == DM_DENIED) {
 		bool ours = root != NULL &&
 			    request_page(d, http, root, false, &reply, &ignored) == HTTP_ANSWERED;
 
+		d->trusted_by = ours ? "private-mesh" : NULL;
 		doctor_say(d, DOCTOR_WARNING, "the system does not trust the certificate%s",
 		    ours ? " of the private mesh" : "");
 		doctor_why(d, "browsers warn, and programs refuse to connect");
@@ -154,11 +140,16 @@ doctor_check_certificate(struct doctor *d)
 {
 	dm_auto(http) http = NULL;
 	HTTP_AUTO_REPLY struct http_reply reply;
-	DM_AUTO_FREE char *host = dm_asprintf("devmesh-doctor.%s", d->domain);
 	DM_AUTO_FREE char *root = NULL;
 	struct dm_err err;
 
 	http_reply_init(&reply);
+	if (d->certificate_host[0] == '\0' &&
+	    !dm_snprintf(
+		d->certificate_host, sizeof(d->certificate_host), "devmesh-doctor.%s", d->domain)) {
+		doctor_skip(d, "the domain is too long");
+		return;
+	}
 	if (!d->has_server) {
 		doctor_skip(d, "Caddy has no HTTP server");
 		return;
@@ -168,7 +159,7 @@ doctor_check_certificate(struct doctor *d)
 		    (unsigned)d->server.front.port);
 		return;
 	}
-	if (!caddy_view_settled(d->session->view, &d->server, host, &err)) {
+	if (!caddy_view_settled(d->session->view, &d->server, d->certificate_host, &err)) {
 		doctor_say(d, DOCTOR_WARNING, "%s", err.msg);
 		doctor_why(d, "devmesh up refuses to register services with this server");
 		doctor_fix(d, "%s", err.hint);
@@ -192,8 +183,12 @@ doctor_check_certificate(struct doctor *d)
 		    d, "let Caddy manage *.%s: a site of that name in the Caddyfile", d->domain);
 		return;
 	}
-	if (reply.certificate.len > 0 && !check_fields(d, reply.certificate.data))
-		return;
+	d->has_certificate = reply.certificate.len > 0;
+	if (d->has_certificate) {
+		certificate_parse(reply.certificate.data, &d->certificate);
+		if (!check_fields(d))
+			return;
+	}
 	if (session_need_state_dir(d->session, &err)) {
 		root = local_root_certificate(d->session);
 		if (access(root, R_OK) != 0) {
@@ -271,6 +266,16 @@ lookup_end(struct lookup *out, int64_t timeout_ms)
 		;
 }
 
+/* What came of it, for whoever wants to know more than what is wrong. */
+static void
+keep_lookup(struct doctor *d, const char *name, const struct lookup *l)
+{
+	free(d->resolved.name);
+	d->resolved.name = dm_strdup(name);
+	d->resolved.count = l->count;
+	memcpy(d->resolved.addresses, l->addresses, sizeof(l->addresses));
+}
+
 void
 doctor_check_localhost(struct doctor *d)
 {
@@ -283,6 +288,7 @@ doctor_check_localhost(struct doctor *d)
 		return;
 	}
 	lookup_end(&l, doctor_time(d, LOOKUP_MS));
+	keep_lookup(d, name, &l);
 	for (size_t i = 0; i < l.count; i++) {
 		char text[DNS_ADDRESS_TEXT];
 
@@ -370,6 +376,7 @@ doctor_check_domain(struct doctor *d)
 	}
 	dns_ask(name, questions, 2 * servers.count, doctor_time(d, SERVERS_MS));
 	lookup_end(&l, doctor_time(d, LOOKUP_MS - SERVERS_MS));
+	keep_lookup(d, name, &l);
 	judge_addresses(d, name, &l);
 	doctor_judge_servers(d, name, questions, servers.count);
 }

@@ -71,6 +71,12 @@ setup_owner_of(const char *text, size_t len)
 	return strlen(copy) == len && strcmp(digits, want) == 0 ? SETUP_OURS : SETUP_CHANGED;
 }
 
+bool
+setup_wrote(const char *id)
+{
+	return id != NULL && dm_starts_with(id, MARK);
+}
+
 /*
  * What stands for @NAME@, and whether a line that begins with @?NAME@ is there: it is unless that
  * is NULL.

@@ -92,6 +92,8 @@ enum setup_owner {
 	SETUP_FOREIGN,
 };
 enum setup_owner setup_owner_of(const char *text, size_t len);
+/* Whether the "@id" of a whole configuration of Caddy's says that setup wrote it. */
+bool setup_wrote(const char *id);
 
 /* The token in a caddy.env; the caller owns it. NULL: none. */
 char *setup_env_token(const char *text);

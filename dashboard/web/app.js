@@ -1,16 +1,43 @@
 // SPDX-License-Identifier: MIT
 // Puts the parts together: the stream of events, what is drawn and when.
-import { readSession, takeMark } from './act.js';
+import { notice, readSession, takeMark } from './act.js';
 import * as detail from './detail.js';
 import { $, kept, say } from './dom.js';
-import * as graph from './graph.js';
+import * as home from './home.js';
 import * as keys from './keys.js';
-import * as lists from './lists.js';
 import { apply, hello, kinds, live, mesh } from './model.js';
 import * as table from './table.js';
 import { go, onChange, read, view, views } from './view.js';
 
-let ready = false, asked = false, lost = 0, drawnView = null, drawnAt = 0;
+let ready = false, asked = false, lost = 0, drawnAt = 0;
+
+// All views but the home are loaded when they are looked at. Each has draw(name) and, if it likes,
+// enter(name) and leave().
+const lists = () => import('./lists.js');
+const modules = {
+	worktrees: lists, doctor: lists, events: lists, settings: lists,
+	graph: () => import('./graph.js'),
+	logs: () => import('./output.js'),
+	system: () => import('./system.js'),
+};
+let shown = { name: 'services', module: null }; // the view that is drawn
+
+async function drawOther(name) {
+	if (shown.name !== name) {
+		const mine = { name, module: null };
+
+		shown.module?.leave?.();
+		shown = mine;
+		try {
+			mine.module = await modules[name]?.();
+		} catch (error) {
+			notice(`${error.message}. Load the page again.`);
+		}
+		if (shown !== mine) return;
+		mine.module?.enter?.(name);
+	}
+	shown.module?.draw(name);
+}
 
 function drawView() {
 	for (const name of views) {
@@ -21,18 +48,6 @@ function drawView() {
 		else link.removeAttribute('aria-current');
 	}
 	if ($('filter').value !== view.q && document.activeElement !== $('filter')) $('filter').value = view.q;
-	if (drawnView !== 'doctor' && view.view === 'doctor') lists.runDoctor();
-	if (drawnView !== 'settings' && view.view === 'settings') lists.readSettings();
-	if (view.view === 'logs' || drawnView === 'logs') drawLogs();
-	drawnView = view.view;
-}
-
-// What services write is asked for only by who looks.
-async function drawLogs() {
-	const logs = await import('./logs.js');
-
-	if (view.view === 'logs') logs.show($('output'), null);
-	else logs.hide($('output'));
 }
 
 function draw() {
@@ -40,14 +55,13 @@ function draw() {
 	drawnAt = performance.now();
 	if (!ready) return;
 	drawView();
-	lists.drawSummary();
+	home.drawSummary();
+	drawOther(view.view);
 	if (view.view === 'services') {
 		table.drawStates();
 		table.draw();
-		lists.drawFound();
-	} else if (view.view === 'worktrees') lists.drawWorktrees();
-	else if (view.view === 'graph') graph.draw();
-	else if (view.view === 'events') lists.drawEvents();
+		home.drawFound();
+	}
 	detail.draw();
 }
 
@@ -97,7 +111,7 @@ function listen() {
 
 			apply(kind, data);
 			if (kind === 'service' && data.was !== data.state) say(`${data.id} is ${data.state}`);
-			if (document.hidden) lists.drawSummary(); // the title
+			if (document.hidden) home.drawSummary(); // the title
 			if (!live.paused) drawSoon();
 		});
 }
@@ -137,7 +151,6 @@ $('filter').value = view.q;
 $('filter').addEventListener('input', () => go({ q: $('filter').value }));
 $('live').addEventListener('click', pause);
 $('theme').addEventListener('click', theme);
-$('doctor-run').addEventListener('click', lists.runDoctor);
 keys.begin({ pause, theme, closePane: detail.closePane });
 drawView();
 // ages

@@ -16,6 +16,10 @@ export function el(name, attributes = {}, ...children) {
 	return element;
 }
 
+// A row of a table; texts may run from right to left, and stay in their cells.
+export const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
+	el('td', {}, typeof cell === 'string' ? el('bdi', {}, cell) : cell)));
+
 // What is kept between visits; a browser may refuse to keep anything.
 export const kept = {
 	get(name) {

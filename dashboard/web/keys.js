@@ -27,6 +27,7 @@ const keys = [
 	['a', 'what all write', () => go({ view: 'logs' }, true)],
 	['d', 'doctor', () => go({ view: 'doctor' }, true)],
 	['e', 'events', () => go({ view: 'events' }, true)],
+	['y', 'system', () => go({ view: 'system' }, true)],
 	['p', 'pause and go on', () => does.pause()],
 	['t', 'theme', () => does.theme()],
 	['?', 'this list', help],

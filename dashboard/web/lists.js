@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The other views: what was found, worktrees and cleaning up, doctor, events.
+// The views of lists: worktrees and cleaning up, doctor, events, settings.
 import { actionButton, get, loginHint, post, session } from './act.js';
-import { $, el, once, setText, word } from './dom.js';
-import { ago, bad, foundKey, mesh, nameOf, repoName, size } from './model.js';
+import { $, el, once, row } from './dom.js';
+import { ago, mesh, nameOf, repoName, size } from './model.js';
 import { go } from './view.js';
-
-const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
-	el('td', {}, typeof cell === 'string' ? el('bdi', {}, cell) : cell)));
-
-export function drawFound() {
-	const list = [...mesh.found.values()].sort((a, b) => a.pid - b.pid);
-
-	$('found').hidden = $('found-title').hidden = !list.length;
-	once($('found').tBodies[0], `${mesh.finds} ${session.may_change}`, () => list.map((f) =>
-		row(f.command ?? `pid ${f.pid}`, f.port ? `port ${f.port}` : f.socket, el('div', {}, el('bdi', { class: 'mono' }, f.cwd ?? ''),
-			session.may_change && f.port && f.worktree ? el('div', { class: 'actions' },
-				actionButton(`publish ${foundKey(f)}`, 'Give it a URL', () => post('/api/v1/publish', { pid: f.pid, port: f.port }))) : null,
-			!session.may_change && f.port && f.worktree ? el('div', {}, el('code', {}, `devmesh up -C ${word(f.cwd)} --port ${f.port}`)) : null))));
-}
 
 // Those of a worktree as the events have it: they come and go without one of the worktree's own.
 const servicesOf = (w) => [...mesh.services.values()].filter((s) => s.worktree === w.path);
@@ -54,7 +40,7 @@ function cleanup() {
 		plan?.length ? el('ul', {}, ...plan.map((p) => el('li', {}, `${p.kind} ${p.name}: ${p.reason}`))) : null].filter(Boolean);
 }
 
-export function drawWorktrees() {
+function drawWorktrees() {
 	const section = $('worktrees');
 	const list = [...mesh.worktrees.values()].sort((a, b) => (a.repo + a.path < b.repo + b.path ? -1 : 1));
 	let box = $('cleanup');
@@ -70,7 +56,7 @@ export function drawWorktrees() {
 const order = ['failure', 'warning', 'note', 'ok'];
 const badges = { failure: 'stale', warning: 'degraded', note: 'down', ok: 'up' }; // which look like it
 
-export async function runDoctor() {
+async function runDoctor() {
 	const box = $('findings'), button = $('doctor-run');
 
 	button.disabled = true;
@@ -88,7 +74,7 @@ export async function runDoctor() {
 	button.disabled = false;
 }
 
-export async function readSettings() {
+async function readSettings() {
 	const box = $('settings-list');
 
 	try {
@@ -114,7 +100,7 @@ function told({ kind, id, data }) {
 	}
 }
 
-export function drawEvents() {
+function drawEvents() {
 	const list = mesh.log.slice(0, 200);
 
 	once($('log'), `${list.length} ${list[0]?.time} ${list[0]?.kind} ${list[0]?.id} ${list[0]?.data.state}`, () => (list.length
@@ -122,13 +108,15 @@ export function drawEvents() {
 		: [el('li', { class: 'lead' }, 'Nothing yet.')]));
 }
 
-export function drawSummary() {
-	const list = [...mesh.services.values()];
-	const up = list.filter((s) => s.state === 'up').length;
-
-	setText($('domain'), mesh.node.domain ?? '');
-	setText($('summary'), `${up} of ${list.length} services up · Caddy ${mesh.caddy.state ?? 'unknown'}${mesh.caddy.problem ? `: ${mesh.caddy.problem}` : ''}`);
-	const wrong = list.filter((s) => bad.includes(s.state)).length;
-	const title = `${wrong ? `(${wrong}) ` : ''}devmesh · ${mesh.node.domain}`;
-	if (document.title !== title) document.title = title;
+// As app.js wants them of a view.
+export function enter(view) {
+	if (view === 'doctor') runDoctor();
+	if (view === 'settings') readSettings();
 }
+
+export function draw(view) {
+	if (view === 'worktrees') drawWorktrees();
+	if (view === 'events') drawEvents();
+}
+
+$('doctor-run').addEventListener('click', runDoctor);

@@ -7,7 +7,7 @@ export const view = { view: 'services', q: '', states: new Set(), sort: 'name', 
 // Of the pane of one service.
 export const tabs = ['overview', 'requests', 'logs', 'health'];
 
-export const views = ['services', 'worktrees', 'graph', 'logs', 'doctor', 'events', 'settings'];
+export const views = ['services', 'worktrees', 'graph', 'logs', 'doctor', 'events', 'system', 'settings'];
 
 export function read() {
 	const p = new URLSearchParams(location.hash.slice(1));

@@ -30,6 +30,15 @@ dm_wall_seconds(void)
 	return (int64_t)time(NULL);
 }
 
+int64_t
+dm_wall_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 uint64_t
 dm_random(void)
 {

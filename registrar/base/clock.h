@@ -11,6 +11,8 @@ int64_t dm_now_ms(void);
 int64_t dm_now_us(void);
 /* Seconds since the epoch; for what is written down. */
 int64_t dm_wall_seconds(void);
+/* The same in milliseconds. */
+int64_t dm_wall_ms(void);
 /* A number that other users cannot foresee, for names in shared directories. Not for keys. */
 uint64_t dm_random(void);
 /* Sleeps at least `ms` milliseconds, signals notwithstanding. For polling with a deadline only. */

@@ -373,7 +373,7 @@ async function isAccessible(t) {
 		for (const width of [360, 768, 1440]) {
 			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
 
-			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=logs', '#view=logs', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=settings', 'help', 'palette']) {
+			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=health', '#sel=axedeck-main&tab=logs', '#view=logs', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=system', '#view=settings', 'help', 'palette']) {
 				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
 				else if (hash === 'palette') {
 					await page.keyboard.press('Escape');
@@ -381,6 +381,8 @@ async function isAccessible(t) {
 				} else await page.goto(t.world.url('devmesh') + hash);
 				if (hash.startsWith('#sel=')) await until('the pane', () => page.locator('#detail').isVisible());
 				if (hash.startsWith('#view=')) await until(hash, () => page.locator(`#${hash.slice(6)}`).isVisible());
+				if (hash.endsWith('tab=health')) await until('the bar', async () => (await page.locator('#detail .uptime rect').count()) === 60);
+				if (hash === '#view=system') await until('the facts', async () => (await page.locator('#system .card').count()) === 5);
 				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
 				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
@@ -424,6 +426,70 @@ async function showsTheSettings(t) {
 	assert.ok(page.url().includes('view=settings'));
 	await until('the settings', async () => (await page.locator('#settings-list').innerText()).includes(t.world.sockets));
 	assert.ok((await page.locator('#settings-list').innerText()).includes('DEVMESH_SOCKETS_DIR'));
+}
+
+async function showsHowItHasBeen(t) {
+	const repo = await t.world.repo('healthdeck', 'server');
+
+	await t.world.devmesh(repo, 'up'); // so its name outlives its server
+	const server = await t.run(repo, 'node', 'tiny.cjs');
+	const page = await opened(t, { hash: '#sel=healthdeck-main' });
+
+	await shows(page, 'healthdeck-main', 'up');
+	await page.locator('#detail .tabs button', { hasText: 'health' }).click();
+	const pane = page.locator('#detail');
+	await until('the bar', async () => (await pane.locator('.uptime rect').count()) === 60);
+	assert.match(await pane.locator('.uptime').getAttribute('aria-label'), /of 60 parts are known/);
+	const last = () => pane.locator('.log li').first().innerText();
+	await until('it is up', async () => (await last()).includes('up for'));
+	// what it uses comes by the stream, and its processes are more than one: devmesh run, node
+	await until('its memory', async () => /\d [KM]B/.test(await pane.locator('dl').innerText()));
+	await until('the processor, which takes two looks', async () => (await pane.locator('dl').innerText()).includes('% of a core'));
+	await pane.locator('button', { hasText: '1 h' }).click();
+	await until('chosen', async () => (await pane.locator('[aria-pressed="true"]').innerText()) === '1 h');
+	await until('the bar of an hour', async () => (await pane.locator('.uptime rect').count()) === 60);
+	await page.screenshot({ path: path.join(out, 'dashboard-health.png') });
+	// another state, without a word from the user
+	await server.end();
+	await until('the end is in it', async () => /^.*(stale|starting)/.test((await last()).replaceAll('\n', ' ')));
+	assert.equal(page.seen.loads, 1);
+	assert.deepEqual(page.seen.errors, []);
+}
+
+async function showsTheSystem(t) {
+	const page = await opened(t);
+
+	await page.keyboard.press('y');
+	await until('the view', () => page.locator('#system').isVisible());
+	await until('what was found', async () => (await page.locator('#system .card').count()) === 5);
+	const text = () => page.locator('#system').innerText();
+	await until('the machine, live', async () => /Disk\s+[\d.]+ [KMGT]?B of/.test(await text()));
+	await until('the processor', async () => /\d % of \d+ cores/.test(await text()));
+	for (const name of ['CPU', 'Memory', 'Disk']) assert.equal(await page.locator(`#system meter[aria-label="${name}"]`).count(), 1);
+	const shown = await text();
+	for (const part of ['as written', 'devmesh local', 'hours, until', t.world.dir]) assert.ok(shown.includes(part), `${part} in ${shown}`);
+	// what a bad day would bring
+	const facts = await page.evaluate(async () => (await fetch('/api/v1/system')).json());
+	const now = Math.floor(Date.now() / 1000);
+	const told = async (certificate, caddy) => {
+		await page.unroute('**/api/v1/system?fresh=true');
+		await page.route('**/api/v1/system?fresh=true', (route) => route.fulfill({ json: {
+			...facts, caddy: { ...facts.caddy, ...caddy }, certificate: { ...facts.certificate, trusted_by: 'system', problem: null, fix: null, ...certificate } } }));
+		await page.locator('#system-look').click();
+	};
+
+	await told({ not_before: now - 87 * 86400, not_after: now + 3 * 86400, days_left: 3 }, { drift: true, drift_detail: 'srv0.listen: changed', fix: 'devmesh stop    (<b>then</b> start)' });
+	await until('expires soon', async () => (await text()).includes('expires soon'));
+	for (const part of ['3 days, until', 'changed by hand', 'srv0.listen: changed', '(<b>then</b> start)']) assert.ok((await text()).includes(part), part);
+	assert.equal(await page.locator('#system .command code', { hasText: /^devmesh stop$/ }).count(), 1);
+	await told({ not_before: now - 91 * 86400, not_after: now - 86400, days_left: -1, problem: 'the certificate has expired' }, { answers: false, drift: null });
+	await until('expired', async () => /Certificate\s+✕?\s*expired/.test(await text()));
+	assert.ok((await text()).includes('does not answer'));
+	await page.unroute('**/api/v1/system?fresh=true');
+	await page.locator('#system-look').click();
+	await until('looked again', async () => page.locator('#system-look').isEnabled());
+	assert.equal(page.seen.loads, 1);
+	assert.deepEqual(page.seen.errors, []);
 }
 
 async function onAPhone(t) {
@@ -501,6 +567,8 @@ export default Object.fromEntries(Object.entries({
 	dashboard_is_accessible: isAccessible,
 	dashboard_draws_the_graph: drawsTheGraph,
 	dashboard_shows_the_settings: showsTheSettings,
+	dashboard_shows_how_it_has_been: showsHowItHasBeen,
+	dashboard_shows_the_system: showsTheSystem,
 	dashboard_on_a_phone: onAPhone,
 	dashboard_does_not_grow: doesNotGrow,
 }).map(([name, test]) => [name, withDaemon(test)]));

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/proc_text.h"
 #include "base/str.h"
+#include "usage_os.h"
 
 static void
 check_sockets(const char *text)
@@ -50,12 +51,30 @@ check_command(const uint8_t *data, size_t size)
 	MUST(strcmp(command, shown) == 0);
 }
 
+/* What a process or a kernel may make of these texts is never less than nothing. */
+static void
+check_usage(const char *text)
+{
+	const struct usage_units units = {.tick_us = 10000, .page = 4096};
+	struct usage_machine m = {.total = 0};
+	struct usage_process p;
+
+	if (usage_text_process(text, &units, &p))
+		MUST(p.id.pid > 0 && p.id.start > 0 && p.parent >= 0 && p.own >= 0 &&
+		     p.ended_children >= 0 && p.rss >= 0);
+	if (usage_text_processors(text, &m))
+		MUST(m.busy >= 0 && m.busy <= m.total);
+	if (usage_text_memory(text, &m))
+		MUST(m.memory_total >= 0 && m.memory_available >= 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	DM_AUTO_FREE char *text = dm_strndup((const char *)data, size);
 	struct dm_proc_stat line;
 
+	check_usage(text);
 	if (dm_text_stat(text, &line))
 		MUST(line.state != '\0' && line.state != ' ');
 	check_sockets(text);

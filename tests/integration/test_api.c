@@ -200,7 +200,15 @@ TEST(every_answer_is_as_described)
 	assert_exit(w, DM(w, repo, "down", "kept"), 0);
 	expect_private(w, &c, "/api/v1/services/words/logs");
 	expect_private(w, &c, "/api/v1/logs");
+	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s/history", id), NULL);
+	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s/history?hours=720", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=721", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=0", id), NULL);
+	expect(w, &c, 400, "GET", fmt(w, "/api/v1/services/%s/history?hours=", id), NULL);
+	expect(w, &c, 404, "GET", "/api/v1/services/nobody/history", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/system", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/system?fresh=true", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));
 	expect(w, &c, 200, "GET", "/api/v1/graph", NULL);
