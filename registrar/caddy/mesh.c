@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "caddy/mesh_log.h"
 #include "caddy/route.h"
 
 /* What Caddy calls the label that the gate has captured. */
@@ -195,9 +196,13 @@ apology(const char *dir, bool claimed, const char *html_page, const char *text_p
 static cJSON *
 not_running(const char *dir)
 {
-	return subroute(
+	cJSON *o = subroute(
 	    route(file_exists(dir, ".json"), apology(dir, true, claimed_html, claimed_text)),
 	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
+
+	(void)cJSON_InsertItemInArray(
+	    cJSON_GetObjectItemCaseSensitive(o, "routes"), 0, pass_through(mesh_unlogged()));
+	return o;
 }
 
 static cJSON *
@@ -314,6 +319,8 @@ https_server(const struct mesh_settings *settings)
 	o = cJSON_AddObjectToObject(server, "automatic_https");
 	(void)cJSON_AddBoolToObject(o, "disable_redirects", true);
 	(void)cJSON_AddBoolToObject(o, "disable_certificates", true);
+	if (settings->access_log != NULL)
+		(void)cJSON_AddItemToObject(server, "logs", mesh_server_logs());
 	list = cJSON_AddArrayToObject(server, "routes");
 	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir,
 					     settings->identity_dir, settings->stream_close_delay));
@@ -385,8 +392,7 @@ mesh_config(const struct mesh_settings *settings)
 	o = cJSON_AddObjectToObject(config, "admin");
 	(void)cJSON_AddStringToObject(o, "listen", admin);
 	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(o, "config"), "persist", false);
-	o = cJSON_AddObjectToObject(cJSON_AddObjectToObject(config, "logging"), "logs");
-	(void)cJSON_AddStringToObject(cJSON_AddObjectToObject(o, "default"), "level", "WARN");
+	(void)cJSON_AddItemToObject(config, "logging", mesh_logging("WARN", settings->access_log));
 	o = cJSON_AddObjectToObject(config, "storage");
 	(void)cJSON_AddStringToObject(o, "module", "file_system");
 	(void)cJSON_AddStringToObject(o, "root", settings->data_dir);
