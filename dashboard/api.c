@@ -33,6 +33,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/services", false, false, api_get_services},
     {"GET", "/api/v1/services/:id", false, false, api_get_service},
     {"GET", "/api/v1/services/:id/qr", false, false, api_get_qr},
+    {"GET", "/api/v1/services/:id/requests", false, true, api_get_requests},
     {"GET", "/api/v1/load", false, false, api_get_load},
     {"GET", "/api/v1/events", false, false, api_get_events},
     {"GET", "/api/v1/graph", false, false, api_get_graph},

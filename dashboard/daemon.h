@@ -34,6 +34,8 @@ struct daemon {
 	struct tree_watch *trees;
 	struct finder *finder;
 	struct mender *mender;
+	struct requests *requests;
+	struct request_watch *request_watch;
 	struct load *load;
 	struct api *api;
 	struct ctl_server *ctl;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "daemon.h"
 #include "out.h"
+#include "request_watch.h"
 #include "services.h"
 
 struct load_listener {
@@ -29,8 +30,8 @@ load_of_service(const struct load *load, const struct service *svc)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	(void)load;
-	(void)svc;
+	(void)cJSON_AddItemToObject(
+	    o, "requests", request_watch_figures(load->d->request_watch, svc->claim->id.s));
 	return o;
 }
 

@@ -13,6 +13,8 @@
 #include "http_server.h"
 #include "load.h"
 #include "mender.h"
+#include "request_watch.h"
+#include "requests.h"
 #include "services.h"
 #include "store.h"
 #include "tree_watch.h"
@@ -79,6 +81,8 @@ serve_http(struct daemon *d)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
+	d->requests = requests_new();
+	d->request_watch = request_watch_new(d);
 	d->load = load_new(d);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
@@ -113,6 +117,8 @@ parts_close(struct daemon *d)
 	ctl_server_close(d->ctl);
 	api_free(d->api);
 	load_free(d->load);
+	request_watch_free(d->request_watch);
+	requests_free(d->requests);
 	mender_close(d->mender);
 	finder_close(d->finder);
 	tree_watch_close(d->trees);

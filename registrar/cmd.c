@@ -22,6 +22,7 @@ extern const struct cmd cmd_env;
 extern const struct cmd cmd_wait;
 extern const struct cmd cmd_assert;
 extern const struct cmd cmd_events;
+extern const struct cmd cmd_requests;
 extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
 extern const struct cmd cmd_gc;
@@ -52,6 +53,7 @@ const struct cmd *const cmds[] = {
     &cmd_wait,
     &cmd_assert,
     &cmd_events,
+    &cmd_requests,
     &cmd_graph,
     &cmd_open,
     &cmd_gc,

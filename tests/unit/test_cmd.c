@@ -119,6 +119,7 @@ verbs_are_there(void **state)
 	    "wait",
 	    "assert",
 	    "events",
+	    "requests",
 	    "graph",
 	    "open",
 	    "gc",
