@@ -158,8 +158,10 @@ another(struct access_log *log)
 
 	if (lstat(log->path, &st) != 0) {
 		/* it was removed; or is just being rolled, and the old one may still grow */
-		if (errno == ENOENT && fstat(log->fd, &st) == 0 && st.st_nlink == 0)
+		if (errno == ENOENT && fstat(log->fd, &st) == 0 && st.st_nlink == 0) {
 			dm_closep(&log->fd);
+			log->fd = -1;
+		}
 		return false;
 	}
 	if (st.st_dev == log->dev && st.st_ino == log->ino)

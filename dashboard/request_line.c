@@ -28,20 +28,27 @@ number_of(const cJSON *o, const char *name, double max, double *out)
 	return true;
 }
 
-/* As much of it as fits, without half a character at the end; made printable. */
+/* How much of the text fits into `max` bytes, without half a character at the end. */
+static size_t
+fitting(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	len = max;
+	while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+		len--;
+	return len;
+}
+
+/* As much of it as fits, made printable. */
 static void
 take_text(const char *text, size_t len, char *out, size_t size)
 {
-	/* what is not printable may become three bytes for one */
-	DM_AUTO_FREE char *part = dm_strndup(text, len < size ? len : size - 1);
+	DM_AUTO_FREE char *part = dm_strndup(text, fitting(text, len, size - 1));
+	/* what is not printable has become three bytes for one */
 	DM_AUTO_FREE char *shown = dm_printable(part);
-	size_t n = strlen(shown);
+	size_t n = fitting(shown, strlen(shown), size - 1);
 
-	if (n >= size) {
-		n = size - 1;
-		while (n > 0 && ((unsigned char)shown[n] & 0xC0) == 0x80)
-			n--;
-	}
 	memcpy(out, shown, n);
 	out[n] = '\0';
 }
