@@ -29,7 +29,7 @@ async function ask(path, options = {}) {
 	return body;
 }
 
-export const get = (path) => ask(path);
+export const get = (path, options) => ask(path, options);
 
 export const post = (path, body = {}) => ask(path, {
 	method: 'POST',

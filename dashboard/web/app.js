@@ -3,7 +3,6 @@
 import { readSession, takeMark } from './act.js';
 import * as detail from './detail.js';
 import { $, kept, say } from './dom.js';
-import * as graph from './graph.js';
 import * as keys from './keys.js';
 import * as lists from './lists.js';
 import { apply, hello, kinds, mesh } from './model.js';
@@ -26,6 +25,16 @@ function drawView() {
 	drawnView = view.view;
 }
 
+let graph = null; // loaded when it is looked at
+
+function drawGraph() {
+	if (graph) graph.draw();
+	else import('./graph.js').then((module) => {
+		graph = module;
+		drawSoon();
+	}, (error) => { $('picture').textContent = `${error.message}. Load the page again.`; });
+}
+
 function draw() {
 	asked = false;
 	drawnAt = performance.now();
@@ -37,7 +46,7 @@ function draw() {
 		table.draw();
 		lists.drawFound();
 	} else if (view.view === 'worktrees') lists.drawWorktrees();
-	else if (view.view === 'graph') graph.draw();
+	else if (view.view === 'graph') drawGraph();
 	else if (view.view === 'events') lists.drawEvents();
 	detail.draw();
 }

@@ -125,8 +125,8 @@ keeps_the_format(void **state)
 		}
 		p += n + 1;
 	}
-	/* HELP and TYPE of 16 metrics, and 18 samples */
-	assert_int_equal(lines, 2 * 16 + 18);
+	/* HELP and TYPE of 17 metrics, and 20 samples */
+	assert_int_equal(lines, 2 * 17 + 20);
 }
 
 static void
