@@ -204,7 +204,8 @@ requests_add(struct requests *r, const char *id, const struct request_line *line
 {
 	struct asked *a = find_or_add(r, id);
 	struct record *record = record_of(line);
-	int64_t time_us = line->time_us < now_ms * 1000 ? line->time_us : now_ms * 1000;
+	/* not so exact: it may be of this very millisecond */
+	int64_t time_us = line->time_us / 1000 <= now_ms ? line->time_us : now_ms * 1000;
 
 	record->service = a;
 	record->request.time_ms = time_us / 1000;

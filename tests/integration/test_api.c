@@ -67,6 +67,21 @@ expect(struct world *w, struct coverage *c, long status, const char *method, con
 	return r;
 }
 
+/* What is to be read only by who may: not without the token. */
+static void
+expect_private(struct world *w, struct coverage *c, long status, const char *path)
+{
+	struct reply r;
+
+	expect(w, c, 403, "GET", path, NULL);
+	r = api_get_private(w, path);
+	if (r.status != status)
+		fail_msg("GET %s: %ld %s%s", path, r.status, r.body, r.error);
+	assert_described(w, c->openapi, "GET", path, r);
+	if (status == 200)
+		note(c, "GET", path);
+}
+
 static void
 expect_ctl(struct world *w, struct coverage *c, const char *method, const char *path)
 {
@@ -171,6 +186,9 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/services", NULL);
 	expect(w, &c, 200, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
+	expect_private(w, &c, 200, fmt(w, "/api/v1/services/%s/requests", id));
+	expect_private(w, &c, 400, fmt(w, "/api/v1/services/%s/requests?after=x", id));
+	expect_private(w, &c, 404, "/api/v1/services/nobody/requests");
 	expect(w, &c, 200, "GET", "/api/v1/load", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
