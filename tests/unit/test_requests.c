@@ -131,7 +131,7 @@ keeps_the_path_alone(void **state)
 static char *
 many(const char *part, size_t n)
 {
-	struct dm_str out = dm_str_make(1 << 20);
+	DM_AUTO_STR struct dm_str out = dm_str_make(1 << 20);
 
 	for (size_t i = 0; i < n; i++)
 		(void)dm_str_addf(&out, "%s", part);
