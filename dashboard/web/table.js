@@ -16,8 +16,7 @@ function makeRow(service) {
 	const link = el('a', { rel: 'noopener' });
 	const button = el('button', { type: 'button', class: 'copy', title: 'Copy the URL', 'aria-label': `Copy the URL of ${service.id}` }, 'copy');
 	const worktree = el('bdi'), server = el('bdi'), since = el('time'), rate = el('span'), cpu = el('td', { class: 'cpu' });
-	const { svg, path } = sparkline();
-	const requests = el('td', { class: 'requests' }, svg, rate);
+	const requests = el('td', { class: 'requests' }, rate);
 	const tr = el('tr', { 'data-id': service.id },
 		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, name),
 		el('td', { class: 'url' }, link, button), el('td', { class: 'worktree' }, worktree),
@@ -27,7 +26,7 @@ function makeRow(service) {
 	tr.addEventListener('click', (event) => {
 		if (!event.target.closest('a, button') && !String(getSelection())) select(service.id);
 	});
-	return { tr, badge, name, text, link, button, worktree, server, since, requests, path, rate, cpu };
+	return { tr, badge, name, text, link, button, worktree, server, since, requests, rate, cpu, path: null, d: '' };
 }
 
 function setTitle(element, title) {
@@ -41,6 +40,12 @@ function fillLoad(row, id) {
 
 	if (row.d !== d) {
 		row.d = d;
+		if (!row.path) {
+			const { svg, path } = sparkline();
+
+			row.path = path;
+			row.requests.prepend(svg);
+		}
 		row.path.setAttribute('d', d);
 	}
 	setText(row.rate, requests?.rate ? `${requests.rate}/min` : '');
