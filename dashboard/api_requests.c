@@ -31,9 +31,7 @@ add_request(void *user, const struct request *request)
 	(void)cJSON_AddStringToObject(o, "method", request->method);
 	(void)cJSON_AddStringToObject(o, "path", request->path);
 	(void)cJSON_AddNumberToObject(o, "status", request->status);
-	/* to a tenth of a millisecond */
-	(void)cJSON_AddNumberToObject(
-	    o, "ms", (double)((request->duration_us + UINT64_C(50)) / 100) / 10);
+	(void)cJSON_AddNumberToObject(o, "ms", requests_ms(request->duration_us));
 	(void)cJSON_AddNumberToObject(o, "bytes", (double)request->bytes);
 	(void)cJSON_AddStringToObject(o, "protocol", request->proto);
 	(void)cJSON_AddItemToArray(user, o);

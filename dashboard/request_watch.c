@@ -166,31 +166,25 @@ request_watch_state(const struct request_watch *watch)
 	return "none";
 }
 
-/* Milliseconds, to a tenth. */
-static double
-tenths(uint32_t us)
-{
-	return (double)((us + 50) / 100) / 10;
-}
-
 struct cJSON *
 request_watch_figures(const struct request_watch *watch, const char *id)
 {
 	struct requests_figures figures;
+	int64_t last;
 	cJSON *o, *list;
 
 	if (strcmp(request_watch_state(watch), "on") != 0)
 		return cJSON_CreateNull();
 	requests_figures(watch->d->requests, id, wall_ms(), &figures);
+	last = figures.last_ms / 1000;
 	o = cJSON_CreateObject();
 	(void)cJSON_AddNumberToObject(o, "rate", figures.rate);
 	(void)cJSON_AddNumberToObject(
 	    o, "errors", (double)(int64_t)(figures.errors * 1000 + 0.5) / 1000);
-	(void)cJSON_AddNumberToObject(o, "p50_ms", tenths(figures.p50_us));
-	(void)cJSON_AddNumberToObject(o, "p95_ms", tenths(figures.p95_us));
+	(void)cJSON_AddNumberToObject(o, "p50_ms", requests_ms(figures.p50_us));
+	(void)cJSON_AddNumberToObject(o, "p95_ms", requests_ms(figures.p95_us));
 	(void)cJSON_AddItemToObject(o, "last",
-	    figures.last_ms == 0 ? cJSON_CreateNull()
-				 : cJSON_CreateNumber((double)(figures.last_ms / 1000)));
+	    figures.last_ms == 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)last));
 	list = cJSON_AddArrayToObject(o, "spark");
 	for (size_t i = 0; i < REQUESTS_POINTS; i++)
 		(void)cJSON_AddItemToArray(list, cJSON_CreateNumber(figures.points[i]));

@@ -355,6 +355,14 @@ requests_totals(const struct requests *r, requests_totals_fn *fn, void *user)
 		fn(user, r->list[i]->id, r->list[i]->totals);
 }
 
+double
+requests_ms(uint32_t us)
+{
+	int64_t tenths = ((int64_t)us + 50) / 100;
+
+	return (double)tenths / 10;
+}
+
 bool
 requests_parse_status(const char *text, struct requests_filter *out)
 {

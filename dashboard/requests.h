@@ -91,6 +91,9 @@ typedef void
 requests_totals_fn(void *user, const char *id, const uint64_t classes[REQUESTS_CLASSES]);
 void requests_totals(const struct requests *r, requests_totals_fn *fn, void *user);
 
+/* As milliseconds, to a tenth. */
+double requests_ms(uint32_t us);
+
 /* "2xx" to "5xx", or an exact status, as a filter's low and high; false if it is none of these. */
 bool requests_parse_status(const char *text, struct requests_filter *out);
 
