@@ -474,6 +474,7 @@ async function doesNotGrow(t) {
 	const page = await opened(t, { hash: '#sel=growdeck-main' });
 	const session = await page.context().newCDPSession(page);
 	const measure = async () => {
+		await until('the last change is drawn', async () => !(await ids(page)).some((id) => id.startsWith('agent-')));
 		await session.send('HeapProfiler.collectGarbage');
 		const { metrics } = await session.send('Performance.getMetrics');
 		const value = (name) => metrics.find((m) => m.name === name).value;
