@@ -36,6 +36,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/services/:id/logs", false, true, api_get_logs},
     {"GET", "/api/v1/logs", false, true, api_get_logs},
     {"GET", "/api/v1/services/:id/history", false, false, api_get_history},
+    {"GET", "/api/v1/services/:id/requests", false, true, api_get_requests},
     {"GET", "/api/v1/load", false, false, api_get_load},
     {"GET", "/api/v1/events", false, false, api_get_events},
     {"GET", "/api/v1/graph", false, false, api_get_graph},

@@ -2,6 +2,7 @@
 /* /metrics: what the parts have counted, put together. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api_impl.h"
 #include "base/mem.h"
@@ -12,6 +13,7 @@
 #include "http_server.h"
 #include "mender.h"
 #include "metrics.h"
+#include "requests.h"
 #include "services.h"
 #include "store.h"
 #include "version.h"
@@ -23,6 +25,8 @@ struct tables {
 	struct metrics_count answered[HTTP_STATUSES];
 	char statuses[HTTP_STATUSES][4];
 	size_t status_count;
+	struct metrics_answers answers[REQUESTS_SERVICES];
+	size_t answers_count;
 };
 
 static void
@@ -63,6 +67,16 @@ count_found(const struct daemon *d)
 	return n;
 }
 
+static void
+count_answers(void *user, const char *id, const uint64_t classes[REQUESTS_CLASSES])
+{
+	struct tables *t = user;
+	struct metrics_answers *one = &t->answers[t->answers_count++];
+
+	one->service = id;
+	memcpy(one->classes, classes, sizeof(one->classes));
+}
+
 void
 api_get_metrics(struct api_call *call, const struct api_request *request, const char *id)
 {
@@ -89,6 +103,9 @@ api_get_metrics(struct api_call *call, const struct api_request *request, const 
 	count_services(d, t);
 	if (d->http != NULL)
 		count_http(http_server_counts(d->http), t);
+	requests_totals(d->requests, count_answers, t);
+	in.answers = t->answers;
+	in.answers_count = t->answers_count;
 	in.services = (struct metrics_counts){t->services, SERVICE_STATES};
 	in.http_refused = (struct metrics_counts){t->refused, HTTP_REFUSALS - 1};
 	in.http_requests = (struct metrics_counts){t->answered, t->status_count};

@@ -36,6 +36,8 @@ struct daemon {
 	struct tree_watch *trees;
 	struct finder *finder;
 	struct mender *mender;
+	struct requests *requests;
+	struct request_watch *request_watch;
 	struct load *load;
 	struct facts *facts;
 	struct api *api;

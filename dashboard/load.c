@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "daemon.h"
 #include "out.h"
+#include "request_watch.h"
 #include "services.h"
 #include "usage.h"
 
@@ -32,6 +33,8 @@ load_of_service(const struct load *load, const struct service *svc)
 	cJSON *o = cJSON_CreateObject();
 
 	usage_add_service(load->usage, svc, o);
+	(void)cJSON_AddItemToObject(
+	    o, "requests", request_watch_figures(load->d->request_watch, svc->claim->id.s));
 	return o;
 }
 

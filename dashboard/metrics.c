@@ -53,6 +53,23 @@ add_counts(struct dm_str *out, const char *name, const char *type, const char *h
 		add_labelled(out, name, key, counts->list[i].label, counts->list[i].value);
 }
 
+/* Names of services need no escaping: letters, digits and dashes. */
+static void
+add_answers(struct dm_str *out, const struct metrics_answers *list, size_t count)
+{
+	static const char name[] = "devmesh_requests_total";
+
+	add_head(out, name, "counter", "What services have answered, by the class of the status.");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t class = 0; class < 5; class ++) {
+			if (list[i].classes[class] > 0)
+				(void)dm_str_addf(out,
+				    "%s{service=\"%s\",code=\"%zuxx\"} %" PRIu64 "\n", name,
+				    list[i].service, class + 1, list[i].classes[class]);
+		}
+	}
+}
+
 /* Not by "%f": the user's locale may have another decimal point. */
 static void
 add_seconds(struct dm_str *out, const char *name, const char *help, int64_t us)
@@ -83,6 +100,7 @@ metrics_render(const struct metrics_input *in)
 	    "HTTP requests answered, by status.", "code", &in->http_requests);
 	add_counts(&out, "devmesh_http_refused_total", "counter",
 	    "HTTP requests refused, by reason.", "reason", &in->http_refused);
+	add_answers(&out, in->answers, in->answers_count);
 	if (in->scan_us >= 0)
 		add_seconds(&out, "devmesh_scan_seconds",
 		    "How long the last scan for processes took.", in->scan_us);

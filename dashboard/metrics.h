@@ -25,17 +25,25 @@ struct metrics_counts {
 	size_t count;
 };
 
+/* What one service has answered, by the class of the status: 1xx to 5xx. Borrowed. */
+struct metrics_answers {
+	const char *service;
+	uint64_t classes[5];
+};
+
 struct metrics_input {
 	const char *version;
-	int64_t started;		     /* seconds since the epoch */
-	int64_t resident_bytes;		     /* 0: unknown, and left out */
-	bool ready;			     /* the first full scan is done */
-	bool caddy_up;			     /* its admin API answers */
-	bool history_ok;		     /* it is being stored */
-	uint64_t history_lost;		     /* entries that were not */
-	struct metrics_counts services;	     /* by state; those of 0 as well */
-	struct metrics_counts http_requests; /* answered, by status */
-	struct metrics_counts http_refused;  /* by reason */
+	int64_t started;		       /* seconds since the epoch */
+	int64_t resident_bytes;		       /* 0: unknown, and left out */
+	bool ready;			       /* the first full scan is done */
+	bool caddy_up;			       /* its admin API answers */
+	bool history_ok;		       /* it is being stored */
+	uint64_t history_lost;		       /* entries that were not */
+	struct metrics_counts services;	       /* by state; those of 0 as well */
+	struct metrics_counts http_requests;   /* answered, by status */
+	struct metrics_counts http_refused;    /* by reason */
+	const struct metrics_answers *answers; /* of the services that were asked */
+	size_t answers_count;
 	uint64_t mends, mend_failures, events;
 	uint64_t listeners; /* to events, now */
 	int64_t scan_us;    /* what the last scan for processes took; -1: there was none */

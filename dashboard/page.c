@@ -181,6 +181,8 @@ add_service(struct dm_str *out, const cJSON *service, const char *group)
 	add_link(out, text_of(service, "url"));
 	add_cell(out, "worktree", worktree);
 	add_cell(out, "server", text_of(service, "command"));
+	/* what is measured all the time is for who stays */
+	(void)dm_str_addf(out, "<td class=\"requests\"></td><td class=\"cpu\"></td>");
 	add_time(out, number_of(service, "since"));
 	(void)dm_str_addf(out, "</tr>\n");
 }
@@ -198,7 +200,7 @@ add_services(struct dm_str *out, const cJSON *state)
 	for (size_t i = 0; i < count; i++) {
 		if (i == 0 || strcmp(rows[i].group, rows[i - 1].group) != 0) {
 			(void)dm_str_addf(out,
-			    "%s<tbody>\n<tr class=\"group\"><th colspan=\"6\" "
+			    "%s<tbody>\n<tr class=\"group\"><th colspan=\"8\" "
 			    "scope=\"rowgroup\"><bdi>",
 			    i == 0 ? "" : "</tbody>\n");
 			add_text(out, rows[i].group);

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "parts.h"
 
-#include "api.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "caddy_watch.h"
-#include "ctl_server.h"
 #include "daemon.h"
 #include "events.h"
 #include "exits.h"
-#include "facts.h"
 #include "finder.h"
 #include "http_server.h"
-#include "load.h"
 #include "mender.h"
 #include "services.h"
 #include "store.h"
 #include "supervisor.h"
 #include "tree_watch.h"
-#include "wake.h"
 #include "watch.h"
 #include "workers.h"
 
@@ -68,29 +63,6 @@ parts_open(struct daemon *d, struct dm_err *err)
 	return true;
 }
 
-/* Without it everything but the API over HTTP goes on: others may have put a file in the way. */
-static bool
-serve_http(struct daemon *d)
-{
-	struct dm_err err;
-
-	d->http = http_server_open(d, d->socket_path, &err);
-	if (d->http == NULL)
-		dm_warn("%s; going on without: only the control socket answers", err.msg);
-	return true;
-}
-
-bool
-parts_serve(struct daemon *d, struct dm_err *err)
-{
-	d->load = load_new(d);
-	d->wake = wake_new(d);
-	wake_settle(d->wake);
-	d->facts = facts_new(d);
-	d->api = api_new(d);
-	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
-}
-
 static void
 no_worker_left(void *user)
 {
@@ -116,16 +88,11 @@ parts_close(struct daemon *d)
 {
 	/* first whoever could call the others */
 	workers_free(d->workers);
-	http_server_close(d->http);
-	ctl_server_close(d->ctl);
-	api_free(d->api);
-	facts_free(d->facts);
-	load_free(d->load);
+	parts_stop_serving(d);
 	mender_close(d->mender);
 	finder_close(d->finder);
 	tree_watch_close(d->trees);
 	caddy_watch_close(d->caddy);
-	wake_free(d->wake);
 	supervisor_close(d->supervisor);
 	services_close(d->services);
 	if (d->watch != NULL)

@@ -20,6 +20,7 @@
 #include "exits.h"
 #include "out.h"
 #include "outputs.h"
+#include "requests.h"
 #include "services.h"
 #include "state.h"
 #include "timer.h"
@@ -432,8 +433,11 @@ static bool
 is_idle(const struct supervisor *sup, struct supervised *s)
 {
 	const struct service *svc = services_find(sup->d->services, s->id.s);
-	int64_t now = dm_now_ms();
+	int64_t now = dm_now_ms(), asked = requests_last_access_ms(sup->d->requests, s->id.s);
 
+	/* what is over is in the access log; what lasts, a WebSocket, can be seen */
+	if (asked != 0 && now - (dm_wall_ms() - asked) > s->busy_ms)
+		s->busy_ms = now - (dm_wall_ms() - asked);
 	/* while it starts nobody can ask it for anything */
 	if (svc == NULL || svc->state != SERVICE_UP || svc->claim->socket == NULL ||
 	    dm_os_socket_clients(svc->claim->socket) > 0)

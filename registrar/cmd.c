@@ -24,6 +24,7 @@ extern const struct cmd cmd_assert;
 extern const struct cmd cmd_logs;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_history;
+extern const struct cmd cmd_requests;
 extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
 extern const struct cmd cmd_gc;
@@ -58,6 +59,7 @@ const struct cmd *const cmds[] = {
     &cmd_logs,
     &cmd_events,
     &cmd_history,
+    &cmd_requests,
     &cmd_graph,
     &cmd_open,
     &cmd_gc,

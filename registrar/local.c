@@ -2,6 +2,7 @@
 #include "local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "base/str.h"
 #include "caddy/http.h"
 #include "caddy/mesh.h"
+#include "caddy/mesh_log.h"
 #include "ctl/ctl.h"
 #include "identity.h"
 #include "runner.h"
@@ -34,6 +36,15 @@ char *
 local_root_certificate(const struct session *s)
 {
 	return dm_asprintf("%s/data/pki/authorities/local/root.crt", s->state_dir);
+}
+
+char *
+local_access_log(const struct session *s)
+{
+	/* in a braced name Caddy would look for a placeholder, and refuse to start */
+	if (!s->conf->access_log || strpbrk(s->state_dir, "{}") != NULL)
+		return NULL;
+	return dm_asprintf("%s/" MESH_LOG_FILE, s->state_dir);
 }
 
 bool
@@ -109,17 +120,31 @@ knows_close_delay(struct session *s)
 	       dm_run(argv, NULL, ADAPT_MS, &out, &errout, &status, &ignored) && status == 0;
 }
 
+/* Caddy makes it with the first request; that it is there says before that there will be one. */
+static void
+begin_access_log(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		(void)close(fd);
+	else
+		dm_note("%s: %s", path, strerror(errno));
+}
+
 static bool
 write_config(struct session *s, const struct local_mesh *mesh, const char *path, struct dm_err *err)
 {
 	DM_AUTO_FREE char *admin = session_private_admin(s);
 	DM_AUTO_FREE char *data = dm_asprintf("%s/data", s->state_dir);
 	DM_AUTO_FREE char *identity = identity_dir(s, true);
+	DM_AUTO_FREE char *access_log = local_access_log(s);
 	struct mesh_settings settings = {.domain = mesh->domain,
 	    .sockets_dir = registry_dir(s->registry),
 	    .identity_dir = identity,
 	    .admin_socket = admin,
 	    .data_dir = data,
+	    .access_log = access_log,
 	    .https_port = mesh->https_port,
 	    .http_port = mesh->http_port,
 	    .ipv6 = dm_has_ipv6_loopback(),
@@ -129,6 +154,8 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	/* a restart of the machine takes the claims along (/tmp), but not these */
 	if (identity != NULL)
 		identity_sweep(s->registry, identity, false, NULL, NULL);
+	if (access_log != NULL)
+		begin_access_log(access_log);
 	return dm_write_file(path, text, strlen(text), 0600, err);
 }
 

@@ -39,6 +39,12 @@ bool local_start(struct session *s, struct local_mesh *mesh, struct dm_err *err)
  */
 bool local_stop(struct session *s, pid_t *pid, struct dm_err *err) DM_MUST;
 
+/*
+ * The access log of its Caddy (caddy/mesh_log.h), whether or not it exists yet; NULL: it is turned
+ * off. The caller owns the path.
+ */
+char *local_access_log(const struct session *s);
+
 /* The CA's root certificate, whether or not it exists yet; the caller owns the path. */
 char *local_root_certificate(const struct session *s);
 

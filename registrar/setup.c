@@ -18,6 +18,7 @@
 #include "base/paths.h"
 #include "base/sock.h"
 #include "base/str.h"
+#include "caddy/mesh_log.h"
 #include "caddy/system.h"
 #include "service_unit.h"
 #include "setup_daemon.h"
@@ -87,6 +88,9 @@ setup_look_at_places(struct setup *u, struct dm_err *err)
 	*slash = '\0';
 	f->conf_dir = setup_own(u, dm_strdup(user_file));
 	f->state_dir = setup_own(u, dm_asprintf("%s/caddy", u->session->state_dir));
+	/* as a service of the machine it is another user, whose files nobody else may read */
+	if (u->session->conf->access_log && strpbrk(f->state_dir, "{}") == NULL)
+		f->access_log = setup_own(u, dm_asprintf("%s/" MESH_LOG_FILE, f->state_dir));
 	f->home = setup_own(u, dm_strdup(home));
 	slash = strrchr(user_file, '/'); /* now the one above: XDG_CONFIG_HOME */
 	*slash = '\0';

@@ -184,6 +184,7 @@ config_text(const struct setup_facts *f)
 	struct system_settings s = {.mesh = {.domain = f->domain,
 					.sockets_dir = f->sockets_dir,
 					.identity_dir = f->identity_dir,
+					.access_log = f->access_log,
 					.https_port = f->https_port,
 					.http_port = f->http_port,
 					.ipv6 = f->ipv6,

@@ -39,6 +39,7 @@ struct setup_facts {
 
 	const char *sockets_dir;
 	const char *identity_dir; /* of the identity documents; NULL: none */
+	const char *access_log;	  /* file that Caddy writes; NULL: none */
 	const char *caddy;	  /* the program */
 	const char *run_as;	  /* user that Caddy runs as, of a unit of our own */
 	const char *conf_dir, *state_dir, *home, *units_dir, *tmpfiles_dir, *log_dir;

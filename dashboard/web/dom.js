@@ -20,6 +20,25 @@ export function el(name, attributes = {}, ...children) {
 export const row = (...cells) => el('tr', {}, ...cells.map((cell) =>
 	el('td', {}, typeof cell === 'string' ? el('bdi', {}, cell) : cell)));
 
+// A line of the numbers, in a box of its own: `path` gets sparkPath() as its "d".
+export function sparkline() {
+	const make = (name) => document.createElementNS('http://www.w3.org/2000/svg', name);
+	const svg = make('svg'), path = make('path');
+
+	svg.setAttribute('viewBox', '0 0 59 16');
+	svg.setAttribute('preserveAspectRatio', 'none');
+	svg.setAttribute('class', 'spark');
+	svg.setAttribute('aria-hidden', 'true');
+	svg.append(path);
+	return { svg, path };
+}
+
+export function sparkPath(points) {
+	const most = Math.max(...points);
+
+	return most ? points.map((n, x) => `${x ? 'L' : 'M'}${x} ${(15 - 14 * n / most).toFixed(1)}`).join('') : '';
+}
+
 // What is kept between visits; a browser may refuse to keep anything.
 export const kept = {
 	get(name) {

@@ -3,7 +3,7 @@
 export const states = ['up', 'starting', 'degraded', 'foreign', 'stale', 'orphan', 'down', 'remote'];
 
 export const bad = ['degraded', 'foreign', 'stale', 'orphan', 'down'];
-export const sortable = ['state', 'name', 'url', 'worktree', 'server', 'since'];
+export const sortable = ['state', 'name', 'url', 'worktree', 'server', 'requests', 'cpu', 'since'];
 
 const LOG_MAX = 300;
 
@@ -90,6 +90,9 @@ export function groupOf(service) {
 export const nameOf = (service) => (!service.branch ? service.id
 	: service.app === groupOf(service) ? service.branch : `${service.app} · ${service.branch}`);
 
+// What was measured of a service; empty while nothing was.
+export const loadOf = (id) => mesh.load.services[id] ?? {};
+
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 const sorts = {
@@ -98,6 +101,8 @@ const sorts = {
 	url: (s) => s.url ?? '',
 	worktree: (s) => s.worktree,
 	server: (s) => s.command ?? '',
+	requests: (s) => -(loadOf(s.id).requests?.last ?? 0),
+	cpu: (s) => -(loadOf(s.id).cpu ?? -1),
 	since: (s) => -s.since,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The table of services: rows are kept by id, and only the cells that differ are written.
-import { $, copy, el, fresh, isLink, once, setText } from './dom.js';
-import { ago, groupOf, grouped, mesh, nameOf, states } from './model.js';
+import { $, copy, el, fresh, isLink, once, setText, sparkPath, sparkline } from './dom.js';
+import { ago, groupOf, grouped, loadOf, mesh, nameOf, size, states } from './model.js';
 import { go, hash, view } from './view.js';
 
 const rows = new Map(); // id: {tr, cells, last}
@@ -15,17 +15,42 @@ function makeRow(service) {
 	const name = el('button', { type: 'button', class: 'open-detail', on: { click: () => select(service.id) } }, text);
 	const link = el('a', { rel: 'noopener' });
 	const button = el('button', { type: 'button', class: 'copy', title: 'Copy the URL', 'aria-label': `Copy the URL of ${service.id}` }, 'copy');
-	const worktree = el('bdi'), server = el('bdi'), since = el('time');
+	const worktree = el('bdi'), server = el('bdi'), since = el('time'), rate = el('span'), cpu = el('td', { class: 'cpu' });
+	const requests = el('td', { class: 'requests' }, rate);
 	const tr = el('tr', { 'data-id': service.id },
 		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, name),
 		el('td', { class: 'url' }, link, button), el('td', { class: 'worktree' }, worktree),
-		el('td', { class: 'server' }, server), el('td', { class: 'since' }, since));
+		el('td', { class: 'server' }, server), requests, cpu, el('td', { class: 'since' }, since));
 
 	button.addEventListener('click', () => copy(link.href, button));
 	tr.addEventListener('click', (event) => {
 		if (!event.target.closest('a, button') && !String(getSelection())) select(service.id);
 	});
-	return { tr, badge, name, text, link, button, worktree, server, since };
+	return { tr, badge, name, text, link, button, worktree, server, since, requests, rate, cpu, path: null, d: '' };
+}
+
+function setTitle(element, title) {
+	if (element.title !== title) element.title = title;
+}
+
+// What was measured. Most rows are at rest, and have nothing written to them.
+function fillLoad(row, id) {
+	const { requests, cpu, rss } = loadOf(id);
+	const d = requests ? sparkPath(requests.spark) : '';
+
+	if (row.d !== d) {
+		row.d = d;
+		if (!row.path) {
+			const { svg, path } = sparkline();
+
+			row.path = path;
+			row.requests.prepend(svg);
+		}
+		row.path.setAttribute('d', d);
+	}
+	setText(row.rate, requests?.rate ? `${requests.rate}/min` : '');
+	setTitle(row.requests, requests?.last ? `last access: ${ago(requests.last)} ago` : '');
+	setText(row.cpu, [cpu >= 0 && `${Math.round(cpu * 100)} %`, rss > 0 && size(rss)].filter(Boolean).join(' · '));
 }
 
 function fillRow(row, service, isNew) {
@@ -64,7 +89,7 @@ function arrange(parent, wanted) {
 function body(group) {
 	if (!bodies.has(group)) {
 		const roll = el('span', { class: 'roll' });
-		const head = el('tr', { class: 'group' }, el('th', { colspan: 6, scope: 'rowgroup' }, el('bdi', {}, group), roll));
+		const head = el('tr', { class: 'group' }, el('th', { colspan: 8, scope: 'rowgroup' }, el('bdi', {}, group), roll));
 
 		bodies.set(group, { tbody: el('tbody', {}, head), head, roll });
 	}
@@ -87,7 +112,7 @@ export function tick() {
 }
 
 // What changes only cells is written to these alone; all else moves rows.
-let drawn = '';
+let drawn = '', measured = null;
 
 function patch() {
 	const groups = new Set();
@@ -112,6 +137,9 @@ export function draw() {
 	if (steady && key === drawn) patch();
 	else arrangeAll();
 	drawn = key;
+	if (measured === mesh.load) return;
+	measured = mesh.load;
+	for (const [id, row] of rows) fillLoad(row, id);
 }
 
 function arrangeAll() {
@@ -128,7 +156,10 @@ function arrangeAll() {
 		arrange(b.tbody, [b.head, ...list.map((service) => {
 			const isNew = !rows.has(service.id);
 
-			if (isNew) rows.set(service.id, makeRow(service));
+			if (isNew) {
+				rows.set(service.id, makeRow(service));
+				measured = null;
+			}
 			const row = rows.get(service.id);
 			fillRow(row, service, isNew);
 			if (view.sel === service.id) row.tr.setAttribute('aria-current', 'true');

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "caddy/mesh_log.h"
 #include "caddy/route.h"
 
 /* What Caddy calls the label that the gate has captured. */
@@ -236,15 +237,19 @@ wake(const char *identity_dir, cJSON *otherwise)
 static cJSON *
 not_running(const char *dir, const char *identity_dir)
 {
-	cJSON *claimed = apology(dir, true, claimed_html, claimed_text);
+	cJSON *claimed = apology(dir, true, claimed_html, claimed_text), *o;
 
 	if (identity_dir != NULL)
 		claimed = subroute(
 		    route(wake_matcher(identity_dir),
 			wake(identity_dir, apology(dir, true, claimed_html, claimed_text))),
 		    route(NULL, claimed));
-	return subroute(route(file_exists(dir, ".json"), claimed),
+	o = subroute(route(file_exists(dir, ".json"), claimed),
 	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
+
+	(void)cJSON_InsertItemInArray(
+	    cJSON_GetObjectItemCaseSensitive(o, "routes"), 0, pass_through(mesh_unlogged()));
+	return o;
 }
 
 static cJSON *
@@ -362,6 +367,8 @@ https_server(const struct mesh_settings *settings)
 	o = cJSON_AddObjectToObject(server, "automatic_https");
 	(void)cJSON_AddBoolToObject(o, "disable_redirects", true);
 	(void)cJSON_AddBoolToObject(o, "disable_certificates", true);
+	if (settings->access_log != NULL)
+		(void)cJSON_AddItemToObject(server, "logs", mesh_server_logs());
 	list = cJSON_AddArrayToObject(server, "routes");
 	(void)cJSON_AddItemToArray(list, mesh_route(settings->domain, settings->sockets_dir,
 					     settings->identity_dir, settings->stream_close_delay));
@@ -433,8 +440,7 @@ mesh_config(const struct mesh_settings *settings)
 	o = cJSON_AddObjectToObject(config, "admin");
 	(void)cJSON_AddStringToObject(o, "listen", admin);
 	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(o, "config"), "persist", false);
-	o = cJSON_AddObjectToObject(cJSON_AddObjectToObject(config, "logging"), "logs");
-	(void)cJSON_AddStringToObject(cJSON_AddObjectToObject(o, "default"), "level", "WARN");
+	(void)cJSON_AddItemToObject(config, "logging", mesh_logging("WARN", settings->access_log));
 	o = cJSON_AddObjectToObject(config, "storage");
 	(void)cJSON_AddStringToObject(o, "module", "file_system");
 	(void)cJSON_AddStringToObject(o, "root", settings->data_dir);

@@ -51,6 +51,7 @@ struct mesh_settings {
 	const char *identity_dir; /* NULL: no identity documents */
 	const char *admin_socket; /* path */
 	const char *data_dir;	  /* certificates */
+	const char *access_log;	  /* file (mesh_log.h); NULL: none */
 	uint16_t https_port, http_port;
 	bool ipv6;		 /* listen on [::1] as well */
 	bool lan;		 /* listen on all addresses instead of the loopback ones */

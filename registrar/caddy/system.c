@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "caddy/mesh_log.h"
 
 static cJSON *
 texts(const char *const list[])
@@ -125,8 +126,7 @@ system_config(const struct system_settings *s)
 	(void)cJSON_AddStringToObject(config, "@id", s->id);
 	o = cJSON_AddObjectToObject(config, "admin");
 	(void)cJSON_AddStringToObject(o, "listen", admin);
-	o = cJSON_AddObjectToObject(cJSON_AddObjectToObject(config, "logging"), "logs");
-	(void)cJSON_AddStringToObject(cJSON_AddObjectToObject(o, "default"), "level", "INFO");
+	(void)cJSON_AddItemToObject(config, "logging", mesh_logging("INFO", s->mesh.access_log));
 	apps = cJSON_AddObjectToObject(config, "apps");
 	add_certificate(apps, s);
 	if (s->dns_provider != NULL)

@@ -76,6 +76,7 @@ struct conf {
 	char *sockets_dir;
 	uint32_t http_port, https_port; /* 0: choose */
 	char *state_dir;		/* NULL: dm_state_dir() */
+	bool access_log;
 	char *caddy;
 	int worktree_gone; /* enum conf_worktree_gone */
 	uint32_t log_kb;

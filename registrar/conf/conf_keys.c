@@ -33,6 +33,8 @@ const struct conf_key conf_keys[] = {
 	"Directory of the private mesh: its Caddy's configuration, log and certificates."},
     {"local", "caddy", CONF_WORD, FIELD(caddy), "caddy", 0, 0, NULL,
 	"The caddy program that the private mesh runs."},
+    {"local", "access_log", CONF_BOOL, FIELD(access_log), "yes", 0, 0, NULL,
+	"Whether its Caddy writes down what services are asked for, which devmeshd shows."},
     {"run", "worktree_gone", CONF_CHOICE, FIELD(worktree_gone), "end", 0, 0, worktree_gone,
 	"What devmesh run does when its worktree is removed: end the server, or keep it."},
     {"run", "log_kb", CONF_NUMBER, FIELD(log_kb), "1024", 0, 65536, NULL,

@@ -362,6 +362,80 @@ async function namesAreText(t) {
 	await t.world.devmesh(dir, 'down', id);
 }
 
+// What a service was asked for: live, by class, to be asked again; a path is text like any other.
+async function tellsRequests(t) {
+	const repo = await t.world.repo('askdeck', 'server');
+	const evil = "/<img/src=x/onerror=alert(1)>/'\u202e;x=1?key=SECRET";
+	const server = await t.run(repo, 'node', '-e', `require('http').createServer((q, r) => {
+		r.statusCode = Number(q.url.slice(1, 4)) || 200;
+		r.end('x');
+	}).listen(process.env.PORT, '127.0.0.1')`);
+	const ask = (where) => t.world.shell(`curl -sk --path-as-is -g ${quoted(server.url + where)} -o answer`);
+	const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+	for (const where of ['/first?key=SECRET', '/404/gone', '/503/bad', evil]) await ask(where);
+	const stranger = await opened(t, { hash: '#sel=askdeck-main&tab=requests' });
+	await until('told to log in', async () => (await stranger.locator('#detail').innerText()).includes('devmesh open'));
+	assert.equal(await stranger.locator('.asked').count(), 0);
+	assert.equal(await stranger.evaluate(async () => (await fetch('/api/v1/services/askdeck-main/requests')).status), 403);
+	await stranger.close();
+
+	const page = await opened(t, { login: true, hash: '#sel=askdeck-main&tab=requests' });
+	const lines = page.locator('.asked li');
+	const chip = (name) => page.locator('#detail .chips button', { hasText: name });
+	let alerted = false;
+
+	page.on('dialog', (dialog) => { alerted = true; dialog.dismiss(); });
+	await until('the first ones', async () => (await lines.count()) >= 4);
+	const text = await page.locator('#detail').innerText();
+	for (const part of ['/first', '/404/gone', '/503/bad', '<img/src=x/onerror=alert(1)>']) assert.ok(text.includes(part), `${part} in ${text}`);
+	assert.ok(!(await page.content()).includes('SECRET'));
+	assert.equal(await page.locator('img').count(), 0);
+	// live, the newest first
+	const at = Date.now();
+	await ask('/live');
+	await until('it is there', async () => (await lines.first().innerText()).includes('/live'));
+	assert.ok(Date.now() - at < 2000 * (process.env.ASAN_OPTIONS ? 3 : 1), `${Date.now() - at} ms`);
+	// by class
+	await chip('5xx').click();
+	assert.equal(await lines.count(), 1);
+	await ask('/500/again');
+	await until('another one', async () => (await lines.count()) === 2);
+	await chip('3xx').click();
+	await until('none', async () => (await page.locator('#detail .empty').innerText()).includes('None'));
+	await chip('all').click();
+	assert.ok(await lines.count() >= 6);
+	// as a command, which asks for the same again
+	const before = await lines.count();
+	await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+	await lines.filter({ hasText: '<img' }).locator('button').click();
+	const command = await until('copied', () => page.evaluate(() => navigator.clipboard.readText()).then((copied) => copied.startsWith('curl') && copied));
+	await t.world.shell(`${command} -ks -o answer`);
+	await until('asked once more', async () => (await lines.count()) === before + 1);
+	assert.equal(await lines.first().locator('.path').textContent(), await lines.filter({ hasText: '<img' }).last().locator('.path').textContent());
+	// not while it is paused
+	await page.keyboard.press('p');
+	await ask('/paused');
+	await t.world.devmesh(repo, 'requests'); // by now devmeshd knows
+	assert.equal(await lines.filter({ hasText: '/paused' }).count(), 0);
+	await page.keyboard.press('p');
+	await until('after it', async () => (await lines.filter({ hasText: '/paused' }).count()) === 1);
+	await page.screenshot({ path: path.join(out, 'dashboard-requests.png') });
+	// in the table, where there is room for it
+	await page.setViewportSize({ width: 1600, height: 900 });
+	await page.goto(`${t.world.url('devmesh')}#sort=requests`);
+	const cell = row(page, 'askdeck-main').locator('td.requests');
+	await until('a line and a rate', async () => /^\d+\/min$/.test(await cell.innerText()) && (await cell.locator('path').getAttribute('d'))?.startsWith('M0 '));
+	assert.match(await cell.getAttribute('title'), /^last access: /);
+	assert.equal((await cell.locator('path').getAttribute('d')).match(/[ML]/g).length, 60);
+
+	await page.screenshot({ path: path.join(out, 'dashboard-requests-table.png') });
+	await page.setViewportSize({ width: 1000, height: 900 });
+	assert.equal(await cell.isVisible(), false);
+	assert.equal(alerted, false);
+	assert.deepEqual(page.seen.errors, []);
+}
+
 // Every view, both themes, three widths: nothing that axe-core takes for serious, nothing cut off.
 async function isAccessible(t) {
 	const repo = await t.world.repo('axedeck', 'server');
@@ -373,7 +447,7 @@ async function isAccessible(t) {
 		for (const width of [360, 768, 1440]) {
 			const page = await opened(t, { colorScheme, viewport: { width, height: 900 } });
 
-			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=health', '#sel=axedeck-main&tab=logs', '#view=logs', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=system', '#view=settings', 'help', 'palette']) {
+			for (const hash of ['#', '#sel=axedeck-main', '#sel=axedeck-main&tab=health', '#sel=axedeck-main&tab=requests', '#sel=axedeck-main&tab=logs', '#view=logs', '#view=worktrees', '#view=graph', '#view=doctor', '#view=events', '#view=system', '#view=settings', 'help', 'palette']) {
 				if (hash === 'help') await page.evaluate(() => document.querySelector('#help-open').click());
 				else if (hash === 'palette') {
 					await page.keyboard.press('Escape');
@@ -514,6 +588,7 @@ async function doesNotGrow(t) {
 	const page = await opened(t, { hash: '#sel=growdeck-main' });
 	const session = await page.context().newCDPSession(page);
 	const measure = async () => {
+		await until('the last change is drawn', async () => !(await ids(page)).some((id) => id.startsWith('agent-')));
 		await session.send('HeapProfiler.collectGarbage');
 		const { metrics } = await session.send('Performance.getMetrics');
 		const value = (name) => metrics.find((m) => m.name === name).value;
@@ -564,6 +639,7 @@ export default Object.fromEntries(Object.entries({
 	dashboard_shows_output: showsOutput,
 	dashboard_comes_back: comesBack,
 	dashboard_names_are_text: namesAreText,
+	dashboard_tells_requests: tellsRequests,
 	dashboard_is_accessible: isAccessible,
 	dashboard_draws_the_graph: drawsTheGraph,
 	dashboard_shows_the_settings: showsTheSettings,

@@ -89,6 +89,7 @@ check(const cJSON *openapi, const cJSON *schema, const cJSON *value, const char 
 			    cJSON_PrintUnformatted(list));
 	}
 	cJSON_ArrayForEach (m, get(schema, "required")) {
+		/* null has no members to miss */
 		if (cJSON_IsObject(value) && get(value, m->valuestring) == NULL)
 			fail_msg("%s: no member %s", where, m->valuestring);
 	}

@@ -181,6 +181,8 @@ TEST(a_caddy_from_these_files_serves)
 	serve_id(w, "shop-main");
 	assert_url_answers(w, url, "shop-main"); /* with the certificate checked */
 	assert_int_equal(count_routes(w, "shop-main"), 0);
+	/* where devmeshd looks for it */
+	assert_non_null(strstr(read_text(w, fmt(w, "%s/caddy/access.log", w->state)), "shop-main"));
 	assert_string_equal(
 	    json_str(
 		json_of(w, fetch(w, fmt(w, "%s/.well-known/devmesh", url), NULL).body), "worktree"),

@@ -121,6 +121,7 @@ verbs_are_there(void **state)
 	    "logs",
 	    "events",
 	    "history",
+	    "requests",
 	    "graph",
 	    "open",
 	    "gc",

@@ -129,6 +129,7 @@ static const char every_key[] =
     "https_port: 8444\n"
     "state_dir = /var/lib/x\n"
     "caddy = /opt/caddy\n"
+    "access_log = no\n"
     "[run]\n"
     "worktree_gone = keep\nlog_kb = 8\nrestore = yes\non_request = on\nidle_stop = 9\n"
     "[daemon]\nstart = no\ngrace = 1\nprobe_interval = 2\nscan_interval = 3\nport_from = 4\n"
@@ -154,6 +155,7 @@ sets_every_key(void **state)
 	assert_int_equal(conf->https_port, 8444);
 	assert_string_equal(conf->state_dir, "/var/lib/x");
 	assert_string_equal(conf->caddy, "/opt/caddy");
+	assert_false(conf->access_log);
 	assert_int_equal(conf->worktree_gone, CONF_WORKTREE_GONE_KEEP);
 	assert_int_equal(conf->log_kb, 8);
 	assert_true(conf->restore);

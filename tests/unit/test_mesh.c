@@ -379,6 +379,46 @@ redirects(void **state)
 	assert_holds(other, "https://{http.request.host}{http.request.uri}");
 }
 
+/* Headers and queries never get to the disk, by none of the logs. */
+static void
+access_log(void **state)
+{
+	static const char *const never[] = {
+	    "request>headers", "resp_headers", "request>tls", "request>remote_ip", "user_id"};
+	struct mesh_settings s = settings;
+	cJSON *without = config_of(&s), *with;
+	const cJSON *log;
+	DM_AUTO_FREE char *text = cJSON_PrintUnformatted(without);
+
+	(void)state;
+	s.access_log = "/home/me/state/access.log";
+	with = config_of(&s);
+	assert_null(at(without, "apps.http.servers.srv0.logs"));
+	assert_null(strstr(text, "access.log"));
+	assert_string_equal(
+	    text_at(with, "apps.http.servers.srv0.logs.default_logger_name"), "requests");
+	assert_null(at(with, "apps.http.servers.redirect.logs"));
+	log = at(with, "logging.logs.requests");
+	assert_string_equal(text_at(log, "writer.output"), "file");
+	assert_string_equal(text_at(log, "writer.filename"), "/home/me/state/access.log");
+	assert_true(at(log, "writer.roll_size_mb")->valuedouble <= 4);
+	assert_true(cJSON_IsFalse(at(log, "writer.roll_gzip")));
+	assert_string_equal(
+	    cJSON_GetArrayItem(at(log, "include"), 0)->valuestring, "http.log.access.requests");
+	assert_string_equal(
+	    cJSON_GetArrayItem(at(with, "logging.logs.default.exclude"), 0)->valuestring,
+	    "http.log.access.requests");
+	cJSON_ArrayForEach (log, at(with, "logging.logs")) {
+		const cJSON *fields = at(log, "encoder.fields");
+
+		for (size_t i = 0; i < COUNT(never); i++)
+			assert_string_equal(text_at(at(fields, never[i]), "filter"), "delete");
+		assert_string_equal(text_at(at(fields, "request>uri"), "filter"), "regexp");
+	}
+	cJSON_Delete(without);
+	cJSON_Delete(with);
+}
+
 static void
 odd_directories(void **state)
 {
@@ -409,6 +449,7 @@ main(void)
 	    cmocka_unit_test(close_delay),
 	    cmocka_unit_test(every_other_name_is_answered),
 	    cmocka_unit_test(redirects),
+	    cmocka_unit_test(access_log),
 	    cmocka_unit_test(odd_directories),
 	};
 

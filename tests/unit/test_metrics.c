@@ -10,6 +10,9 @@ static const struct metrics_count services[] = {{"up", 3}, {"stale", 0}};
 static const struct metrics_count requests[] = {{"200", UINT64_MAX}, {"404", 2}};
 static const struct metrics_count refused[] = {{"host", 1}};
 
+static const struct metrics_answers answers[] = {
+    {"shop-main", {0, 7, 0, 0, 1}}, {"blog", {0, 0, 0, 0, 0}}};
+
 static struct metrics_input
 some(void)
 {
@@ -24,6 +27,8 @@ some(void)
 	    .services = {services, COUNT(services)},
 	    .http_requests = {requests, COUNT(requests)},
 	    .http_refused = {refused, COUNT(refused)},
+	    .answers = answers,
+	    .answers_count = COUNT(answers),
 	    .mends = 4,
 	    .mend_failures = 1,
 	    .events = 12345,
@@ -72,6 +77,8 @@ says_all_of_it(void **state)
 	    "devmesh_http_requests_total{code=\"200\"} 18446744073709551615\n"
 	    "devmesh_http_requests_total{code=\"404\"} 2\n"
 	    "devmesh_http_refused_total{reason=\"host\"} 1\n"
+	    "devmesh_requests_total{service=\"shop-main\",code=\"2xx\"} 7\n"
+	    "devmesh_requests_total{service=\"shop-main\",code=\"5xx\"} 1\n"
 	    "devmesh_scan_seconds 0.012034\n"
 	    "devmesh_history_ok 0\n"
 	    "devmesh_history_lost_total 7\n"
@@ -118,8 +125,8 @@ keeps_the_format(void **state)
 		}
 		p += n + 1;
 	}
-	/* HELP and TYPE of 16 metrics, and 18 samples */
-	assert_int_equal(lines, 2 * 16 + 18);
+	/* HELP and TYPE of 17 metrics, and 20 samples */
+	assert_int_equal(lines, 2 * 17 + 20);
 }
 
 static void

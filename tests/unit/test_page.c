@@ -55,7 +55,7 @@ static void
 services_by_repository(void **state)
 {
 	static const char *const order[] = {"1 of 3 services up",
-	    "<th colspan=\"6\" scope=\"rowgroup\"><bdi>blog<", "data-id=\"blog-main\"",
+	    "<th colspan=\"8\" scope=\"rowgroup\"><bdi>blog<", "data-id=\"blog-main\"",
 	    "<bdi>shop<", "data-id=\"shop-auth\"", "data-state=\"up\"", "<bdi>x · feature/auth<",
 	    "href=\"https://shop-auth.dev.test\"", "<bdi>/src/auth<", "<bdi>node<",
 	    "datetime=\"2026-11-28T00:00:00Z\"", "data-id=\"shop-main\"", NULL};

@@ -70,6 +70,15 @@ certificate_by_dns(void **state)
 	    cJSON_IsTrue(at(o, "apps/http/servers/srv0/automatic_https/disable_certificates")));
 	assert_text(o, "apps/http/servers/srv0/routes/0/@id", "devmesh.mesh");
 	assert_null(at(o, "apps/pki"));
+	/* as a service of the machine it is another user: there is no log that we could read */
+	assert_null(at(o, "apps/http/servers/srv0/logs"));
+	assert_null(at(o, "logging/logs/requests"));
+	cJSON_Delete(o);
+	f.access_log = "/home/me/state/caddy/access.log";
+	o = config_of(&f);
+	assert_text(o, "logging/logs/requests/writer/filename", f.access_log);
+	assert_text(o, "logging/logs/default/level", "INFO");
+	assert_text(o, "apps/http/servers/srv0/logs/default_logger_name", "requests");
 	cJSON_Delete(o);
 }
 

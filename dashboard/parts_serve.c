@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts that answer, and what they have to tell. */
+#include "api.h"
+#include "base/log.h"
+#include "ctl_server.h"
+#include "daemon.h"
+#include "facts.h"
+#include "http_server.h"
+#include "load.h"
+#include "parts.h"
+#include "request_watch.h"
+#include "requests.h"
+#include "wake.h"
+
+/* Without it everything but the API over HTTP goes on: others may have put a file in the way. */
+static bool
+serve_http(struct daemon *d)
+{
+	struct dm_err err;
+
+	d->http = http_server_open(d, d->socket_path, &err);
+	if (d->http == NULL)
+		dm_warn("%s; going on without: only the control socket answers", err.msg);
+	return true;
+}
+
+bool
+parts_serve(struct daemon *d, struct dm_err *err)
+{
+	d->requests = requests_new();
+	d->request_watch = request_watch_new(d);
+	d->load = load_new(d);
+	d->wake = wake_new(d);
+	wake_settle(d->wake);
+	d->facts = facts_new(d);
+	d->api = api_new(d);
+	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
+}
+
+void
+parts_stop_serving(struct daemon *d)
+{
+	http_server_close(d->http);
+	ctl_server_close(d->ctl);
+	api_free(d->api);
+	facts_free(d->facts);
+	load_free(d->load);
+	request_watch_free(d->request_watch);
+	requests_free(d->requests);
+	wake_free(d->wake);
+}
