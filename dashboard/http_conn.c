@@ -277,6 +277,28 @@ read_body(struct http_conn *conn)
 	cJSON_Delete(body);
 }
 
+/*
+ * For a person at another machine who opens the dashboard: what is shared with the network, which
+ * is nothing yet. Not a word of what there is.
+ */
+static void
+show_nothing_shared(struct http_conn *conn)
+{
+	static const char page[] =
+	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>devmesh</title>\n"
+	    "<h1>Nothing is shared with the network</h1>\n"
+	    "<p>The services of this machine are for its user. To see them from here: "
+	    "<code>devmesh open --print</code>, there, makes an address that logs in.\n";
+	const struct api_reply reply = {.status = 403,
+	    .type = "text/html; charset=utf-8",
+	    .text = page,
+	    .len = sizeof(page) - 1};
+
+	conn->server->counts.refused[HTTP_REFUSED_REMOTE]++;
+	send_reply(conn, &reply);
+}
+
 /* The head is there: whether the request may be asked at all. */
 static void
 look_at_head(struct http_conn *conn)
@@ -309,6 +331,10 @@ look_at_head(struct http_conn *conn)
 	} else if (why == HTTP_ALLOWED && head->body_len > API_BODY_MAX) {
 		(void)dm_fail(&err, DM_USAGE, "the body has more than %d bytes", API_BODY_MAX);
 		why = HTTP_REFUSED_SIZE;
+	}
+	if (why == HTTP_REFUSED_REMOTE && reads && strcmp(head->path, "/") == 0) {
+		show_nothing_shared(conn);
+		return;
 	}
 	if (why != HTTP_ALLOWED) {
 		refuse(conn, why, http_refusal_status(why), &err);

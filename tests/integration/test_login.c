@@ -4,7 +4,9 @@
  * the cookie that this gives, and without. Over HTTPS, by the private mesh.
  */
 #include "harness_api.h"
+
 #include "harness_daemon.h"
+#include <unistd.h>
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -154,17 +156,66 @@ TEST(changes_need_more_than_the_cookie)
 	assert_false(may_change(w, &s, &(struct pass){forged, pass.mark}));
 }
 
+/* From the network there is nothing to see, and nothing is said of what there is. */
 TEST(another_machine_has_to_log_in)
 {
 	static const char phone[] = "192.168.1.7";
+	static const char *const paths[] = {
+	    "/web/app.js", "/api/v1/state", "/api/v1/logs", "/api/v1/session", "/metrics"};
 	struct site s = site_new(w);
 	char *path = login_path(w, &s);
 	struct pass pass;
+	struct reply r;
 
-	assert_int_equal(ask(w, &s, "GET", "/", NULL, NULL, NULL, phone).status, 403);
-	assert_int_equal(ask(w, &s, "GET", "/web/app.js", NULL, NULL, NULL, phone).status, 403);
+	(void)up_ok(w, repo_new(w, "shop"));
+	r = ask(w, &s, "GET", "/", NULL, NULL, NULL, phone);
+	assert_int_equal(r.status, 403);
+	assert_non_null(strstr(r.body, "Nothing is shared with the network"));
+	assert_null(strstr(r.body, "shop"));
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+		assert_int_equal(ask(w, &s, "GET", paths[i], NULL, NULL, NULL, phone).status, 403);
+	/* with a login all of it; what is private only with the mark as well */
 	pass = pass_of(w, ask(w, &s, "GET", path, NULL, NULL, NULL, phone));
 	assert_int_equal(ask(w, &s, "GET", "/", pass.cookie, NULL, NULL, phone).status, 200);
+	assert_int_equal(
+	    ask(w, &s, "GET", "/api/v1/logs", pass.cookie, NULL, NULL, phone).status, 403);
+	assert_int_equal(
+	    ask(w, &s, "GET", "/api/v1/logs", pass.cookie, NULL, pass.mark, phone).status, 200);
+}
+
+/*
+ * Another user of this machine may look, as any program here may, and nothing else: neither at what
+ * services write or are asked for, nor into the files, nor change anything.
+ */
+TEST(another_user_of_this_machine)
+{
+	struct site s = site_new(w);
+	char *repo = repo_new(w, "shop");
+	const char *const paths[] = {"/api/v1/logs", "/api/v1/services/shop-main/logs",
+	    "/api/v1/services/shop-main/requests", NULL};
+
+	if (geteuid() != 0)
+		skip(); /* only root can become somebody else */
+	assert_exit(w, DM(w, repo, "run", "--", "echo", "a secret of mine"), 0);
+	for (int i = 0; paths[i] != NULL; i++) {
+		struct result r = run(w, "/",
+		    ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl",
+			"-sk", "-w", " %{http_code}", fmt(w, "%s%s", s.origin, paths[i])));
+
+		assert_exit(w, r, 0);
+		assert_non_null(strstr(r.out, " 403"));
+		assert_null(strstr(r.out, "secret"));
+	}
+	assert_exit(w,
+	    run(w, "/",
+		ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c",
+		    fmt(w,
+			"! cat %s/logs/shop-main.log && ! cat %s/api-token && ! ls %s/commands && "
+			"! curl -sf --unix-socket %s/devmeshd.sock http://x/control/status && "
+			"! curl -skf -d {} -H Content-Type:application/json "
+			"%s/api/v1/services/shop-main/stop",
+			w->state, w->state, w->state, w->state, s.origin))),
+	    0);
 }
 
 TEST(a_login_ends_with_the_daemon)
@@ -266,6 +317,7 @@ main(void)
 	    DAEMON_TEST(an_address_logs_in_once),
 	    DAEMON_TEST(changes_need_more_than_the_cookie),
 	    DAEMON_TEST(another_machine_has_to_log_in),
+	    DAEMON_TEST(another_user_of_this_machine),
 	    DAEMON_TEST(a_login_ends_with_the_daemon),
 	    DAEMON_TEST(the_files_are_kept_by_their_tags),
 	    DAEMON_TEST(open_says_why_it_cannot),
