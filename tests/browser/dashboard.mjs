@@ -311,6 +311,79 @@ async function showsOutput(t) {
 	await stranger.end();
 }
 
+// What devmeshd runs: ended, started and restarted from the page; and by whoever opens its URL.
+async function runsServices(t) {
+	const repo = await t.world.repo('rundeck', 'server');
+	const page = await opened(t, { login: true });
+	const press = (name) => page.locator('#detail').getByRole('button', { name, exact: true }).click();
+
+	try {
+		await t.world.devmesh(repo, 'run', '-d', '--on-request', '--', 'node', 'tiny.cjs');
+		await shows(page, 'rundeck-main', 'up');
+		await row(page, 'rundeck-main').locator('.open-detail').click();
+		await until('who runs it', async () => /Run by devmeshd\s+running\s+Command\s+node tiny.cjs/.test(await page.locator('#detail').innerText()));
+		await press('Stop');
+		await shows(page, 'rundeck-main', 'down');
+		await until('it says so', async () => /Run by devmeshd\s+stopped/.test(await page.locator('#detail').innerText()));
+		await press('Start');
+		await shows(page, 'rundeck-main', 'up');
+		const before = await page.locator('#detail').innerText();
+		await press('Restart');
+		await until('another process', async () => {
+			const text = await page.locator('#detail').innerText();
+			return (await state(page, 'rundeck-main')) === 'up' && /pid \d+/.exec(text)?.[0] !== /pid \d+/.exec(before)[0];
+		});
+		await press('Stop');
+		await shows(page, 'rundeck-main', 'down');
+		// a person who opens its URL sees that it starts, and then the app, without doing anything
+		const visitor = await t.page();
+		const response = await visitor.goto(t.world.url('rundeck-main'));
+		assert.equal(response.status(), 503);
+		await until('the app', async () => (await visitor.locator('h1').textContent().catch(() => '')) === 'tiny app');
+		await shows(page, 'rundeck-main', 'up');
+	} finally {
+		await t.world.devmesh(repo, 'down');
+	}
+	await until('it is gone', async () => (await row(page, 'rundeck-main').count()) === 0);
+	// a run in a terminal can only be ended
+	const app = await t.run(repo, 'node', 'tiny.cjs');
+	await shows(page, 'rundeck-main', 'up');
+	assert.equal(await page.locator('#detail').getByRole('button', { name: 'Restart', exact: true }).count(), 0);
+	page.once('dialog', (dialog) => dialog.accept());
+	await press('Stop');
+	await until('it has ended', async () => (await row(page, 'rundeck-main').count()) === 0);
+	await app.end();
+}
+
+// A modem: the page comes, is live, and what is asked for arrives.
+async function onASlowNetwork(t) {
+	const repo = await t.world.repo('slowdeck', 'server');
+	const page = await t.page();
+	const session = await page.context().newCDPSession(page);
+
+	await t.run(repo, 'node', 'tiny.cjs');
+	await session.send('Network.enable');
+	await session.send('Network.emulateNetworkConditions', { offline: false, latency: 400, downloadThroughput: 50_000 / 8, uploadThroughput: 20_000 / 8 });
+	const began = Date.now();
+	await page.goto(t.world.url('devmesh'), { waitUntil: 'commit' });
+	// the table is there before any script is
+	await until('the table', async () => (await row(page, 'slowdeck-main').count()) === 1);
+	await until('it is live', async () => (await page.locator('#live').textContent()) === 'live' && page.locator('#live').isVisible());
+	assert.ok(Date.now() - began > 1000, 'the network was slow');
+	const wt = await t.world.worktree(repo, 'late');
+	await t.run(wt, 'node', 'tiny.cjs');
+	await shows(page, 'slowdeck-late', 'up');
+	await page.locator('nav a[data-view="system"]').click();
+	await until('the facts', async () => (await page.locator('#system .card').count()) === 5, 60000);
+	// cut off for a while: it says so, and comes back by itself
+	await session.send('Network.emulateNetworkConditions', { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 });
+	await t.world.devmesh(t.world.dir, 'daemon', 'restart');
+	await until('it says so', async () => (await page.locator('#live').textContent()) === 'not connected');
+	await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+	await until('it is back', async () => (await page.locator('#live').textContent()) === 'live');
+	assert.equal(page.seen.loads, 1);
+}
+
 async function comesBack(t) {
 	const repo = await t.world.repo('backdeck', 'server');
 
@@ -637,6 +710,8 @@ export default Object.fromEntries(Object.entries({
 	dashboard_changes_when_logged_in: changesWhenLoggedIn,
 	dashboard_login_is_good_once: loginIsGoodOnce,
 	dashboard_shows_output: showsOutput,
+	dashboard_runs_services: runsServices,
+	dashboard_on_a_slow_network: onASlowNetwork,
 	dashboard_comes_back: comesBack,
 	dashboard_names_are_text: namesAreText,
 	dashboard_tells_requests: tellsRequests,
