@@ -280,7 +280,8 @@ start_now(struct supervisor *sup, struct supervised *s)
 	}
 	set_problem(s, err.msg);
 	s->started_ms = dm_now_ms();
-	fail(sup, s, false);
+	/* neither a directory that is gone nor a record that is damaged comes back in a moment */
+	fail(sup, s, true);
 }
 
 bool
@@ -421,10 +422,20 @@ void
 supervisor_recheck(struct supervisor *sup, const char *id)
 {
 	struct supervised *s = find(sup, id);
+	struct dm_err ignored;
+	dm_auto(command) c = NULL;
 
 	/* one that runs is looked at when it ends */
-	if (s != NULL && s->runner.pid == 0 && !command_exists(sup->commands, id))
+	if (s == NULL || s->runner.pid != 0)
+		return;
+	c = command_load(sup->commands, id, &ignored);
+	/* its worktree was removed, and with it its claim */
+	if (c != NULL && access(c->dir, F_OK) != 0 && errno == ENOENT) {
+		command_forget(sup->commands, id);
 		drop(sup, s);
+	} else if (c == NULL && ignored.code == DM_NOT_FOUND) {
+		drop(sup, s);
+	}
 }
 
 /* ---- as time goes by ---------------------------------------------------------------------- */

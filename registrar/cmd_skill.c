@@ -36,8 +36,15 @@ static const struct {
 	const char *verb; /* the paragraph is left out where there is none of that name */
 	const char *text;
 } recipes[] = {
-    {"run", "Start the server and wait until it answers:\n\n"
+    {"run", "Start the server in the background; this returns when it answers, and prints the URL. "
+	    "Then it is looked after, and started again when it fails:\n\n"
+	    "```sh\ndevmesh run -d -- npm run dev\ndevmesh restart          # after a change that "
+	    "it does not notice\n```\n\n"
+	    "Without devmeshd:\n\n"
 	    "```sh\ndevmesh up\ndevmesh run -- npm run dev &\ndevmesh wait --timeout 60\n```\n\n"},
+    {"logs", "What the server wrote, also after it has ended, and what it was asked for (status, "
+	     "milliseconds, path):\n\n"
+	     "```sh\ndevmesh logs -n 50\ndevmesh requests --status 5xx\n```\n\n"},
     {"up", "A server that can listen on a Unix socket:\n\n"
 	   "```sh\ndevmesh up\neval \"$(devmesh env)\"   # sets DEVMESH_SOCKET, DEVMESH_URL and "
 	   "others\n"

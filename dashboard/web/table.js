@@ -50,7 +50,7 @@ function fillLoad(row, id) {
 	}
 	setText(row.rate, requests?.rate ? `${requests.rate}/min` : '');
 	setTitle(row.requests, requests?.last ? `last access: ${ago(requests.last)} ago` : '');
-	setText(row.cpu, [cpu >= 0 && `${Math.round(cpu * 100)} %`, rss > 0 && size(rss)].filter(Boolean).join(' · '));
+	setText(row.cpu, [cpu != null && `${Math.round(cpu * 100)} %`, rss > 0 && size(rss)].filter(Boolean).join(' · '));
 }
 
 function fillRow(row, service, isNew) {
