@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,14 +90,7 @@ run_detached(struct cmd_ctx *ctx, struct session *session, const struct runner_o
 		request.idle_stop_s = (int64_t)seconds;
 	if (!detach_run(session, &request, &claim, err))
 		return false;
-	if (options->json) {
-		cJSON *o = out_object();
-
-		out_add_claim(o, claim);
-		out_json(o);
-	} else {
-		(void)puts(claim->url);
-	}
+	out_url(claim, options->json);
 	return true;
 }
 

@@ -26,14 +26,7 @@ run_url(struct cmd_ctx *ctx, struct dm_err *err)
 		return false;
 	if (claim->url == NULL)
 		return fail_no_url(claim, err);
-	if (ctx->line->json) {
-		cJSON *o = out_object();
-
-		out_add_claim(o, claim);
-		out_json(o);
-	} else {
-		(void)puts(claim->url);
-	}
+	out_url(claim, ctx->line->json);
 	return true;
 }
 

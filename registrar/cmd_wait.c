@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <cjson/cJSON.h>
-#include <stdio.h>
-
 #include "cmd.h"
 #include "identity.h"
 #include "out.h"
@@ -22,14 +19,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 		return false;
 	/* now that it is known who serves it */
 	(void)identity_publish(ctx->session->registry, claim);
-	if (ctx->line->json) {
-		cJSON *o = out_object();
-
-		out_add_claim(o, claim);
-		out_json(o);
-	} else {
-		(void)puts(claim->url);
-	}
+	out_url(claim, ctx->line->json);
 	return true;
 }
 

@@ -31,6 +31,20 @@ out_json(struct cJSON *document)
 }
 
 void
+out_url(const struct claim *claim, bool json)
+{
+	cJSON *o;
+
+	if (!json) {
+		(void)puts(claim->url);
+		return;
+	}
+	o = out_object();
+	out_add_claim(o, claim);
+	out_json(o);
+}
+
+void
 out_add_text(struct cJSON *o, const char *key, const char *text)
 {
 	DM_AUTO_FREE char *shown = text == NULL ? NULL : dm_printable(text);

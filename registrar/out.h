@@ -18,6 +18,8 @@ void out_json(struct cJSON *document);
 
 /* Adds what every verb's JSON says about a service: id, url, host, ... */
 void out_add_claim(struct cJSON *object, const struct claim *claim);
+/* Prints the URL; with `json` what out_add_claim() says. The URL is not NULL. */
+void out_url(const struct claim *claim, bool json);
 /* The member's text, or null: a member that comes and goes is harder to read. */
 void out_add_text(struct cJSON *object, const char *key, const char *text);
 
