@@ -18,7 +18,7 @@ enum {
 
 /* What was asked for; api_call.wants. */
 struct wanted {
-	char dir[1024];
+	char dir[4096];
 	struct slug id; /* empty: of all services */
 	uint64_t after, since_ms, lines;
 	int64_t deadline; /* by dm_now_ms */
@@ -104,8 +104,13 @@ api_get_logs(struct api_call *call, const struct api_request *request, const cha
 	    !number_in(call, request, "wait", API_WAIT_MAX, &wait_s))
 		return;
 	if (!dm_snprintf(w->dir, sizeof(w->dir), "%s", dir) ||
-	    !dm_snprintf(w->id.s, sizeof(w->id.s), "%s", id))
-		w->lines = 0;
+	    !dm_snprintf(w->id.s, sizeof(w->id.s), "%s", id)) {
+		struct dm_err err;
+
+		(void)dm_fail(&err, DM_FAILED, "the path of the state directory is too long");
+		api_answer_err(call, &err);
+		return;
+	}
 	w->deadline = dm_now_ms() + (int64_t)wait_s * 1000;
 	look(call);
 }

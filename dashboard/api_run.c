@@ -71,23 +71,17 @@ await_end(struct api_call *call, const char *id, const struct dm_proc_id *runner
 	look(call);
 }
 
-static void
-answer_done(struct api_call *call, const char *id, bool ok, const struct dm_err *err)
-{
-	if (ok)
-		answer(call, id);
-	else
-		api_answer_err(call, err);
-}
-
 void
 api_post_run_start(struct api_call *call, const struct api_request *request, const char *id)
 {
 	struct dm_err err;
 
-	if (api_body_is_empty(call, request))
-		answer_done(
-		    call, id, supervisor_start(api_daemon(call)->supervisor, id, &err), &err);
+	if (!api_body_is_empty(call, request))
+		return;
+	if (supervisor_start(api_daemon(call)->supervisor, id, &err))
+		await_end(call, id, NULL);
+	else
+		api_answer_err(call, &err);
 }
 
 void
@@ -95,9 +89,13 @@ api_post_run_restart(struct api_call *call, const struct api_request *request, c
 {
 	struct dm_err err;
 
-	if (api_body_is_empty(call, request))
-		answer_done(
-		    call, id, supervisor_restart(api_daemon(call)->supervisor, id, &err), &err);
+	if (!api_body_is_empty(call, request))
+		return;
+	/* until the one before has ended: else it might be taken for the new one */
+	if (supervisor_restart(api_daemon(call)->supervisor, id, &err))
+		await_end(call, id, NULL);
+	else
+		api_answer_err(call, &err);
 }
 
 /* One that runs in a terminal ends as by Ctrl-C there. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervisor.h"
+#include "supervisor_impl.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -18,7 +17,6 @@
 #include "commands.h"
 #include "daemon.h"
 #include "exits.h"
-#include "out.h"
 #include "outputs.h"
 #include "requests.h"
 #include "services.h"
@@ -31,7 +29,6 @@ enum {
 	LASTING_MS = 10000, /* who has run so long has not failed to start */
 	FAILURES_MAX = 8,
 	IDLE_LOOK_MS = 5000,
-	WORDS_MAX = 4096, /* of what it said before it failed */
 	ARGV_MAX = COMMAND_WORDS_MAX + 32
 };
 
@@ -42,21 +39,6 @@ struct supervisor {
 	size_t count;
 	struct event *timer;
 };
-
-const char *
-supervised_state_name(enum supervised_state state)
-{
-	static const char *const names[] = {
-	    [SUPERVISED_RUNNING] = "running",
-	    [SUPERVISED_WAITING] = "waiting",
-	    [SUPERVISED_STOPPING] = "stopping",
-	    [SUPERVISED_STOPPED] = "stopped",
-	    [SUPERVISED_IDLE] = "idle",
-	    [SUPERVISED_FAILED] = "failed",
-	};
-
-	return names[state];
-}
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
@@ -74,21 +56,6 @@ const struct supervised *
 supervisor_find(const struct supervisor *sup, const char *id)
 {
 	return sup == NULL ? NULL : find(sup, id);
-}
-
-static void
-supervised_free(struct supervised *s)
-{
-	free(s->command);
-	free(s->problem);
-	free(s);
-}
-
-static void
-set_problem(struct supervised *s, const char *text)
-{
-	free(s->problem);
-	s->problem = text == NULL ? NULL : dm_printable(text);
 }
 
 static void
@@ -186,7 +153,7 @@ note_wanted(const struct supervisor *sup, const char *id, bool wanted)
 	if (c == NULL || c->wanted == wanted)
 		return;
 	c->wanted = wanted;
-	if (!command_save(sup->commands, c, &err))
+	if (!command_update(sup->commands, c, &err) && err.code != DM_NOT_FOUND)
 		dm_warn("%s", err.msg);
 }
 
@@ -242,8 +209,12 @@ launch(struct supervisor *sup, struct supervised *s, struct command *c, struct d
 	s->started_ms = s->busy_ms = dm_now_ms();
 	/* for the daemon after this one */
 	c->runner = s->runner;
-	if (!command_save(sup->commands, c, err))
+	if (!command_update(sup->commands, c, err)) {
 		dm_warn("%s", err->msg);
+		/* it was taken down just now: what was started goes as well */
+		if (err->code == DM_NOT_FOUND)
+			(void)kill(pid, SIGTERM);
+	}
 	return true;
 }
 
@@ -274,11 +245,11 @@ start_now(struct supervisor *sup, struct supervised *s)
 	if (c != NULL)
 		take_record(sup, s, c);
 	if (c != NULL && launch(sup, s, c, &err)) {
-		set_problem(s, NULL);
+		supervised_problem(s, NULL);
 		become(sup, s, SUPERVISED_RUNNING);
 		return;
 	}
-	set_problem(s, err.msg);
+	supervised_problem(s, err.msg);
 	s->started_ms = dm_now_ms();
 	/* neither a directory that is gone nor a record that is damaged comes back in a moment */
 	fail(sup, s, true);
@@ -308,7 +279,7 @@ supervisor_start(struct supervisor *sup, const char *id, struct dm_err *err)
 		return true;
 	s->failures = s->restarts = 0;
 	s->status = -1;
-	set_problem(s, NULL);
+	supervised_problem(s, NULL);
 	start_now(sup, s);
 	return true;
 }
@@ -320,12 +291,14 @@ end(struct supervisor *sup, struct supervised *s, bool again, bool idle)
 {
 	s->again = again;
 	s->idle = idle;
-	if (s->state == SUPERVISED_RUNNING && dm_proc_alive(&s->runner)) {
-		(void)kill(s->runner.pid, SIGTERM);
-		become(sup, s, SUPERVISED_STOPPING);
-	} else if (s->state != SUPERVISED_STOPPING) {
+	if (s->runner.pid == 0) {
 		become(sup, s, SUPERVISED_STOPPED);
+		return;
 	}
+	/* it may have ended just now: has_ended() is told in any case */
+	if (dm_proc_alive(&s->runner))
+		(void)kill(s->runner.pid, SIGTERM);
+	become(sup, s, SUPERVISED_STOPPING);
 }
 
 bool
@@ -338,7 +311,7 @@ supervisor_stop(struct supervisor *sup, const char *id, struct dm_err *err)
 		return dm_hint(err, "in its worktree: devmesh run -d -- npm run dev");
 	}
 	note_wanted(sup, id, false);
-	set_problem(s, NULL);
+	supervised_problem(s, NULL);
 	end(sup, s, false, false);
 	return true;
 }
@@ -356,36 +329,21 @@ supervisor_restart(struct supervisor *sup, const char *id, struct dm_err *err)
 	return true;
 }
 
-/* The last line of what it said; whether those were devmesh's own words, not its command's. */
 static bool
-last_words(const struct supervisor *sup, struct supervised *s)
+is_hopeless(int status)
 {
-	static const char mark[] = "devmesh: error: ";
-	DM_AUTO_FREE char *path = words_path(sup, s->id.s);
-	DM_AUTO_STR struct dm_str text = dm_str_make(WORDS_MAX);
-	DM_AUTO_FREE char *problem = NULL;
-	struct dm_err ignored;
-	char *error;
-
-	if (dm_read_tail(path, 0, &text, &ignored) && (error = strstr(text.data, mark)) != NULL) {
-		error[strcspn(error, "\n")] = '\0';
-		set_problem(s, error + strlen(mark));
-		return true;
-	}
-	problem = s->status < 0	    ? dm_strdup("it has ended")
-		  : s->status > 128 ? dm_asprintf("it was ended by signal %d", s->status - 128)
-				    : dm_asprintf("it has ended with status %d", s->status);
-	set_problem(s, problem);
-	return false;
+	return status == (int)DM_USAGE || status == (int)DM_NOT_FOUND ||
+	       status == (int)DM_CONFLICT || status == (int)DM_DENIED;
 }
 
 static void
 has_ended(struct supervisor *sup, struct supervised *s)
 {
-	bool own;
+	DM_AUTO_FREE char *path = words_path(sup, s->id.s);
+	DM_AUTO_FREE char *words = supervised_words(path);
 
 	if (!dm_child_ended(s->runner.pid, &s->status))
-		s->status = -1; /* one of the daemon before */
+		s->status = supervised_status(words);
 	s->runner.pid = 0;
 	if (!command_exists(sup->commands, s->id.s)) {
 		drop(sup, s);
@@ -395,13 +353,13 @@ has_ended(struct supervisor *sup, struct supervised *s)
 	} else if (s->state == SUPERVISED_STOPPING) {
 		become(sup, s, s->idle ? SUPERVISED_IDLE : SUPERVISED_STOPPED);
 	} else if (s->status == 0) {
-		set_problem(s, "it has ended by itself");
+		note_wanted(sup, s->id.s, false);
+		supervised_problem(s, "it has ended by itself");
 		become(sup, s, SUPERVISED_STOPPED);
 	} else {
-		own = last_words(sup, s);
-		fail(sup, s,
-		    own && (s->status == (int)DM_USAGE || s->status == (int)DM_NOT_FOUND ||
-			       s->status == (int)DM_CONFLICT || s->status == (int)DM_DENIED));
+		bool own = supervised_explain(s, words);
+
+		fail(sup, s, own && is_hopeless(s->status));
 	}
 }
 
@@ -425,17 +383,19 @@ supervisor_recheck(struct supervisor *sup, const char *id)
 	struct dm_err ignored;
 	dm_auto(command) c = NULL;
 
-	/* one that runs is looked at when it ends */
-	if (s == NULL || s->runner.pid != 0)
+	if (s == NULL)
 		return;
 	c = command_load(sup->commands, id, &ignored);
 	/* its worktree was removed, and with it its claim */
-	if (c != NULL && access(c->dir, F_OK) != 0 && errno == ENOENT) {
+	if (c != NULL && access(c->dir, F_OK) != 0 && errno == ENOENT)
 		command_forget(sup->commands, id);
+	else if (c != NULL || ignored.code != DM_NOT_FOUND)
+		return;
+	/* what was just being started was not there to be ended by whoever took it down */
+	if (s->runner.pid != 0)
+		end(sup, s, false, false);
+	else
 		drop(sup, s);
-	} else if (c == NULL && ignored.code == DM_NOT_FOUND) {
-		drop(sup, s);
-	}
 }
 
 /* ---- as time goes by ---------------------------------------------------------------------- */
@@ -472,6 +432,7 @@ on_timer(evutil_socket_t fd, short what, void *user)
 			start_now(sup, s);
 		} else if (s->state == SUPERVISED_RUNNING && s->idle_stop_s > 0 &&
 			   is_idle(sup, s)) {
+			note_wanted(sup, s->id.s, false);
 			end(sup, s, false, true);
 		}
 	}
@@ -537,12 +498,20 @@ resume_one(void *user, const char *id)
 		dm_warn("%s", err.msg);
 		return;
 	}
+	if (access(c->dir, F_OK) != 0 && errno == ENOENT) {
+		dm_note("%s: forgotten, since %s is gone", id, c->dir);
+		command_forget(sup->commands, id);
+		return;
+	}
 	s = add(sup, c);
 	if (c->runner.pid != 0 && dm_proc_alive(&c->runner)) {
 		s->runner = c->runner;
 		s->started_ms = s->busy_ms = dm_now_ms();
 		exits_add(sup->d->exits, &s->runner);
-		become(sup, s, SUPERVISED_RUNNING);
+		if (c->wanted)
+			become(sup, s, SUPERVISED_RUNNING);
+		else
+			end(sup, s, false, false); /* as the daemon before had begun to */
 	} else if (c->wanted && sup->d->session->conf->restore &&
 		   !supervisor_start(sup, id, &err)) {
 		dm_warn("%s", err.msg);
@@ -553,23 +522,4 @@ void
 supervisor_resume(struct supervisor *sup)
 {
 	commands_each(sup->commands, resume_one, sup);
-}
-
-struct cJSON *
-supervised_json(const struct supervised *s)
-{
-	cJSON *o;
-
-	if (s == NULL)
-		return cJSON_CreateNull();
-	o = cJSON_CreateObject();
-	(void)cJSON_AddStringToObject(o, "state", supervised_state_name(s->state));
-	out_add_text(o, "command", s->command);
-	(void)cJSON_AddItemToObject(o, "status",
-	    s->status < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)s->status));
-	(void)cJSON_AddNumberToObject(o, "restarts", (double)s->restarts);
-	out_add_text(o, "problem", s->problem);
-	(void)cJSON_AddBoolToObject(o, "on_request", s->on_request);
-	(void)cJSON_AddNumberToObject(o, "idle_stop", (double)s->idle_stop_s);
-	return o;
 }

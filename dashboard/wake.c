@@ -85,10 +85,14 @@ opened(const struct http_head *head)
 {
 	static const char prefix[] = "/wake/";
 	const char *mode = http_header(head, "Sec-Fetch-Mode");
+	const char *dest = http_header(head, "Sec-Fetch-Dest");
 
 	if (strcmp(head->method, "GET") != 0 || !dm_starts_with(head->path, prefix) ||
 	    !slug_valid(head->path + strlen(prefix)) ||
-	    (mode != NULL && strcasecmp(mode, "navigate") != 0))
+	    (mode != NULL && strcasecmp(mode, "navigate") != 0) ||
+	    /* a frame of any page may navigate, too, and a browser may look ahead */
+	    (dest != NULL && strcasecmp(dest, "document") != 0) ||
+	    http_header(head, "Sec-Purpose") != NULL)
 		return NULL;
 	return head->path + strlen(prefix);
 }

@@ -18,6 +18,7 @@ enum {
 	LINES = 100,
 	LINES_MAX = 1000000,
 	POLL_MS = 100,
+	LATE_MS = 2000,
 	TEXT_MAX = OUTPUT_LINE_MAX * 4
 };
 
@@ -90,8 +91,11 @@ show(struct viewer *v, const struct outputs *lines)
 		if (e->number <= last->number)
 			continue;
 		last->number = e->number;
-		v->query.after = e->number;
-		v->query.since_ms = e->time_ms;
+		/* of all, one may be written a little after another's that is newer */
+		if (v->query.id != NULL)
+			v->query.after = e->number;
+		else if (e->time_ms - LATE_MS > v->query.since_ms)
+			v->query.since_ms = e->time_ms - LATE_MS;
 		if (v->ctx->line->json)
 			print_json(e);
 		else

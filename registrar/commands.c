@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fsio.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define MAX_EXACT 9007199254740992.0 /* 2^53: beyond that a double leaves numbers out */
@@ -15,6 +16,7 @@
 enum {
 	VERSION = 1,
 	OPTIONS_MAX = 16,
+	LOCK_MS = 200, /* it is held for a write */
 	LINE_MAX_LEN = 2000,
 	IDLE_MAX_S = 30 * 86400
 };
@@ -232,11 +234,37 @@ command_save(const char *dir, const struct command *c, struct dm_err *err)
 	return dm_make_dirs(dir, 0700, err) && dm_write_file(path, text, len, 0600, err);
 }
 
+/* A verb forgets a record while devmeshd writes down what has become of it. */
+static int
+lock(const char *dir)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/.lock", dir);
+	struct dm_err err;
+	int fd = -1;
+
+	if (!dm_lock(path, LOCK_MS, &fd, &err))
+		dm_debug("%s", err.msg);
+	return fd;
+}
+
+bool
+command_update(const char *dir, const struct command *c, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int held = lock(dir);
+
+	(void)held;
+	if (!command_exists(dir, c->id.s))
+		return dm_fail(err, DM_NOT_FOUND, "%s was taken down meanwhile", c->id.s);
+	return command_save(dir, c, err);
+}
+
 void
 command_forget(const char *dir, const char *id)
 {
 	DM_AUTO_FREE char *path = path_of(dir, id);
+	DM_AUTO_CLOSE int held = command_exists(dir, id) ? lock(dir) : -1;
 
+	(void)held;
 	(void)unlink(path);
 }
 

@@ -59,6 +59,8 @@ command_decode(const char *text, size_t len, const char *id, struct dm_err *err)
 struct command *command_load(const char *dir, const char *id, struct dm_err *err) DM_MUST;
 /* Makes the directory if it is missing; the file is replaced as a whole. */
 bool command_save(const char *dir, const struct command *command, struct dm_err *err) DM_MUST;
+/* The same for one that is there; false, with DM_NOT_FOUND, if it was forgotten meanwhile. */
+bool command_update(const char *dir, const struct command *command, struct dm_err *err) DM_MUST;
 /* Nothing if there is none. */
 void command_forget(const char *dir, const char *id);
 bool command_exists(const char *dir, const char *id);

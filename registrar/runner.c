@@ -446,13 +446,9 @@ start_command(struct runner *r, struct dm_err *err)
 	request.env = env;
 	r->adopts = dm_proc_adopt_orphans();
 	runner_keep_output(r);
-	if (r->tee != NULL) {
-		request.out = tee_stdout(r->tee);
-		request.err = tee_stderr(r->tee);
-	}
+	runner_output_ends(r, &request.out, &request.err);
 	ok = child_start(&r->child, &request, err);
-	if (r->tee != NULL && !tee_begin(r->tee, ok ? err : &ignored))
-		ok = false;
+	ok = runner_output_begin(r, ok, err) && ok;
 	siblings_release(&siblings);
 	return ok;
 }

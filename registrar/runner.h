@@ -45,6 +45,10 @@ char *runner_mark(const struct dm_proc_id *runner);
 /* The run that has started the process, alive or not, as its environment says; false: none. */
 bool runner_of(pid_t pid, struct dm_proc_id *runner);
 
+/* Begins the last line on stderr of a supervised run whose command has ended; its status follows.
+ */
+#define RUNNER_EXIT_WORD "exit "
+
 /* Becomes the command, as it is. Returns only if that fails. */
 bool runner_exec(const char *const argv[], struct dm_err *err) DM_MUST;
 

@@ -43,9 +43,10 @@ struct runner {
 	struct child child;
 	struct output_log *log; /* what it writes is kept; NULL: it is not */
 	struct tee *tee;	/* NULL: it writes to our own streams */
-	struct event *resize;	/* the look at the terminal's size; NULL: none */
-	sigset_t mask;		/* of signals, before they were held back for the loop */
-	bool adopts;		/* orphans among the command's processes become our children */
+	int nowhere;	      /* of one that is supervised, and of which nothing is kept; 0: none */
+	struct event *resize; /* the look at the terminal's size; NULL: none */
+	sigset_t mask;	      /* of signals, before they were held back for the loop */
+	bool adopts;	      /* orphans among the command's processes become our children */
 
 	int listening; /* the service's socket, until the bridge has it; -1: none */
 	dev_t dev;     /* its file */
@@ -72,6 +73,10 @@ bool runner_loop(struct runner *r, struct dm_err *err) DM_MUST;
 
 /* Has what the command is going to write kept, if it is to be; that it cannot be is no failure. */
 void runner_keep_output(struct runner *r);
+/* What the command gets as its standard output and error; -1: ours. */
+void runner_output_ends(struct runner *r, int *out, int *err);
+/* The command was started, or was not. If what it writes cannot be passed on, it is ended. */
+bool runner_output_begin(struct runner *r, bool started, struct dm_err *err) DM_MUST;
 /* From when the loop runs until it ends: the command hears when the terminal has another size. */
 void runner_follow_size(struct runner *r);
 void runner_forget_size(struct runner *r);

@@ -429,6 +429,7 @@ lose_claim(struct loop *l, const struct claim *now)
 	else
 		dm_warn("%s was taken down; this server runs on without a URL", r->claim->id.s);
 	/* first the bridge: what the errand waits for then ends at once; that has been explained */
+	output_log_mute(r->log);
 	bridge_free(r->bridge);
 	r->bridge = NULL;
 	l->told_silence = true;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the command of a run writes: kept for `devmesh logs` and the dashboard. */
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "commands.h"
@@ -48,6 +51,34 @@ runner_keep_output(struct runner *r)
 		dm_warn("what it writes is not kept: %s", err.msg);
 }
 
+void
+runner_output_ends(struct runner *r, int *out, int *err)
+{
+	*out = *err = -1;
+	if (r->tee != NULL) {
+		*out = tee_stdout(r->tee);
+		*err = tee_stderr(r->tee);
+	} else if (r->options->supervised) {
+		/* our own stderr is a file of devmeshd's, for a few words of ours */
+		r->nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		*out = *err = r->nowhere;
+	}
+}
+
+bool
+runner_output_begin(struct runner *r, bool started, struct dm_err *err)
+{
+	struct dm_err ignored;
+
+	if (r->nowhere > 0)
+		(void)close(r->nowhere);
+	r->nowhere = 0;
+	if (r->tee == NULL || tee_begin(r->tee, started ? err : &ignored))
+		return true;
+	child_signal(&r->child, SIGKILL);
+	return false;
+}
+
 static void
 on_size(evutil_socket_t fd, short what, void *user)
 {
@@ -85,6 +116,9 @@ runner_end_output(struct runner *r)
 	bool through = tee_end(r->tee, LAST_WORDS_MS);
 
 	dm_log_also(NULL, NULL);
+	/* for a devmeshd that is not our parent (any more) */
+	if (r->options->supervised && r->child.ended)
+		(void)fprintf(stderr, RUNNER_EXIT_WORD "%d\n", r->status);
 	if (!through)
 		return;
 	if (r->child.ended)

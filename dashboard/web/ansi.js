@@ -22,7 +22,8 @@ function colour(codes) {
 }
 
 function apply(style, text) {
-	const codes = text.split(/[;:]/).map(Number);
+	// with colons there may be the number of a colour space before the three
+	const codes = text.replace(/8:2:\d*:(\d+:\d+:\d+)/g, '8:2:$1').split(/[;:]/).map(Number);
 
 	while (codes.length) {
 		const code = codes.shift();

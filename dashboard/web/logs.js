@@ -82,7 +82,7 @@ async function follow(pane) {
 			await pauseFor(300);
 			continue;
 		}
-		const from = pane.id ? `after=${pane.last.get(pane.id) ?? 0}` : `since=${pane.since}`;
+		const from = pane.id ? `after=${pane.last.get(pane.id) ?? 0}` : `since=${Math.max(0, pane.since - 2000)}`;
 
 		try {
 			const { lines } = await get(`${pane.path}?${from}&lines=${LINES}&wait=${wait}`, { signal: pane.aborter.signal });

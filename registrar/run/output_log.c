@@ -41,6 +41,7 @@ struct output_log {
 	size_t size, max;
 	uint64_t number; /* of the last line */
 	bool told;	 /* that lines are lost */
+	int failure;	 /* errno of what is to be told, when the lock is free; 0: nothing */
 	bool cut;	 /* the last one may have been written in part */
 	/* A flood (a gigabyte in a second) is not written to the disk: its end is. */
 	int64_t second; /* in which `written` bytes were taken */
@@ -115,8 +116,10 @@ roll(struct output_log *log)
 	if (log->size < log->max / 2 || rename(log->path, log->old) != 0)
 		return;
 	(void)close(log->fd);
-	if (!open_file(log, &err))
-		dm_warn("%s; its output is not kept any more", err.msg);
+	if (!open_file(log, &err) && !log->told) {
+		log->failure = err.sys != 0 ? err.sys : EIO;
+		log->told = true;
+	}
 }
 
 static void
@@ -137,13 +140,25 @@ write_line(struct output_log *log, enum output_stream stream, const char *text, 
 	line[head + (int)len] = '\n';
 	if (!dm_write_all(log->fd, line, (size_t)head + len + 1)) {
 		if (!log->told)
-			dm_warn("writing %s: %s; lines of its output are lost", log->path,
-			    strerror(errno));
+			log->failure = errno;
 		log->told = log->cut = true;
 		return;
 	}
 	log->number++;
 	log->size += (size_t)head + len + 1;
+}
+
+/* To say it under the lock would be to wait for ourselves: what is said is kept here, too. */
+static void
+unlock(struct output_log *log)
+{
+	int failure = log->failure;
+
+	log->failure = 0;
+	(void)pthread_mutex_unlock(&log->lock);
+	if (failure != 0)
+		dm_warn(
+		    "writing %s: %s; lines of its output are lost", log->path, strerror(failure));
 }
 
 static struct pending *
@@ -258,7 +273,7 @@ output_log_add(struct output_log *log, enum output_stream stream, const char *by
 		take_late(log, p, bytes, len);
 	}
 	waits = p->len > 0 || p->late_len > 0;
-	(void)pthread_mutex_unlock(&log->lock);
+	unlock(log);
 	return waits;
 }
 
@@ -269,7 +284,7 @@ output_log_flush(struct output_log *log, enum output_stream stream)
 	write_late(log, stream);
 	if (pending_of(log, stream)->len > 0)
 		write_pending(log, stream);
-	(void)pthread_mutex_unlock(&log->lock);
+	unlock(log);
 }
 
 void
@@ -289,7 +304,19 @@ output_log_note(struct output_log *log, const char *fmt, ...)
 	(void)pthread_mutex_lock(&log->lock);
 	if (n > 0)
 		write_line(log, OUTPUT_NOTE, text, strlen(text));
-	(void)pthread_mutex_unlock(&log->lock);
+	unlock(log);
+}
+
+void
+output_log_mute(struct output_log *log)
+{
+	if (log == NULL)
+		return;
+	(void)pthread_mutex_lock(&log->lock);
+	if (log->fd >= 0)
+		(void)close(log->fd);
+	log->fd = -1;
+	unlock(log);
 }
 
 void

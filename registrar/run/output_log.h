@@ -51,6 +51,9 @@ void output_log_flush(struct output_log *log, enum output_stream stream);
 /* A line of devmesh's own. */
 void output_log_note(struct output_log *log, const char *fmt, ...) DM_PRINTF(2, 3);
 
+/* Nothing more is kept: the name is another one's now. NULL is nothing. */
+void output_log_mute(struct output_log *log);
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* Borrowed during the call. */

@@ -182,11 +182,14 @@ output_log_mark(const char *dir, const char *id)
 	return fd < 0 ? 0 : (uint64_t)st.st_ino << 40 ^ (uint64_t)st.st_size ^ 1;
 }
 
-/* The id, if it is the name of a log; with `old` also of what came before one. */
+/* The id, if it is the name of a log; with `old` also of what came before one, or of what devmeshd
+ * was told. */
 static bool
 id_of(const char *name, bool old, char id[SLUG_MAX + 1])
 {
-	const char *end = old && dm_ends_with(name, ".log.1") ? ".log.1" : ".log";
+	const char *end = old && dm_ends_with(name, ".log.1")	? ".log.1"
+			  : old && dm_ends_with(name, ".start") ? ".start"
+								: ".log";
 
 	return dm_ends_with(name, end) &&
 	       dm_snprintf(id, SLUG_MAX + 1, "%.*s", (int)(strlen(name) - strlen(end)), name) &&

@@ -43,7 +43,8 @@ struct tee {
 	struct output_log *log;
 	struct channel channels[STREAMS];
 	struct channel *of_stdout, *of_stderr;
-	int stop[2]; /* a pipe; closed at one end to stop the threads */
+	int stop[2];	  /* a pipe; closed at one end to stop the threads */
+	int64_t deadline; /* once all is to stop */
 	struct winsize size;
 };
 
@@ -262,12 +263,13 @@ work(void *user)
 	struct channel *c = user;
 	bool waits = false;
 
-	while (turn(c, &waits))
+	/* one that is left over may write on and on */
+	while (turn(c, &waits) && !(is_stopped(c) && dm_now_ms() > c->tee->deadline))
 		continue;
 	output_log_flush(c->tee->log, c->stream);
+	atomic_store(&c->ended, true);
 	/* who writes to nobody is to notice (SIGPIPE), as if we were not between */
 	(void)close(c->from);
-	atomic_store(&c->ended, true);
 	return NULL;
 }
 
@@ -334,6 +336,7 @@ tee_end(struct tee *tee, int64_t wait_ms)
 
 	if (tee == NULL)
 		return true;
+	tee->deadline = deadline - wait_ms / 2;
 	if (tee->stop[1] >= 0)
 		(void)close(tee->stop[1]);
 	while (!have_ended(tee) && dm_now_ms() < deadline)
