@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/paths.h"
+#include "base/str.h"
 #include "cmd.h"
 #include "commands.h"
 #include "out.h"
@@ -46,6 +47,53 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 	return true;
 }
 
+/* What devmeshd was to run, and whose claim is gone: a restart of the machine takes the claims. */
+static bool
+forget_command(struct cmd_ctx *ctx, struct dm_err *err)
+{
+	const char *id = cmd_arg(ctx, 0);
+	DM_AUTO_FREE char *dir = NULL;
+	struct dm_err none;
+
+	if (err->code != DM_NOT_FOUND || id == NULL || !slug_valid(id) ||
+	    !session_need_state_dir(ctx->session, &none))
+		return false;
+	dir = commands_dir(ctx->session);
+	if (!command_exists(dir, id))
+		return false;
+	command_forget(dir, id);
+	dm_note("%s is not registered; how it is started is forgotten", id);
+	return true;
+}
+
+/* The same for all of them, or for those of a worktree. */
+struct forgetting {
+	const char *dir, *worktree;
+};
+
+static void
+forget_one(void *user, const char *id)
+{
+	const struct forgetting *f = user;
+	struct dm_err ignored;
+	dm_auto(command) c = command_load(f->dir, id, &ignored);
+
+	if (f->worktree == NULL || (c != NULL && dm_path_inside(f->worktree, c->dir)))
+		command_forget(f->dir, id);
+}
+
+static void
+forget_commands(struct cmd_ctx *ctx, const char *worktree)
+{
+	DM_AUTO_FREE char *dir = NULL;
+	struct dm_err err;
+
+	if (!session_need_state_dir(ctx->session, &err))
+		return;
+	dir = commands_dir(ctx->session);
+	commands_each(dir, forget_one, &(struct forgetting){dir, worktree});
+}
+
 /*
  * All claims of this user, or those of one worktree (NULL: of all); the first failure is reported,
  * the others are still tried.
@@ -74,6 +122,7 @@ down_all(struct cmd_ctx *ctx, const char *worktree, cJSON *list, struct dm_err *
 		}
 	}
 	registry_claims_free(&claims);
+	forget_commands(ctx, path);
 	if (path != NULL && found == 0)
 		dm_note("nothing is registered for %s", path);
 	return ok;
@@ -95,7 +144,8 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	else if (all || worktree != NULL)
 		ok = down_all(ctx, worktree, list, err);
 	else
-		ok = cmd_claim(ctx, &claim, err) && down_one(ctx, claim, list, err);
+		ok = cmd_claim(ctx, &claim, err) ? down_one(ctx, claim, list, err)
+						 : forget_command(ctx, err);
 	if (ok && ctx->line->json)
 		out_json(o);
 	else

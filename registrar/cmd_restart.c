@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "companion.h"
 #include "detach.h"
 #include "out.h"
 
@@ -44,19 +45,38 @@ print(
 	}
 }
 
+/* Without devmeshd a run in a terminal can be ended all the same. */
+static bool
+stop(struct cmd_ctx *ctx, const struct slug *id, const struct claim *claim, struct dm_err *err)
+{
+	if (detach_tell(ctx->session, id->s, "stop", err))
+		return true;
+	return err->code == DM_UNREACHABLE && claim != NULL && claim->run.runner.pid != 0 &&
+	       dm_proc_alive(&claim->run.runner) && runner_stop(claim, err);
+}
+
 bool
 restart_service(struct cmd_ctx *ctx, const char *verb, struct dm_err *err)
 {
-	bool stops = strcmp(verb, "stop") == 0;
+	COMPANION_AUTO struct companion daemon = {.pid = 0};
 	dm_auto(claim) claim = NULL;
+	dm_auto(claim) now = NULL;
 	struct slug id;
 
-	if (!get_id(ctx, &id, &claim, err) || !detach_tell(ctx->session, id.s, verb, err))
+	if (!get_id(ctx, &id, &claim, err))
 		return false;
-	/* whose claim was lost is claimed anew by what was just started */
-	if (!stops && claim != NULL && !detach_wait(ctx->session, claim, WAIT_MS, err))
+	if (strcmp(verb, "stop") == 0) {
+		if (!stop(ctx, &id, claim, err))
+			return false;
+		print(ctx, &id, claim, "stopped");
+		return true;
+	}
+	if (!session_need_state_dir(ctx->session, err) ||
+	    !companion_start(ctx->session, session_config_file(ctx->line->config), &daemon, err) ||
+	    !detach_tell(ctx->session, id.s, verb, err) ||
+	    !detach_wait(ctx->session, id.s, WAIT_MS, &now, err))
 		return false;
-	print(ctx, &id, claim, stops ? "stopped" : "started");
+	print(ctx, &id, now, "started");
 	return true;
 }
 

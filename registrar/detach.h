@@ -34,9 +34,10 @@ bool detach_tell(struct session *s, const char *id, const char *verb, struct dm_
 
 /*
  * Returns when the service, which devmeshd is starting, answers through Caddy; DM_TIMEOUT after so
- * many milliseconds.
+ * many milliseconds. As soon as it is known that it will not, the error is why. The caller owns
+ * *claim.
  */
-bool detach_wait(
-    struct session *s, const struct claim *claim, int64_t wait_ms, struct dm_err *err) DM_MUST;
+bool detach_wait(struct session *s, const char *id, int64_t wait_ms, struct claim **claim,
+    struct dm_err *err) DM_MUST;
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static const char *
 logs(struct world *w, const char *dir, const char *const *args)
@@ -156,6 +157,28 @@ TEST(a_terminal_that_is_stopped_keeps_nothing_up)
 	assert_nothing_left(w, "shop-main");
 }
 
+/* A disk that is full takes lines, and nothing else. */
+TEST(a_full_disk_stops_nobody)
+{
+	char *repo = repo_new(w, "shop"), *logs_dir = fmt(w, "%s/logs", w->state);
+	struct result r;
+
+	if (geteuid() != 0)
+		skip(); /* only root can make a small disk */
+	caddy_mesh(w, "");
+	run_ok(w, w->dir, ARGV("mkdir", "-p", logs_dir));
+	run_ok(
+	    w, w->dir, ARGV("mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", logs_dir));
+	r = DM(w, repo, "run", "--", "sh", "-c",
+	    "i=0; while [ $i -lt 20000 ]; do echo a line that fills the disk $i; i=$((i+1)); done; "
+	    "sleep 0.5; echo the end");
+	run_ok(w, w->dir, ARGV("umount", logs_dir));
+	assert_exit(w, r, 0);
+	assert_non_null(strstr(r.out, "the disk 19999\n"));
+	assert_non_null(strstr(r.out, "the end\n"));
+	assert_non_null(strstr(r.err, "lines of its output are lost"));
+}
+
 /* ---- by the daemon ------------------------------------------------------------------------ */
 
 TEST(only_who_may_change_reads_it)
@@ -221,6 +244,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(without_a_ring_the_streams_are_its_own),
 	    WORLD_TEST(on_a_terminal_it_has_one),
 	    WORLD_TEST(a_terminal_that_is_stopped_keeps_nothing_up),
+	    WORLD_TEST(a_full_disk_stops_nobody),
 	    WORLD_TEST(only_who_may_change_reads_it),
 	    WORLD_TEST(who_waits_hears_of_it),
 	};

@@ -228,6 +228,62 @@ TEST(and_not_otherwise)
 	api_wait_state(w, "shop-main", "up");
 }
 
+/* Nothing is left of what cannot be started. */
+TEST(what_cannot_be_started_leaves_nothing)
+{
+	char *repo = repo_new(w, "shop");
+	struct result r;
+
+	caddy_mesh(w, "");
+	(void)api_daemon(w);
+	r = run(w, repo, ARGV("sh", "-c", "\"$0\" run -d -- true $(seq 1 1100)", w->devmesh));
+	assert_exit(w, r, 2);
+	assert_non_null(strstr(r.err, "put it into a script"));
+	assert_nothing_left(w, "shop-main");
+	/* after a restart of the machine only the record is left: it can be forgotten, too */
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", run_server(w)), 0);
+	assert_exit(w, DM(w, repo, "stop", "shop-main"), 0);
+	run_ok(w, w->dir, ARGV("sh", "-c", fmt(w, "rm -f %s/shop*", w->sockets)));
+	assert_exit(w, DM(w, repo, "down", "shop-main"), 0);
+	assert_false(exists(fmt(w, "%s/commands/shop-main.json", w->state)));
+	assert_exit(w, DM(w, repo, "down", "shop-main"), 3);
+}
+
+/* Until it answers itself: the one before may take its time to end, and answer meanwhile. */
+TEST(restart_waits_for_the_new_one)
+{
+	char *repo = repo_new(w, "shop");
+	long pid;
+
+	caddy_mesh(w, "");
+	(void)api_daemon(w);
+	write_text(fmt(w, "%s/slow.py", w->dir),
+	    "import http.server, os, signal, sys, threading, time\n"
+	    "def end(*_):\n"
+	    "    threading.Timer(1.5, lambda: os._exit(0)).start()\n"
+	    "signal.signal(signal.SIGTERM, end)\n"
+	    "class H(http.server.BaseHTTPRequestHandler):\n"
+	    "    def do_GET(self):\n"
+	    "        b = str(os.getpid()).encode()\n"
+	    "        self.send_response(200)\n"
+	    "        self.send_header('Content-Length', str(len(b)))\n"
+	    "        self.end_headers()\n"
+	    "        self.wfile.write(b)\n"
+	    "http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), H)"
+	    ".serve_forever()\n");
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", fmt(w, "%s/slow.py", w->dir)), 0);
+	pid = server_pid(w);
+	assert_true(pid > 0);
+	assert_exit(w, DM(w, repo, "restart"), 0);
+	assert_int_not_equal(server_pid(w), pid);
+	/* the same again by another command */
+	pid = server_pid(w);
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", fmt(w, "%s/slow.py", w->dir)), 0);
+	assert_int_not_equal(server_pid(w), pid);
+	assert_exit(w, DM(w, repo, "stop", "shop-main"), 0);
+	api_wait_state(w, "shop-main", "down");
+}
+
 TEST(a_run_in_a_terminal_keeps_the_name)
 {
 	char *repo = repo_new(w, "shop"), *url;
@@ -366,6 +422,8 @@ main(void)
 	    WORLD_TEST(it_outlives_the_daemon),
 	    WORLD_TEST(it_is_restored_if_that_is_wanted),
 	    WORLD_TEST(and_not_otherwise),
+	    WORLD_TEST(what_cannot_be_started_leaves_nothing),
+	    WORLD_TEST(restart_waits_for_the_new_one),
 	    WORLD_TEST(a_run_in_a_terminal_keeps_the_name),
 	    WORLD_TEST(who_opens_its_page_starts_it),
 	    WORLD_TEST(it_is_not_started_unless_that_is_wanted),
