@@ -409,9 +409,9 @@ is_idle(const struct supervisor *sup, struct supervised *s)
 	/* what is over is in the access log; what lasts, a WebSocket, can be seen */
 	if (asked != 0 && now - (dm_wall_ms() - asked) > s->busy_ms)
 		s->busy_ms = now - (dm_wall_ms() - asked);
-	/* while it starts nobody can ask it for anything */
+	/* while it starts nobody can ask it for anything; who may have a client is busy */
 	if (svc == NULL || svc->state != SERVICE_UP || svc->claim->socket == NULL ||
-	    dm_os_socket_clients(svc->claim->socket) > 0)
+	    dm_os_socket_clients(svc->claim->socket) != 0)
 		s->busy_ms = now;
 	return now - s->busy_ms > s->idle_stop_s * 1000;
 }

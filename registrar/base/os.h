@@ -23,9 +23,9 @@ bool dm_os_socket_is_bound(const char *path);
 
 /*
  * How many connections the server that is bound to `path` has accepted and not closed (unix(7):
- * /proc/net/unix). 0 where it cannot be told.
+ * /proc/net/unix). -1 where it cannot be told.
  */
-unsigned dm_os_socket_clients(const char *path);
+int dm_os_socket_clients(const char *path);
 
 /*
  * Changes the mode of the very file that (dev, ino) names, which is at `path`: never that of a

@@ -31,11 +31,11 @@ dm_os_socket_is_bound(const char *path)
 	return false;
 }
 
-unsigned
+int
 dm_os_socket_clients(const char *path)
 {
-	(void)path;
-	return 0;
+	(void)path; /* no table of them that an ordinary program may read */
+	return -1;
 }
 
 bool

@@ -47,7 +47,7 @@ dm_os_socket_is_bound(const char *path)
 	return bound;
 }
 
-unsigned
+int
 dm_os_socket_clients(const char *path)
 {
 	enum {
@@ -55,7 +55,8 @@ dm_os_socket_clients(const char *path)
 	};
 	FILE *f = fopen("/proc/net/unix", "re");
 	char line[512];
-	unsigned count = 0, state;
+	unsigned state;
+	int count = 0;
 
 	/* Num RefCount Protocol Flags Type St Inode Path: one that was accepted has the path as
 	 * well */
@@ -67,8 +68,9 @@ dm_os_socket_clients(const char *path)
 		    sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1 && state == CONNECTED)
 			count++;
 	}
-	if (f != NULL)
-		(void)fclose(f);
+	if (f == NULL)
+		return -1;
+	(void)fclose(f);
 	return count;
 }
 

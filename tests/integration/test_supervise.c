@@ -249,15 +249,13 @@ TEST(what_cannot_be_started_leaves_nothing)
 	assert_exit(w, DM(w, repo, "down", "shop-main"), 3);
 }
 
-/* Until it answers itself: the one before may take its time to end, and answer meanwhile. */
-TEST(restart_waits_for_the_new_one)
+/* A server that goes on answering for a while after SIGTERM, with its pid. */
+static char *
+slow_server(struct world *w)
 {
-	char *repo = repo_new(w, "shop");
-	long pid;
+	char *path = fmt(w, "%s/slow.py", w->dir);
 
-	caddy_mesh(w, "");
-	(void)api_daemon(w);
-	write_text(fmt(w, "%s/slow.py", w->dir),
+	write_text(path,
 	    "import http.server, os, signal, sys, threading, time\n"
 	    "def end(*_):\n"
 	    "    threading.Timer(1.5, lambda: os._exit(0)).start()\n"
@@ -271,17 +269,56 @@ TEST(restart_waits_for_the_new_one)
 	    "        self.wfile.write(b)\n"
 	    "http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), H)"
 	    ".serve_forever()\n");
-	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", fmt(w, "%s/slow.py", w->dir)), 0);
+	return path;
+}
+
+/* Until it answers itself: the one before may take its time to end, and answer meanwhile. */
+TEST(restart_waits_for_the_new_one)
+{
+	char *repo = repo_new(w, "shop"), *slow;
+	long pid;
+
+	caddy_mesh(w, "");
+	(void)api_daemon(w);
+	slow = slow_server(w);
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", slow), 0);
 	pid = server_pid(w);
 	assert_true(pid > 0);
 	assert_exit(w, DM(w, repo, "restart"), 0);
 	assert_int_not_equal(server_pid(w), pid);
 	/* the same again by another command */
 	pid = server_pid(w);
-	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", fmt(w, "%s/slow.py", w->dir)), 0);
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", slow), 0);
 	assert_int_not_equal(server_pid(w), pid);
 	assert_exit(w, DM(w, repo, "stop", "shop-main"), 0);
 	api_wait_state(w, "shop-main", "down");
+}
+
+static bool
+no_slow_server(struct world *w, const void *slow)
+{
+	return count_processes(w, fmt(w, "python3 %s", (const char *)slow)) == 0;
+}
+
+/* What was told to end stays so, whoever dies meanwhile. */
+TEST(a_stop_survives_the_daemon)
+{
+	char *repo = repo_new(w, "shop"), *slow = slow_server(w);
+	struct proc *d, *p;
+
+	caddy_mesh(w, "");
+	d = api_daemon(w);
+	assert_exit(w, DM(w, repo, "run", "-d", "--", "python3", slow), 0);
+	p = start(w, repo, ARGV(w->devmesh, "stop", "shop-main"));
+	wait_supervised(w, "shop-main", "stopping");
+	signal_proc(d, SIGKILL);
+	end_proc(w, d);
+	(void)finish(w, p);
+	(void)api_daemon(w);
+	assert_true(wait_until(w, no_slow_server, slow, ANSWER_MS));
+	wait_supervised(w, "shop-main", "stopped");
+	api_wait_state(w, "shop-main", "down");
+	assert_true(no_slow_server(w, slow));
 }
 
 TEST(a_run_in_a_terminal_keeps_the_name)
@@ -424,6 +461,7 @@ main(void)
 	    WORLD_TEST(and_not_otherwise),
 	    WORLD_TEST(what_cannot_be_started_leaves_nothing),
 	    WORLD_TEST(restart_waits_for_the_new_one),
+	    WORLD_TEST(a_stop_survives_the_daemon),
 	    WORLD_TEST(a_run_in_a_terminal_keeps_the_name),
 	    WORLD_TEST(who_opens_its_page_starts_it),
 	    WORLD_TEST(it_is_not_started_unless_that_is_wanted),
