@@ -216,8 +216,11 @@ wake_free(struct wake *wake)
 {
 	if (wake == NULL)
 		return;
-	while (wake->clients != NULL)
-		drop(wake->clients);
+	for (struct client *c = wake->clients, *next; c != NULL; c = next) {
+		next = c->next;
+		bufferevent_free(c->bev);
+		free(c);
+	}
 	doorway_close(wake->doorway);
 	free(wake->path);
 	free(wake);
