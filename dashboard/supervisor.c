@@ -64,8 +64,8 @@ drop(struct supervisor *sup, struct supervised *s)
 	for (size_t i = 0; i < sup->count; i++) {
 		if (sup->list[i] != s)
 			continue;
-		memmove(
-		    &sup->list[i], &sup->list[i + 1], (sup->count - i - 1) * sizeof(sup->list[0]));
+		memmove(&sup->list[i], &sup->list[i + 1],
+		    (sup->count - i - 1) * sizeof(struct supervised *));
 		sup->count--;
 		break;
 	}
@@ -136,7 +136,7 @@ add(struct supervisor *sup, const struct command *c)
 		s->id = c->id;
 		s->state = SUPERVISED_STOPPED;
 		s->status = -1;
-		sup->list = dm_reallocarray(sup->list, sup->count + 1, sizeof(sup->list[0]));
+		sup->list = dm_reallocarray(sup->list, sup->count + 1, sizeof(struct supervised *));
 		sup->list[sup->count++] = s;
 	}
 	take_record(sup, s, c);

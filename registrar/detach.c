@@ -20,6 +20,8 @@ enum {
 	BITE_MS = 500 /* of waiting for an answer, between two looks at whether it still runs */
 };
 
+#define RUNNER_ASSIGNED RUNNER_VARIABLE "="
+
 extern char **environ;
 
 /* ---- the record --------------------------------------------------------------------------- */
@@ -29,13 +31,13 @@ static bool
 is_passing(const char *variable)
 {
 	static const char *const names[] = {
-	    RUNNER_VARIABLE "=", "_=", "OLDPWD=", "SHLVL=", "DEVMESH_ID=", "DEVMESH_CONFIG="};
+	    "_=", "OLDPWD=", "SHLVL=", "DEVMESH_ID=", "DEVMESH_CONFIG="};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (dm_starts_with(variable, names[i]))
 			return true;
 	}
-	return false;
+	return dm_starts_with(variable, RUNNER_ASSIGNED);
 }
 
 static void
@@ -57,7 +59,7 @@ take_environment(struct command *c, const char *config_file)
 			add_text(&c->env, &n, dm_strdup(environ[i]));
 	}
 	/* empty: it outlives the run that it may be started in (runner.h) */
-	add_text(&c->env, &n, dm_strdup(RUNNER_VARIABLE "="));
+	add_text(&c->env, &n, dm_strdup(RUNNER_ASSIGNED));
 	if (config != NULL)
 		add_text(&c->env, &n, dm_asprintf("DEVMESH_CONFIG=%s", config));
 }

@@ -51,21 +51,26 @@ int
 dm_os_socket_clients(const char *path)
 {
 	enum {
-		CONNECTED = 3 /* SS_CONNECTED of <linux/net.h> */
+		STATE_FIELD = 5
 	};
+	static const char connected[] = "03 "; /* SS_CONNECTED of <linux/net.h> */
 	FILE *f = fopen("/proc/net/unix", "re");
 	char line[512];
-	unsigned state;
 	int count = 0;
 
 	/* Num RefCount Protocol Flags Type St Inode Path: one that was accepted has the path as
 	 * well */
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		const char *found = strchr(line, '/');
+		const char *found = strchr(line, '/'), *field = line;
 
 		line[strcspn(line, "\n")] = '\0';
-		if (found != NULL && strcmp(found, path) == 0 &&
-		    sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1 && state == CONNECTED)
+		if (found == NULL || strcmp(found, path) != 0)
+			continue;
+		for (int i = 0; i < STATE_FIELD; i++) {
+			field += strcspn(field, " ");
+			field += strspn(field, " ");
+		}
+		if (dm_starts_with(field, connected))
 			count++;
 	}
 	if (f == NULL)

@@ -437,6 +437,26 @@ TEST(what_nobody_uses_is_ended)
 	assert_exit(w, DM(w, w->dir, "stop"), 0);
 }
 
+/* Who has a connection open, a page with a WebSocket say, uses it; also without a request. */
+TEST(what_is_held_open_stays)
+{
+	char *url = mesh_with_run(w, "--idle-stop", "2"), *blog = repo_new(w, "blog");
+
+	(void)start(w, w->dir,
+	    ARGV("python3", "-c",
+		"import socket, sys, time; s = socket.socket(socket.AF_UNIX); "
+		"s.connect(sys.argv[1]); time.sleep(600)",
+		socket_of(w, "shop-main")));
+	assert_exit(
+	    w, DM(w, blog, "run", "-d", "--idle-stop", "1", "--", "python3", run_server(w)), 0);
+	assert_exit(w, DM(w, blog, "stop", "blog-main"), 0);
+	/* started later, it has been idle for as long, and longer, when it is ended */
+	assert_exit(w, DM(w, blog, "start", "blog-main"), 0);
+	wait_servers(w, 1);
+	assert_string_equal(fetch(w, url, NULL).body, "shop-main");
+	assert_exit(w, DM(w, w->dir, "stop"), 0);
+}
+
 TEST(options_that_make_no_sense)
 {
 	char *repo = repo_new(w, "shop");
@@ -466,6 +486,7 @@ main(void)
 	    WORLD_TEST(who_opens_its_page_starts_it),
 	    WORLD_TEST(it_is_not_started_unless_that_is_wanted),
 	    WORLD_TEST(what_nobody_uses_is_ended),
+	    WORLD_TEST(what_is_held_open_stays),
 	    WORLD_TEST(options_that_make_no_sense),
 	};
 
