@@ -262,9 +262,11 @@ TEST(the_dashboard_is_no_news_to_itself)
 	fetch_ok(w, fmt(w, "%s/api/v1/state", base), NULL);
 	fetch_ok(w, fmt(w, "%s/web/app.js", base), NULL);
 	fetch_ok(w, fmt(w, "%s/healthz", base), NULL);
-	wait_path(w, "devmesh", "/healthz");
+	(void)fetch(w, fmt(w, "%s/metrics", base), NULL);
+	fetch_ok(w, fmt(w, "%s/", base), NULL);
+	wait_path(w, "devmesh", "/");
 	cJSON_ArrayForEach (request, list_of(requests_of(w, "devmesh", "")))
-		assert_string_equal(json_str(request, "path"), "/healthz");
+		assert_string_equal(json_str(request, "path"), "/");
 }
 
 /* ---- what is told ------------------------------------------------------------------------------
