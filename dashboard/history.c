@@ -87,7 +87,7 @@ append(struct list *l, int64_t from, int64_t to, const char *state)
 		last->to = to;
 		return;
 	}
-	if (l->count % ROOM == 0)
+	if (l->list == NULL || l->count % ROOM == 0)
 		l->list = dm_reallocarray(l->list, l->count + ROOM, sizeof(*l->list));
 	last = &l->list[l->count++];
 	last->from = from;
