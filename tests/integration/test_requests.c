@@ -312,6 +312,10 @@ TEST(a_request_is_told)
 	r = DM(w, NULL, "requests", s.id, "--json");
 	assert_exit(w, r, 0);
 	assert_int_equal(cJSON_GetArraySize(list_of(json_of(w, r.out))), 2);
+	/* whoever reads no more is no failure */
+	r = run_ok(w, s.repo,
+	    ARGV("bash", "-c", "\"$0\" requests | true; exit ${PIPESTATUS[0]}", w->devmesh));
+	assert_string_equal(r.err, "");
 }
 
 TEST(a_query_picks_some)
