@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What services write, as they write it: of one, in its pane, and of all.
-import { get, loginHint, readSession, session } from './act.js';
+import { get, loginHint, session } from './act.js';
 import { coloured, plain } from './ansi.js';
 import { el, once } from './dom.js';
 import { live } from './model.js';
@@ -94,12 +94,7 @@ async function follow(pane) {
 			// of all services what was shown of the last millisecond comes again
 			if (!pane.id && pane.rows.length === known) await pauseFor(300);
 		} catch (error) {
-			if (error.status === 403) await readSession();
 			if (pane.aborter.signal.aborted) return;
-			if (!session.may_change) {
-				show(pane.box, pane.id);
-				return;
-			}
 			pane.note.textContent = error.status === 404
 				? 'Nothing is kept yet. It is of what devmesh run starts.' : error.message;
 			filter(pane);
@@ -109,7 +104,7 @@ async function follow(pane) {
 }
 
 function open(box, id) {
-	const pane = { box, id, path: id ? `/api/v1/services/${id}/logs` : '/api/v1/logs', rows: [], last: new Map(), since: 0, aborter: new AbortController() };
+	const pane = { id, path: id ? `/api/v1/services/${id}/logs` : '/api/v1/logs', rows: [], last: new Map(), since: 0, aborter: new AbortController() };
 
 	pane.list = el('ol', { class: 'output', tabindex: 0, 'aria-label': id ? `Output of ${id}` : 'Output of all services' });
 	pane.search = el('input', { type: 'search', placeholder: 'Search: text or /expression/', 'aria-label': 'Show only lines with', autocomplete: 'off', spellcheck: 'false', on: { input: () => { filter(pane); scroll(pane); } } });

@@ -112,7 +112,7 @@ async function follow(mine) {
 			// the login has ended, or it is only that the daemon has begun anew
 			if (error.status === 403) await readSession();
 			if (shown !== mine) return;
-			if (!session.may_change) {
+			if (error.status === 403 && !session.may_change) {
 				draw(mine.box, mine.service);
 				return;
 			}
