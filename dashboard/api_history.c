@@ -73,12 +73,11 @@ api_get_history(struct api_call *call, const struct api_request *request, const 
 	const struct service *svc;
 	struct history *h;
 	struct dm_err err;
-	char text[8];
+	char text[32];
 	cJSON *o;
 
-	if (request->query != NULL && strstr(request->query, "hours=") != NULL &&
-	    (!api_query(request->query, "hours", text, sizeof(text)) ||
-		!dm_parse_uint(text, 1, HOURS_MAX, &hours))) {
+	if (api_query(request->query, "hours", text, sizeof(text)) &&
+	    !dm_parse_uint(text, 1, HOURS_MAX, &hours)) {
 		(void)dm_fail(&err, DM_USAGE, "\"hours\" is a number from 1 to %d", HOURS_MAX);
 		api_answer_err(call, &err);
 		return;

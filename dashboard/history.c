@@ -87,7 +87,7 @@ append(struct list *l, int64_t from, int64_t to, const char *state)
 		last->to = to;
 		return;
 	}
-	if (l->count % ROOM == 0)
+	if (l->list == NULL || l->count % ROOM == 0)
 		l->list = dm_reallocarray(l->list, l->count + ROOM, sizeof(*l->list));
 	last = &l->list[l->count++];
 	last->from = from;
@@ -161,11 +161,14 @@ look_at(const struct history *h, int64_t time)
 	return low;
 }
 
-/* [from, to) by looks alone: `was`, if it is not "", is what it was in the last minute of it. */
+/*
+ * [from, to) by looks alone. It has changed then, unless `was` is NULL: so it was in the last
+ * minute, or, with "", nobody knows.
+ */
 static void
 tell_looks(struct history *h, int64_t from, int64_t to, const char *was)
 {
-	int64_t minute = was[0] == '\0' ? to : to - to % MINUTE_MS;
+	int64_t minute = was == NULL ? to : to - to % MINUTE_MS;
 
 	for (size_t i = look_at(h, from); i < h->looks.count && h->looks.list[i].from < to; i++) {
 		const struct segment *s = &h->looks.list[i];
@@ -174,7 +177,8 @@ tell_looks(struct history *h, int64_t from, int64_t to, const char *was)
 
 		append(&h->told, begin, cut, s->state);
 		/* the minute's heartbeat tells how it was at its end */
-		append(&h->told, cut, end, was);
+		if (was != NULL && was[0] != '\0')
+			append(&h->told, cut, end, was);
 	}
 }
 
@@ -225,7 +229,7 @@ tell_past(struct history *h, int64_t end)
 		since = c;
 	}
 	if (since == NULL)
-		tell_looks(h, from, end, "");
+		tell_looks(h, from, end, NULL);
 	else
 		tell_state(h, from, end, since);
 }
@@ -243,25 +247,34 @@ spread(struct history *h)
 		h->to = h->changes[0].at + 1;
 }
 
+/* The time, or what is nearest to it in the window. */
+static int64_t
+within(const struct history *h, int64_t time)
+{
+	return time < h->from ? h->from : time > h->to ? h->to : time;
+}
+
 static void
 tell(struct history *h)
 {
-	int64_t since;
+	struct change now = {.at = h->watched_since};
+	int64_t since, last;
 
 	spread(h);
-	since = h->to;
-	if (h->now[0] != '\0') {
-		since = h->watched_since;
-		if (h->change_count > 0 && h->changes[0].at > since)
-			since = h->changes[0].at;
-		if (since < h->from)
-			since = h->from;
-		if (since > h->to)
-			since = h->to;
-	}
 	h->told.count = 0;
+	if (h->now[0] == '\0') {
+		tell_past(h, h->to);
+		return;
+	}
+	if (h->change_count > 0 && h->changes[0].at > now.at)
+		now.at = h->changes[0].at;
+	set_state(now.state, h->now);
+	since = within(h, now.at);
 	tell_past(h, since);
-	append(&h->told, since, h->to, h->now);
+	/* what it is now was seen just now; before, the machine may have slept */
+	last = within(h, h->to - h->gap > since ? h->to - h->gap : since);
+	tell_state(h, since, last, &now);
+	append(&h->told, last, h->to, h->now);
 }
 
 /* ---- figures ------------------------------------------------------------------------------- */

@@ -76,6 +76,14 @@ service_of(const struct daemon *d, const char *host)
 	return NULL;
 }
 
+/* That somebody, or a monitor, looks at the dashboard is no news there: it would never rest. */
+static bool
+is_of_the_page(const char *path)
+{
+	return dm_starts_with(path, "/api/") || dm_starts_with(path, "/web/") ||
+	       strcmp(path, "/metrics") == 0 || strcmp(path, "/healthz") == 0;
+}
+
 static void
 on_line(void *user, const char *text, size_t len)
 {
@@ -86,9 +94,7 @@ on_line(void *user, const char *text, size_t len)
 
 	if (!request_line_parse(text, len, &line) || (svc = service_of(d, line.host)) == NULL)
 		return;
-	/* that somebody looks at the dashboard is no news there: it would never come to rest */
-	if (dm_same_text(svc->claim->id.s, d->id) &&
-	    (dm_starts_with(line.path, "/api/") || dm_starts_with(line.path, "/web/")))
+	if (dm_same_text(svc->claim->id.s, d->id) && is_of_the_page(line.path))
 		return;
 	requests_add(d->requests, svc->claim->id.s, &line, wall_ms());
 }
@@ -132,6 +138,7 @@ request_watch_new(struct daemon *d)
 	watch->logs[0] = access_log_new(private, on_line, watch);
 	watch->logs[1] = access_log_new(of_setup, on_line, watch);
 	watch->timer = evtimer_new(d->base, on_timer, watch);
+	requests_count_from(d->requests, d->started * 1000);
 	timer_in(watch->timer, 0);
 	return watch;
 }

@@ -42,6 +42,7 @@ struct requests {
 	struct record *newest, *oldest;
 	size_t count;
 	uint64_t seq;
+	int64_t counted_from_ms; /* totals */
 };
 
 struct requests *
@@ -153,7 +154,8 @@ find_or_add(struct requests *r, const char *id)
 static void
 move_on(struct asked *a, int64_t point)
 {
-	if (point - a->point >= REQUESTS_POINTS) {
+	/* or the clock was set back, by more than it is when it is kept right */
+	if (point - a->point >= REQUESTS_POINTS || point < a->point - 1) {
 		memset(a->all, 0, sizeof(a->all));
 		memset(a->failed, 0, sizeof(a->failed));
 		a->point = point;
@@ -170,7 +172,7 @@ count(struct asked *a, const struct request *request, int64_t now_ms)
 	int64_t point = request->time_ms / REQUESTS_POINT_MS;
 
 	move_on(a, now_ms / REQUESTS_POINT_MS);
-	/* the clock may have been set back: what is counted then is in the future for a while */
+	/* a clock that was set back by a little: the next point may have begun already */
 	if (point > a->point || a->point - point >= REQUESTS_POINTS)
 		return;
 	a->all[point % REQUESTS_POINTS]++;
@@ -200,6 +202,12 @@ record_of(const struct request_line *line)
 }
 
 void
+requests_count_from(struct requests *r, int64_t time_ms)
+{
+	r->counted_from_ms = time_ms;
+}
+
+void
 requests_add(struct requests *r, const char *id, const struct request_line *line, int64_t now_ms)
 {
 	struct asked *a = find_or_add(r, id);
@@ -220,10 +228,10 @@ requests_add(struct requests *r, const char *id, const struct request_line *line
 	r->count++;
 	a->count++;
 	a->worked_out = false;
-	if (record->request.time_ms > a->last_ms)
+	if (record->request.time_ms > a->last_ms || a->last_ms > now_ms)
 		a->last_ms = record->request.time_ms;
 	count(a, &record->request, now_ms);
-	if (line->status >= 100)
+	if (line->status >= 100 && record->request.time_ms >= r->counted_from_ms)
 		a->totals[line->status / 100 - 1]++;
 	if (a->count > REQUESTS_PER_SERVICE)
 		record_free(r, a->oldest);
@@ -299,8 +307,11 @@ work_out(struct asked *a, int64_t point)
 
 	for (const struct record *record = a->newest; record != NULL && n < REQUESTS_PER_SERVICE;
 	     record = record->older) {
-		/* a connection that was taken over, by a WebSocket, lasts as long as it likes */
-		if (record->request.status != 101 &&
+		/*
+		 * A connection that was taken over, by a WebSocket, lasts as long as it likes, and
+		 * one whose client has gone (0) as long as that one did.
+		 */
+		if (record->request.status != 101 && record->request.status != 0 &&
 		    point - record->request.time_ms / REQUESTS_POINT_MS < REQUESTS_POINTS)
 			durations[n++] = record->request.duration_us;
 	}
@@ -327,6 +338,8 @@ requests_figures(struct requests *r, const char *id, int64_t now_ms, struct requ
 		work_out(a, a->point);
 	out->p50_us = a->p50_us;
 	out->p95_us = a->p95_us;
+	if (a->last_ms > now_ms) /* the clock was set back */
+		a->last_ms = now_ms;
 	out->last_ms = a->last_ms;
 	for (int i = 0; i < REQUESTS_POINTS; i++) {
 		int64_t at = (a->point + 1 + i) % REQUESTS_POINTS;

@@ -47,16 +47,20 @@ struct requests_filter {
 
 /* Of the last ten minutes, but for `rate` and `last_ms`. */
 struct requests_figures {
-	unsigned rate;		 /* requests in the last minute */
-	double errors;		 /* share of them with a status of 5xx, from 0 to 1 */
-	uint32_t p50_us, p95_us; /* how long they took, of those that are kept; 0: there are none */
-	int64_t last_ms;	 /* the last one; 0: never */
+	unsigned rate; /* requests in the last minute */
+	double errors; /* share of them with a status of 5xx, from 0 to 1 */
+	uint32_t p50_us,
+	    p95_us;	 /* how long answers took, whole, of those kept; 0: there are none */
+	int64_t last_ms; /* the last one; 0: never */
 	unsigned points[REQUESTS_POINTS]; /* requests in 10 s each, oldest first */
 };
 
 /* The caller owns it. */
 struct requests *requests_new(void);
 void requests_free(struct requests *r);
+
+/* Totals are of requests from then on: what a log still has of before was counted before. */
+void requests_count_from(struct requests *r, int64_t time_ms);
 
 /* Adds one to the service `id`, a valid name. One of the future is taken as of now. */
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* requests: what a service was asked for, and how it went, as devmeshd knows it. */
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +53,14 @@ number_of(const cJSON *o, const char *name)
 static void
 format_time(double seconds, char *out, size_t size)
 {
-	time_t t = seconds < 253402300800.0 ? (time_t)seconds : 0;
+	int64_t ms = seconds < 253402300800.0 ? (int64_t)(seconds * 1000 + 0.5) : 0;
+	time_t t = (time_t)(ms / 1000);
 	char day[16] = "";
 	struct tm local;
 
 	(void)localtime_r(&t, &local);
 	(void)strftime(day, sizeof(day), "%H:%M:%S", &local);
-	(void)snprintf(out, size, "%s.%03d", day, (int)((seconds - (double)t) * 1000));
+	(void)snprintf(out, size, "%s.%03d", day, (int)(ms % 1000));
 }
 
 static void
@@ -158,6 +160,16 @@ come_back(struct asking *a, struct dm_err *err)
 	return true;
 }
 
+/* Whoever reads wanted no more, as head(1) does: that is no failure. */
+static bool
+reader_has_gone(void)
+{
+	if (fflush(stdout) == 0 || errno != EPIPE)
+		return false;
+	/* what is left is for nobody */
+	return freopen("/dev/null", "w", stdout) != NULL;
+}
+
 static bool
 follow(struct asking *a, struct dm_err *err)
 {
@@ -170,7 +182,7 @@ follow(struct asking *a, struct dm_err *err)
 			continue;
 		}
 		print_requests(a, reply.body, a->begun ? 0 : FIRST_MAX);
-		if (fflush(stdout) != 0)
+		if (reader_has_gone() || ferror(stdout) != 0)
 			return true;
 	}
 }
@@ -184,6 +196,7 @@ tell(struct asking *a, struct dm_err *err)
 		return false;
 	if (!a->ctx->line->json) {
 		print_requests(a, reply.body, 0);
+		(void)reader_has_gone();
 		return true;
 	}
 	out_json(reply.body);

@@ -53,7 +53,7 @@ print_caddy(const cJSON *o)
 	(void)puts("Caddy");
 	say_member(o, "admin", "admin API");
 	say("version", text);
-	say_member(o, "class", "by its ways");
+	say_member(o, "class", "behaves like");
 	say_member(o, "config", "written in");
 	say("runs", cJSON_IsFalse(drift) ? "what was written"
 		    : cJSON_IsTrue(drift) || !cJSON_IsTrue(get(o, "answers"))

@@ -81,7 +81,7 @@ class_of(struct doctor *d)
 	return reply.status == 200 ? "2.7+" : reply.status == 400 ? "2.6" : NULL;
 }
 
-/* A service's route: it bears our header, or the id of a claim. */
+/* A service's route: it bears our header, or the id of a claim and leads to its host. */
 static bool
 is_own(void *user, const cJSON *route)
 {
@@ -94,7 +94,8 @@ is_own(void *user, const cJSON *route)
 		return false;
 	return route_is_ours(route, id) ||
 	       (session_need_registry(d->session, &ignored) &&
-		   registry_find(d->session->registry, id, &claim, &ignored) && claim != NULL);
+		   registry_find(d->session->registry, id, &claim, &ignored) && claim != NULL &&
+		   claim->host != NULL && route_names_host(route, claim->host));
 }
 
 /* A configuration that was written to a file; NULL: there is none. The caller owns it. */

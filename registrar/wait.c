@@ -63,6 +63,7 @@ wait_ask(struct http *http, const struct claim *claim, int64_t timeout_ms, struc
 	struct http_request request = {.method = "GET",
 	    .url = claim->url,
 	    .connect_to = to,
+	    .headers = {MESH_CHECK_HEADER ": 1"},
 	    .any_certificate = true,
 	    .timeout_ms = timeout_ms,
 	    .max_body = BODY_MAX};

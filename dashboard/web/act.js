@@ -41,9 +41,7 @@ export const post = (path, body = {}) => ask(path, {
 export async function readSession() {
 	try {
 		session.may_change = (await get('/api/v1/session')).may_change;
-	} catch {
-		session.may_change = false;
-	}
+	} catch { /* it restarts, say: nothing is known of the login */ }
 }
 
 export function notice(...parts) {

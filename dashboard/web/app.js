@@ -44,8 +44,11 @@ function drawView() {
 		$(name).hidden = view.view !== name;
 		const link = document.querySelector(`nav a[data-view="${name}"]`);
 
-		if (view.view === name) link.setAttribute('aria-current', 'page');
-		else link.removeAttribute('aria-current');
+		if (view.view === name && !link.hasAttribute('aria-current')) {
+			link.setAttribute('aria-current', 'page');
+			link.scrollIntoView({ inline: 'nearest', block: 'nearest' }); // on a phone not all fit
+		}
+		if (view.view !== name) link.removeAttribute('aria-current');
 	}
 	if ($('filter').value !== view.q && document.activeElement !== $('filter')) $('filter').value = view.q;
 }
@@ -159,6 +162,10 @@ setInterval(() => {
 	if (ready && view.view === 'services') table.tick();
 	drawSoon();
 }, 10000);
+// a login may have ended, or another tab has logged in
+document.addEventListener('visibilitychange', () => {
+	if (!document.hidden && ready) readSession().then(drawSoon);
+});
 document.querySelector('.skip').addEventListener('click', (event) => {
 	event.preventDefault();
 	$('main').focus();

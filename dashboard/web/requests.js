@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The requests of one service: how it goes, and each of the last ones, while they are looked at.
-import { get, session } from './act.js';
+import { get, readSession, session } from './act.js';
 import { $, copy, el, isLink, once, setText, sparkPath, sparkline, word } from './dom.js';
 import { ago, mesh, size } from './model.js';
 
@@ -55,7 +55,13 @@ function addTo(mine, requests) {
 	mine.list.push(...requests);
 	mine.list.splice(0, mine.list.length - KEPT);
 	mine.lines.prepend(...wanted.map((request) => line(mine.service, request)));
-	while (mine.lines.children.length > KEPT) mine.lines.lastElementChild.remove();
+	while (mine.lines.children.length > KEPT) {
+		const last = mine.lines.lastElementChild;
+
+		// the focus must not go with it
+		if (last.contains(document.activeElement)) last.previousElementSibling?.querySelector('button')?.focus();
+		last.remove();
+	}
 	drawEmpty(mine);
 }
 
@@ -65,7 +71,7 @@ function drawEmpty(mine) {
 	once(mine.empty, none ? `${mine.log} ${mine.list.length > 0}` : '', () => (!none ? []
 		: mine.log === 'off' ? ['The access log is turned off. In config.ini, below [local]:', el('code', {}, 'access_log = yes'), 'then', el('code', {}, 'devmesh stop && devmesh start')]
 			: mine.log === 'none' ? ['Caddy writes no access log that devmeshd could read. A private mesh that runs since before there was one gets it by', el('code', {}, 'devmesh stop && devmesh start'), 'The Caddy of the whole machine, or one that you have set up yourself, has none.']
-				: mine.list.length ? ['None of the last requests was answered so.']
+				: mine.list.length ? ['No recent request had this status.']
 					: ['It was not asked for anything yet. Try', el('code', {}, `curl ${word(mine.service.url ?? '')}`)]));
 	mine.empty.hidden = !none;
 }
@@ -103,6 +109,13 @@ async function follow(mine) {
 			if (answer.log !== 'on') await nap(2000);
 		} catch (error) {
 			if (shown !== mine) return;
+			// the login has ended, or it is only that the daemon has begun anew
+			if (error.status === 403) await readSession();
+			if (shown !== mine) return;
+			if (error.status === 403 && !session.may_change) {
+				draw(mine.box, mine.service);
+				return;
+			}
 			setText(mine.problem, `${error.message}. Trying again.`);
 			await nap(2000);
 		}
@@ -124,8 +137,8 @@ function begin(box, service) {
 	mine.chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Show only requests answered with' }, ...classes.map((name) =>
 		el('button', { type: 'button', 'aria-pressed': String(only === name), on: { click: () => choose(mine, name) } }, name)));
 	mine.summary = el('div', { hidden: true }, svg, el('dl', {},
-		el('dt', {}, 'In the last minute'), mine.rate, el('dt', {}, 'Failed (5xx)'), mine.errors,
-		el('dt', { title: 'of the last ten minutes: half of them took no longer, and 95 of 100' }, 'Took (p50 / p95)'), mine.times, el('dt', {}, 'Last one'), mine.last));
+		el('dt', {}, 'Requests in the last minute'), mine.rate, el('dt', {}, 'Failed (5xx)'), mine.errors,
+		el('dt', { title: 'of the last ten minutes: half of them took no longer, and 95 of 100; a stream counts with its whole length' }, 'Took (p50 / p95)'), mine.times, el('dt', {}, 'Last one'), mine.last));
 	shown = mine;
 	once(box, `requests ${service.id}`, () => [mine.summary, mine.chips, mine.problem, mine.empty, mine.lines]);
 	drawSummary(mine);

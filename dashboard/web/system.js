@@ -106,7 +106,7 @@ function certificate({ certificate: c }) {
 	const soon = lasts !== null && lasts > 20 && c.days_left < 7;
 	const [state, word] = c.not_after === null ? [c.problem ? 'stale' : 'down', c.problem ? 'none' : 'not looked at']
 		: c.days_left < 0 ? ['stale', 'expired'] : soon ? ['degraded', 'expires soon']
-			: c.trusted_by ? c.problem ? ['degraded', 'see below'] : ['up', 'valid'] : ['stale', 'not trusted'];
+			: c.trusted_by ? c.trusted_by !== 'system' ? ['degraded', 'not trusted by this system'] : c.problem ? ['degraded', 'has a problem'] : ['up', 'valid'] : ['stale', 'not trusted'];
 	const left = c.days_left === null ? null : c.days_left < 0 ? `since ${date(c.not_after)}`
 		: c.days_left < 2 ? `${Math.round(c.days_left * 24)} hours, until ${date(c.not_after)}` : `${Math.floor(c.days_left)} days, until ${date(c.not_after)}`;
 
@@ -118,7 +118,7 @@ function certificate({ certificate: c }) {
 }
 
 function names({ dns: d, domain }) {
-	const [state, word] = d.resolves ? d.problem ? ['degraded', 'see below'] : ['up', 'resolve'] : !d.name ? ['down', 'not looked at']
+	const [state, word] = d.resolves ? d.problem ? ['degraded', 'have a problem'] : ['up', 'resolve'] : !d.name ? ['down', 'not looked at']
 		: /(^|\.)localhost$/.test(domain) ? ['degraded', 'for browsers only'] : ['stale', 'do not resolve'];
 
 	return card('Names', state, word, [

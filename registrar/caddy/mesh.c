@@ -106,6 +106,15 @@ pass_through(cJSON *handle)
 	return o;
 }
 
+/* The route, whose requests are not logged. */
+static cJSON *
+unlogged(cJSON *quiet)
+{
+	(void)cJSON_InsertItemInArray(
+	    cJSON_GetObjectItemCaseSensitive(quiet, "handle"), 0, mesh_unlogged());
+	return quiet;
+}
+
 static cJSON *
 subroute(cJSON *first, cJSON *second)
 {
@@ -237,18 +246,28 @@ wake(const char *identity_dir, cJSON *otherwise)
 static cJSON *
 not_running(const char *dir, const char *identity_dir)
 {
-	cJSON *claimed = apology(dir, true, claimed_html, claimed_text), *o;
+	cJSON *claimed = apology(dir, true, claimed_html, claimed_text);
 
 	if (identity_dir != NULL)
 		claimed = subroute(
 		    route(wake_matcher(identity_dir),
 			wake(identity_dir, apology(dir, true, claimed_html, claimed_text))),
 		    route(NULL, claimed));
-	o = subroute(route(file_exists(dir, ".json"), claimed),
+	return subroute(route(file_exists(dir, ".json"), claimed),
 	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
+}
 
-	(void)cJSON_InsertItemInArray(
-	    cJSON_GetObjectItemCaseSensitive(o, "routes"), 0, pass_through(mesh_unlogged()));
+/* Where a dial has failed, or its connection was cut. With a socket it was a request to it. */
+static cJSON *
+failed(const char *dir)
+{
+	cJSON *o = cJSON_CreateObject(), *routes = cJSON_AddArrayToObject(o, "routes");
+	cJSON *no_socket = cJSON_CreateObject(), *quiet = pass_through(mesh_unlogged());
+
+	(void)cJSON_AddItemToObject(no_socket, "not", array_of(file_exists(dir, ".sock")));
+	(void)cJSON_AddItemToObject(quiet, "match", array_of(no_socket));
+	(void)cJSON_AddItemToArray(routes, quiet);
+	(void)cJSON_AddItemToArray(routes, route(NULL, not_running(dir, NULL)));
 	return o;
 }
 
@@ -306,18 +325,20 @@ mesh_route(const char *domain, const char *dir, const char *identity_dir, bool s
 	 */
 	cJSON *by_socket =
 	    subroute(route(file_exists(dir, ".sock"), proxy(dir, stream_close_delay)),
-		route(NULL, not_running(dir, identity_dir)));
+		unlogged(route(NULL, not_running(dir, identity_dir))));
 	cJSON *body = subroute(route(gate(domain), by_socket),
-	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-			    "devmesh: this is not the name of a service\n", false)));
-	cJSON *errors = cJSON_AddObjectToObject(body, "errors");
-	cJSON *whole;
+	    unlogged(route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+				     "devmesh: this is not the name of a service\n", false))));
+	cJSON *routes = cJSON_GetObjectItemCaseSensitive(by_socket, "routes");
+	cJSON *check = pass_through(mesh_unlogged()), *whole;
 
 	if (identity_dir != NULL)
-		(void)cJSON_InsertItemInArray(cJSON_GetObjectItemCaseSensitive(by_socket, "routes"),
-		    0, pass_through(route_identity(identity_dir, LABEL)));
+		(void)cJSON_InsertItemInArray(
+		    routes, 0, pass_through(route_identity(identity_dir, LABEL, mesh_unlogged())));
 	(void)cJSON_AddItemToObject(
-	    errors, "routes", array_of(route(NULL, not_running(dir, NULL))));
+	    check, "match", array_of(matcher("header", MESH_CHECK_HEADER, "1")));
+	(void)cJSON_InsertItemInArray(routes, 0, check);
+	(void)cJSON_AddItemToObject(body, "errors", failed(dir));
 	whole = route(host_matcher(domain), body);
 	(void)cJSON_AddStringToObject(whole, "@id", MESH_ROUTE_ID);
 	return whole;
@@ -346,8 +367,9 @@ add_listen(cJSON *server, const struct mesh_settings *settings, uint16_t port)
 static cJSON *
 not_found(void)
 {
-	return route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-			       "devmesh: nothing is served under this name\n", false));
+	return unlogged(
+	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+			    "devmesh: nothing is served under this name\n", false)));
 }
 
 static cJSON *

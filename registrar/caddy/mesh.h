@@ -21,6 +21,8 @@ struct cJSON;
 #define MESH_WAKE_SOCKET ".wake.sock"
 /* The response header by which the mesh's own answers can be told from a service's. */
 #define MESH_STATE_HEADER "X-Devmesh-State"
+/* The request header, "1", by which devmesh's own checks stay out of the access log. */
+#define MESH_CHECK_HEADER "X-Devmesh-Check"
 
 /*
  * A Caddyfile that only a Caddy with stream_close_delay can adapt; adapting applies nothing.

@@ -19,7 +19,7 @@ enum {
  * what comes behind it is cut: a query, a fragment, parameters of the path ("/a;jsessionid=..."),
  * and what would be that if it had not been encoded once too often.
  */
-#define CUT "(?is)^[a-z][a-z0-9+.-]*://[^/?#]*|^[^/?#]*@|([?#;]|%3f|%23|%3b).*$"
+#define CUT "(?is)^[a-z][a-z0-9+.-]*://[^/?#]*|^[^/?#]*@|([?#;]|%(25)?(3f|23|3b)).*$"
 
 static void
 add_filter(cJSON *fields, const char *field, const char *filter)

@@ -25,8 +25,8 @@ struct cJSON *mesh_logging(const char *level, const char *path);
 struct cJSON *mesh_server_logs(void);
 
 /*
- * The handler behind which a request is not logged: one that no service has answered is none of
- * theirs, and the page that says so asks once a second. The caller owns it.
+ * The handler behind which a request is not logged: one that the mesh answers for nobody is no
+ * service's, and its page asks once a second. The caller owns it.
  */
 struct cJSON *mesh_unlogged(void);
 

@@ -50,7 +50,7 @@ handler(const char *name)
 
 /* What is done once the document is known to be there. */
 static cJSON *
-send_document(const char *dir, const char *uri, const char *name)
+send_document(const char *dir, const char *uri, const char *name, cJSON *first)
 {
 	cJSON *list = cJSON_CreateArray(), *rewrite = handler("rewrite");
 	cJSON *headers = handler("headers"), *file_server = handler("file_server"), *set;
@@ -62,6 +62,8 @@ send_document(const char *dir, const char *uri, const char *name)
 	(void)cJSON_AddItemToObject(set, "Cache-Control", cJSON_CreateStringArray(&cache, 1));
 	(void)cJSON_AddItemToObject(set, ROUTE_ID_HEADER, cJSON_CreateStringArray(&name, 1));
 	(void)cJSON_AddStringToObject(file_server, "root", dir);
+	if (first != NULL)
+		(void)cJSON_AddItemToArray(list, first);
 	(void)cJSON_AddItemToArray(list, rewrite);
 	(void)cJSON_AddItemToArray(list, headers);
 	(void)cJSON_AddItemToArray(list, file_server);
@@ -83,7 +85,7 @@ subroute(cJSON *match, cJSON *handle, bool terminal)
 }
 
 struct cJSON *
-route_identity(const char *dir, const char *name)
+route_identity(const char *dir, const char *name, struct cJSON *first)
 {
 	static const char *const paths[] = {ROUTE_IDENTITY_PATH}, *const methods[] = {
 								      "GET", "HEAD"};
@@ -97,7 +99,7 @@ route_identity(const char *dir, const char *name)
 	(void)cJSON_AddItemToObject(there, "file", matcher);
 	/* nested: the file is looked for only when it is asked for; matchers have no order */
 	return subroute(
-	    asked, array_of(subroute(there, send_document(dir, uri, name), true)), false);
+	    asked, array_of(subroute(there, send_document(dir, uri, name, first), true)), false);
 }
 
 static cJSON *
@@ -132,7 +134,8 @@ route_build(const struct route_spec *spec, bool stream_close_delay)
 	cJSON *route = cJSON_CreateObject(), *handle = cJSON_CreateArray();
 
 	if (spec->identity_dir != NULL)
-		(void)cJSON_AddItemToArray(handle, route_identity(spec->identity_dir, spec->id));
+		(void)cJSON_AddItemToArray(
+		    handle, route_identity(spec->identity_dir, spec->id, NULL));
 	(void)cJSON_AddItemToArray(handle, build_proxy(spec, stream_close_delay));
 	(void)cJSON_AddStringToObject(route, "@id", spec->id);
 	(void)cJSON_AddItemToObject(

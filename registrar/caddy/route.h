@@ -38,9 +38,10 @@ struct cJSON *route_build(const struct route_spec *spec, bool stream_close_delay
 /*
  * A handler that answers ROUTE_IDENTITY_PATH with the file <dir>/<name>.json. Every other request
  * is passed on to what comes behind it, and so is this one while there is no such file. `name` is
- * an id, or Caddy's placeholder for one. The caller owns it.
+ * an id, or Caddy's placeholder for one. `first`, if it is not NULL, is a handler that belongs to
+ * the answer; it is taken over. The caller owns the result.
  */
-struct cJSON *route_identity(const char *dir, const char *name);
+struct cJSON *route_identity(const char *dir, const char *name, struct cJSON *first);
 
 /*
  * The directory whose documents the route serves at ROUTE_IDENTITY_PATH, whoever wrote the route:

@@ -475,7 +475,7 @@ async function tellsRequests(t) {
 	await ask('/500/again');
 	await until('another one', async () => (await lines.count()) === 2);
 	await chip('3xx').click();
-	await until('none', async () => (await page.locator('#detail .empty').innerText()).includes('None'));
+	await until('none', async () => (await page.locator('#detail .empty').innerText()).includes('No recent'));
 	await chip('all').click();
 	assert.ok(await lines.count() >= 6);
 	// as a command, which asks for the same again

@@ -201,9 +201,6 @@ TEST(the_page_for_what_does_not_run_is_no_access)
 		assert_int_equal(
 		    fetch(w, fmt(w, "https://%s.dev.localhost:%d/never", id, s.port), NULL).status,
 		    503);
-	stale_socket(fmt(w, "%s/%s.sock", w->sockets, id));
-	assert_int_equal(
-	    fetch(w, fmt(w, "https://%s.dev.localhost:%d/never", id, s.port), NULL).status, 503);
 	/* what comes after them has been read */
 	fetch_ok(w, fmt(w, "%s/after", s.url), NULL);
 	wait_path(w, s.id, "/after");
@@ -211,6 +208,47 @@ TEST(the_page_for_what_does_not_run_is_no_access)
 	assert_int_equal(cJSON_GetArraySize(list_of(answer)), 0);
 	assert_true(json_null(cJSON_GetObjectItem(answer, "figures"), "last"));
 	assert_null(strstr(read_text(w, log_file(w)), "/never"));
+}
+
+/* A server that takes a request and then hangs up has failed: the mesh answers for it. */
+TEST(what_a_service_drops_has_failed)
+{
+	static const char server[] = "import socket, sys\n"
+				     "s = socket.socket(socket.AF_UNIX)\n"
+				     "s.bind(sys.argv[1])\n"
+				     "s.listen(50)\n"
+				     "while True:\n"
+				     "    c, _ = s.accept()\n"
+				     "    c.recv(65536)\n"
+				     "    c.close()\n";
+	struct shop s = shop_new(w);
+	char *idle = worktree_add(w, s.repo, "drops"), *id = up_ok(w, idle);
+	const cJSON *answer;
+
+	(void)api_daemon(w);
+	(void)start(w, idle, ARGV("python3", "-c", server, fmt(w, "%s/%s.sock", w->sockets, id)));
+	api_wait_state(w, id, "up");
+	assert_int_equal(
+	    fetch(w, fmt(w, "https://%s.dev.localhost:%d/drop", id, s.port), NULL).status, 503);
+	wait_path(w, id, "/drop");
+	answer = requests_of(w, id, "?status=503");
+	assert_int_equal(cJSON_GetArraySize(list_of(answer)), 1);
+	assert_true(json_number(cJSON_GetObjectItem(answer, "figures"), "errors") > 0.9);
+}
+
+/* Nor is what devmesh asks to see whether it answers, and what the mesh says of the checkout. */
+TEST(checks_are_no_access)
+{
+	struct shop s = shop_new(w);
+
+	(void)api_daemon(w);
+	api_wait_state(w, s.id, "up");
+	assert_exit(w, DM(w, s.repo, "wait"), 0);
+	assert_exit(w, DM(w, s.repo, "assert"), 0);
+	fetch_ok(w, fmt(w, "%s/.well-known/devmesh", s.url), NULL);
+	fetch_ok(w, fmt(w, "%s/after", s.url), NULL);
+	wait_path(w, s.id, "/after");
+	assert_int_equal(cJSON_GetArraySize(list_of(requests_of(w, s.id, ""))), 1);
 }
 
 /* The dashboard's own questions would make it ask again, for ever. */
@@ -224,9 +262,11 @@ TEST(the_dashboard_is_no_news_to_itself)
 	fetch_ok(w, fmt(w, "%s/api/v1/state", base), NULL);
 	fetch_ok(w, fmt(w, "%s/web/app.js", base), NULL);
 	fetch_ok(w, fmt(w, "%s/healthz", base), NULL);
-	wait_path(w, "devmesh", "/healthz");
+	(void)fetch(w, fmt(w, "%s/metrics", base), NULL);
+	fetch_ok(w, fmt(w, "%s/", base), NULL);
+	wait_path(w, "devmesh", "/");
 	cJSON_ArrayForEach (request, list_of(requests_of(w, "devmesh", "")))
-		assert_string_equal(json_str(request, "path"), "/healthz");
+		assert_string_equal(json_str(request, "path"), "/");
 }
 
 /* ---- what is told ------------------------------------------------------------------------------
@@ -272,6 +312,10 @@ TEST(a_request_is_told)
 	r = DM(w, NULL, "requests", s.id, "--json");
 	assert_exit(w, r, 0);
 	assert_int_equal(cJSON_GetArraySize(list_of(json_of(w, r.out))), 2);
+	/* whoever reads no more is no failure */
+	r = run_ok(w, s.repo,
+	    ARGV("bash", "-c", "\"$0\" requests | true; exit ${PIPESTATUS[0]}", w->devmesh));
+	assert_string_equal(r.err, "");
 }
 
 TEST(a_query_picks_some)
@@ -478,6 +522,8 @@ main(void)
 	    WORLD_TEST(nothing_secret_reaches_disk_or_answers),
 	    WORLD_TEST(requests_are_private),
 	    WORLD_TEST(the_page_for_what_does_not_run_is_no_access),
+	    WORLD_TEST(what_a_service_drops_has_failed),
+	    WORLD_TEST(checks_are_no_access),
 	    WORLD_TEST(the_dashboard_is_no_news_to_itself),
 	    WORLD_TEST(a_request_is_told),
 	    WORLD_TEST(a_query_picks_some),

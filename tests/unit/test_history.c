@@ -188,6 +188,40 @@ nobody_looked(void **state)
 	assert_segments(h, "up 0.0-3360.0");
 }
 
+/* The machine slept: the daemon runs on, and nothing has changed, but nobody looked. */
+static void
+nobody_looked_while_it_slept(void **state)
+{
+	struct history *h = one_hour();
+
+	(void)state;
+	minutes(h, 0, 9, "up");
+	minutes(h, 50, 58, "up");
+	history_set_now(h, AT(-30), "up");
+	(void)history_add_change(h, AT(-30), NULL, "up");
+	assert_segments(h, "up 0.0-600.0 up 3000.0-3600.0");
+	/* it has just awoken */
+	h = one_hour();
+	minutes(h, 0, 9, "up");
+	history_set_now(h, AT(-30), "up");
+	(void)history_add_change(h, AT(5), "down", "up");
+	(void)history_add_change(h, AT(-30), NULL, "down");
+	assert_segments(h, "down 0.0-300.0 up 300.0-600.0 up 3510.0-3600.0");
+}
+
+/* The heartbeat of its first minute is of the time since it is there. */
+static void
+nothing_is_told_before_it_was_there(void **state)
+{
+	struct history *h = one_hour();
+
+	(void)state;
+	minutes(h, 50, 58, "up");
+	history_set_now(h, AT(-30), "up");
+	(void)history_add_change(h, AT(50) + 10000, NULL, "up");
+	assert_segments(h, "up 3010.0-3600.0");
+}
+
 /* Nobody had the name: it was neither up nor down. */
 static void
 a_name_that_was_given_back(void **state)
@@ -273,6 +307,8 @@ main(void)
 	    cmocka_unit_test(changes_within_minutes),
 	    cmocka_unit_test(a_short_end_is_told),
 	    cmocka_unit_test(nobody_looked),
+	    cmocka_unit_test(nobody_looked_while_it_slept),
+	    cmocka_unit_test(nothing_is_told_before_it_was_there),
 	    cmocka_unit_test(a_name_that_was_given_back),
 	    cmocka_unit_test(nonsense),
 	    cmocka_unit_test(many_changes),

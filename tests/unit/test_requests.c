@@ -323,15 +323,16 @@ figures(void **state)
 		add(r, "a", NOW - 50000, i > 90 ? 503 : 200, i * 1000);
 	/* what was taken over says nothing of how quick it is */
 	add(r, "a", NOW - 50000, 101, UINT32_MAX);
+	add(r, "a", NOW - 50000, 0, UINT32_MAX);
 	requests_figures(r, "a", NOW, &f);
-	assert_int_equal(f.rate, 101);
+	assert_int_equal(f.rate, 102);
 	assert_int_equal(f.p50_us, 50000);
 	assert_int_equal(f.p95_us, 95000);
 	assert_true(f.errors > 0.098 && f.errors < 0.1);
 	assert_int_equal(f.last_ms, NOW - 50000);
 	assert_int_equal(requests_last_access_ms(r, "a"), NOW - 50000);
 	assert_int_equal(f.points[REQUESTS_POINTS - 1], 0);
-	assert_int_equal(f.points[REQUESTS_POINTS - 6], 101);
+	assert_int_equal(f.points[REQUESTS_POINTS - 6], 102);
 	/* an hour later they are no part of it, but for the last one */
 	requests_figures(r, "a", NOW + 3600000, &f);
 	assert_int_equal(f.rate, 0);
@@ -360,9 +361,33 @@ history(void **state)
 	assert_int_equal(f.points[REQUESTS_POINTS - 3], 0);
 	assert_int_equal(f.points[REQUESTS_POINTS - 4], 1);
 	assert_int_equal(f.rate, 3);
-	/* the clock was set back: nothing is lost, and nothing is counted twice */
-	requests_figures(r, "a", NOW - 100 * REQUESTS_POINT_MS, &f);
+	/* the clock is put right by a little: nothing is lost */
+	requests_figures(r, "a", NOW + 2 * REQUESTS_POINT_MS, &f);
 	assert_int_equal(f.points[REQUESTS_POINTS - 4], 1);
+	requests_free(r);
+}
+
+/* Set back by an hour, it goes on from there. */
+static void
+a_clock_that_was_set_back(void **state)
+{
+	const int64_t later = NOW + 3600000;
+	const struct request_line line = asked(later, 200, 1, "/p");
+	struct requests *r = requests_new();
+	struct requests_figures f;
+
+	(void)state;
+	requests_add(r, "a", &line, later);
+	requests_add(r, "b", &line, later);
+	assert_int_equal(requests_last_access_ms(r, "a"), later);
+	add(r, "a", NOW, 500, 1);
+	requests_figures(r, "a", NOW, &f);
+	assert_int_equal(f.rate, 1);
+	assert_int_equal(f.points[REQUESTS_POINTS - 1], 1);
+	assert_int_equal(f.last_ms, NOW);
+	requests_figures(r, "b", NOW, &f);
+	assert_int_equal(f.rate, 0);
+	assert_int_equal(requests_last_access_ms(r, "b"), NOW);
 	requests_free(r);
 }
 
@@ -387,6 +412,12 @@ totals(void **state)
 	assert_int_equal(classes[1], 1);
 	assert_int_equal(classes[4], 1);
 	assert_int_equal(classes[0] + classes[2] + classes[3], 0);
+	/* a daemon before us has counted what is older */
+	requests_count_from(r, NOW - 1000);
+	add(r, "a", NOW - 1001, 200, 1);
+	add(r, "a", NOW - 1000, 200, 1);
+	requests_totals(r, totals_of, classes);
+	assert_int_equal(classes[1], 2);
 	requests_free(r);
 }
 
@@ -423,6 +454,7 @@ main(void)
 	    cmocka_unit_test(numbers_are_the_same_again),
 	    cmocka_unit_test(figures),
 	    cmocka_unit_test(history),
+	    cmocka_unit_test(a_clock_that_was_set_back),
 	    cmocka_unit_test(totals),
 	    cmocka_unit_test(statuses),
 	};
