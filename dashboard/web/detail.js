@@ -203,7 +203,7 @@ export function draw() {
 	}
 	once(shown.head, JSON.stringify([service, service && ago(service.since), session.may_change]), () => (service
 		? [el('h2', {}, el('bdi', {}, nameOf(service))),
-			el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)} (${service.reason})`),
+			el('p', {}, el('span', { class: 'badge', 'data-state': service.state }, service.state), ` for ${ago(service.since)}${service.state === 'up' ? '' : ` (${service.reason})`}`),
 			actions(service)]
 		: [el('h2', {}, view.sel)]));
 	once(shown.tabs, view.tab, drawTabs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What services write, as they write it: of one, in its pane, and of all.
-import { get, loginHint, session } from './act.js';
+import { get, loginHint, readSession, session } from './act.js';
 import { coloured, plain } from './ansi.js';
 import { el, once } from './dom.js';
 import { live } from './model.js';
@@ -95,6 +95,12 @@ async function follow(pane) {
 			if (!pane.id && pane.rows.length === known) await pauseFor(300);
 		} catch (error) {
 			if (pane.aborter.signal.aborted) return;
+			// the login has ended, or it is only that the daemon has begun anew
+			if (error.status === 403) await readSession();
+			if (error.status === 403 && !session.may_change && !pane.aborter.signal.aborted) {
+				show(pane.box, pane.id);
+				return;
+			}
 			pane.note.textContent = error.status === 404
 				? 'Nothing is kept yet. It is of what devmesh run starts.' : error.message;
 			filter(pane);
@@ -104,7 +110,7 @@ async function follow(pane) {
 }
 
 function open(box, id) {
-	const pane = { id, path: id ? `/api/v1/services/${id}/logs` : '/api/v1/logs', rows: [], last: new Map(), since: 0, aborter: new AbortController() };
+	const pane = { box, id, path: id ? `/api/v1/services/${id}/logs` : '/api/v1/logs', rows: [], last: new Map(), since: 0, aborter: new AbortController() };
 
 	pane.list = el('ol', { class: 'output', tabindex: 0, 'aria-label': id ? `Output of ${id}` : 'Output of all services' });
 	pane.search = el('input', { type: 'search', placeholder: 'Search: text or /expression/', 'aria-label': 'Show only lines with', autocomplete: 'off', spellcheck: 'false', on: { input: () => { filter(pane); scroll(pane); } } });
