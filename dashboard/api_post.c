@@ -35,7 +35,7 @@ api_answer_no_service(struct api_call *call, const char *id)
 	struct dm_err err;
 
 	(void)dm_fail(&err, DM_NOT_FOUND, "there is no service %s", id);
-	(void)dm_hint(&err, "GET /api/v1/services lists them");
+	(void)dm_hint(&err, "devmesh status, or GET /api/v1/services, lists them");
 	api_answer_err(call, &err);
 }
 

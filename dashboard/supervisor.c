@@ -28,6 +28,7 @@ enum {
 	LAST_DELAY_MS = 30000,
 	LASTING_MS = 10000, /* who has run so long has not failed to start */
 	FAILURES_MAX = 8,
+	CADDY_MS = 2000, /* between two tries while Caddy does not answer */
 	IDLE_LOOK_MS = 5000,
 	ARGV_MAX = COMMAND_WORDS_MAX + 32
 };
@@ -329,6 +330,21 @@ supervisor_restart(struct supervisor *sup, const char *id, struct dm_err *err)
 	return true;
 }
 
+/* Its name cannot be claimed without; that is no failure of the service, and may last. */
+static bool
+is_without_caddy(int status)
+{
+	return status == (int)DM_UNREACHABLE || status == (int)DM_TIMEOUT;
+}
+
+static void
+wait_for_caddy(struct supervisor *sup, struct supervised *s)
+{
+	s->failures = 0;
+	s->due_ms = dm_now_ms() + CADDY_MS;
+	become(sup, s, SUPERVISED_WAITING);
+}
+
 static bool
 is_hopeless(int status)
 {
@@ -359,7 +375,10 @@ has_ended(struct supervisor *sup, struct supervised *s)
 	} else {
 		bool own = supervised_explain(s, words);
 
-		fail(sup, s, own && is_hopeless(s->status));
+		if (own && is_without_caddy(s->status))
+			wait_for_caddy(sup, s);
+		else
+			fail(sup, s, own && is_hopeless(s->status));
 	}
 }
 

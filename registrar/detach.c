@@ -173,10 +173,14 @@ detach_wait(
 			*err = why;
 			break;
 		}
-		if (err->code == DM_NOT_FOUND)
-			(void)dm_fail(err, DM_TIMEOUT, "starting %s: it was not claimed", id);
-		if (err->code != DM_TIMEOUT || dm_now_ms() >= deadline)
+		if (err->code != DM_TIMEOUT && err->code != DM_NOT_FOUND)
 			break;
+		if (dm_now_ms() >= deadline) {
+			(void)dm_fail(err, DM_TIMEOUT,
+			    "starting %s: it runs, and does not answer after %lld s", id,
+			    (long long)wait_ms / 1000);
+			break;
+		}
 	}
 	claim_free(*claim);
 	*claim = NULL;

@@ -240,7 +240,9 @@ claim_name(struct runner *r, struct dm_err *err)
 		return false;
 	hold_signals(r);
 	if (!register_service(r->s, &request, &result, err)) {
-		if (err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT)
+		/* devmeshd tries again, until Caddy is there */
+		if ((err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT) ||
+		    r->options->supervised)
 			return false;
 		dm_warn("%s", err->msg);
 		dm_warn("it runs without a URL of its own; to have one: devmesh start, then run "

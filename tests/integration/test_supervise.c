@@ -321,6 +321,24 @@ TEST(a_stop_survives_the_daemon)
 	assert_true(no_slow_server(w, slow));
 }
 
+/* Without Caddy there is no URL: it is waited for, however long, and not run without. */
+TEST(it_waits_for_caddy)
+{
+	char *repo;
+	struct result r;
+
+	(void)world_with_run(w, &repo);
+	signal_proc(w->caddy, SIGKILL);
+	r = DM(w, repo, "restart");
+	assert_exit(w, r, 1);
+	assert_non_null(strstr(r.err, "Caddy"));
+	wait_supervised(w, "shop-main", "waiting");
+	assert_int_equal(count_servers(w), 0);
+	caddy_restart(w);
+	api_wait_state(w, "shop-main", "up");
+	assert_answers(w, "shop-main.dev.test", "shop-main");
+}
+
 TEST(a_run_in_a_terminal_keeps_the_name)
 {
 	char *repo = repo_new(w, "shop"), *url;
@@ -482,6 +500,7 @@ main(void)
 	    WORLD_TEST(what_cannot_be_started_leaves_nothing),
 	    WORLD_TEST(restart_waits_for_the_new_one),
 	    WORLD_TEST(a_stop_survives_the_daemon),
+	    WORLD_TEST(it_waits_for_caddy),
 	    WORLD_TEST(a_run_in_a_terminal_keeps_the_name),
 	    WORLD_TEST(who_opens_its_page_starts_it),
 	    WORLD_TEST(it_is_not_started_unless_that_is_wanted),
