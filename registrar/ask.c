@@ -3,12 +3,15 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "companion.h"
 
 enum {
 	CONNECT_MS = 2000,
-	ANSWER_MS = 30000
+	ANSWER_MS = 30000,
+	RETRY_MS = 500
 };
 
 bool
@@ -48,6 +51,19 @@ ask_open(struct session *s, struct ask_status *status, struct dm_err *err)
 	status->seq = number(reply.body, "seq");
 	status->kept_since = number(reply.body, "kept_since");
 	return DM_STEAL(&ctl);
+}
+
+bool
+ask_again(ask_connect *connect, void *user, const struct dm_err *why, struct dm_err *err)
+{
+	dm_warn("%s; waiting for devmeshd to come back", why->msg);
+	while (!connect(user, err)) {
+		if (err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT)
+			return false;
+		dm_pause_ms(RETRY_MS);
+	}
+	dm_note("devmeshd is back");
+	return true;
 }
 
 bool

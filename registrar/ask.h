@@ -26,6 +26,14 @@ bool
 ask_get(struct ctl *ctl, const char *path, struct ctl_reply *reply, struct dm_err *err) DM_MUST;
 
 /*
+ * devmeshd has gone, as *why says: says so, and calls `connect` until it succeeds, or fails for
+ * another reason than that nobody is there yet.
+ */
+typedef bool ask_connect(void *user, struct dm_err *err);
+bool
+ask_again(ask_connect *connect, void *user, const struct dm_err *why, struct dm_err *err) DM_MUST;
+
+/*
  * From now on ctl_next() gives the events: first those after *since; or, if since is NULL or not
  * kept any more, "hello" with the whole state.
  */

@@ -13,10 +13,6 @@
 #include "cmd.h"
 #include "out.h"
 
-enum {
-	RETRY_MS = 500
-};
-
 /* ---- one event, for a person -------------------------------------------------------------- */
 
 static const char *
@@ -145,8 +141,9 @@ struct following {
 };
 
 static bool
-connect_to_it(struct following *f, struct dm_err *err)
+connect_to_it(void *user, struct dm_err *err)
 {
+	struct following *f = user;
 	struct ask_status status;
 
 	ctl_free(f->ctl);
@@ -159,20 +156,6 @@ connect_to_it(struct following *f, struct dm_err *err)
 	}
 	f->until = status.seq;
 	return ask_events(f->ctl, f->has_since ? &f->since : NULL, err);
-}
-
-/* It has stopped, or restarts: what it has numbered meanwhile is asked for when it is back. */
-static bool
-come_back(struct following *f, const struct dm_err *why, struct dm_err *err)
-{
-	dm_warn("%s; waiting for devmeshd to come back", why->msg);
-	while (!connect_to_it(f, err)) {
-		if (err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT)
-			return false;
-		dm_pause_ms(RETRY_MS);
-	}
-	dm_note("devmeshd is back");
-	return true;
 }
 
 /* Prints and frees it. False: whoever reads has gone. */
@@ -218,7 +201,7 @@ follow_events(struct following *f, struct dm_err *err)
 		} else if (!f->follow || why.code != DM_UNREACHABLE) {
 			*err = why;
 			return false;
-		} else if (!come_back(f, &why, err)) {
+		} else if (!ask_again(connect_to_it, f, &why, err)) {
 			return false;
 		}
 	}

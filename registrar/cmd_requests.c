@@ -16,7 +16,6 @@
 #include "out.h"
 
 enum {
-	RETRY_MS = 500,
 	FIRST_MAX = 10 /* old ones that --follow begins with */
 };
 
@@ -137,27 +136,14 @@ print_requests(struct asking *a, const cJSON *body, int max)
 }
 
 static bool
-connect_to_it(struct asking *a, struct dm_err *err)
+connect_to_it(void *user, struct dm_err *err)
 {
+	struct asking *a = user;
 	struct ask_status ignored;
 
 	ctl_free(a->ctl);
 	a->ctl = ask_open(a->ctx->session, &ignored, err);
 	return a->ctl != NULL;
-}
-
-/* It has stopped, or restarts: it reads its log again, and numbers the requests as before. */
-static bool
-come_back(struct asking *a, struct dm_err *err)
-{
-	dm_warn("%s; waiting for devmeshd to come back", err->msg);
-	while (!connect_to_it(a, err)) {
-		if (err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT)
-			return false;
-		dm_pause_ms(RETRY_MS);
-	}
-	dm_note("devmeshd is back");
-	return true;
 }
 
 /* Whoever reads wanted no more, as head(1) does: that is no failure. */
@@ -177,7 +163,7 @@ follow(struct asking *a, struct dm_err *err)
 		CTL_AUTO_REPLY struct ctl_reply reply = {0};
 
 		if (!ask(a, a->begun, &reply, err)) {
-			if (err->code != DM_UNREACHABLE || !come_back(a, err))
+			if (err->code != DM_UNREACHABLE || !ask_again(connect_to_it, a, err, err))
 				return false;
 			continue;
 		}
