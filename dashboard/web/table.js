@@ -181,8 +181,12 @@ function arrangeAll() {
 function drawEmpty(empty) {
 	const box = $('empty');
 
-	box.hidden = !empty;
-	once(box, !empty ? '' : mesh.services.size ? 'filtered' : 'none', () => (!empty ? [] : mesh.services.size
+	// its own service alone is nothing of the user's
+	const none = [...mesh.services.keys()].every((id) => id === mesh.node.id);
+	const what = none ? 'none' : empty ? 'filtered' : '';
+
+	box.hidden = !what;
+	once(box, what, () => (!what ? [] : !none
 		? ['Nothing fits the filter. ', el('button', { type: 'button', on: { click: () => go({ q: '', states: new Set() }) } }, 'Show all')]
 		: ['No worktree has a URL yet. In one, run', el('code', {}, 'devmesh run -- npm run dev'), 'and it is here as soon as it answers.']));
 }
