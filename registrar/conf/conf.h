@@ -34,6 +34,12 @@ enum conf_orphans {
 	CONF_ORPHANS_END,
 };
 
+/* Whose public DNS record devmeshd keeps. */
+enum conf_record_provider {
+	CONF_RECORD_NONE,
+	CONF_RECORD_CLOUDFLARE,
+};
+
 enum conf_type {
 	CONF_DOMAIN, /* char *: a DNS domain */
 	CONF_ADMIN,  /* char *: http://host:port or unix:///path */
@@ -87,6 +93,15 @@ struct conf {
 	uint32_t port_from, port_to;
 	int orphans; /* enum conf_orphans */
 	uint32_t history_days, history_mb;
+	bool lan_enabled, mdns;
+	char *lan_interface, *lan_address, *lan_ranges; /* as written: whoever uses them parses */
+	uint32_t phone_port;
+	bool dns_enabled;
+	uint32_t dns_port; /* 0: choose */
+	uint32_t dns_depth;
+	int record_provider; /* enum conf_record_provider */
+	char *record_zone, *record_token_file;
+	bool record_allow_public;
 
 	struct conf_value *values; /* one for each row of conf_keys */
 };

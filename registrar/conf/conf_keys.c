@@ -7,6 +7,7 @@
 static const char *const registrations[] = {"auto", "route", "mesh", NULL};
 static const char *const worktree_gone[] = {"end", "keep", NULL};
 static const char *const orphans[] = {"keep", "end", NULL};
+static const char *const providers[] = {"none", "cloudflare", NULL};
 
 const struct conf_key conf_keys[] = {
     {"mesh", "domain", CONF_DOMAIN, FIELD(domain), NULL, 0, 0, NULL,
@@ -63,6 +64,33 @@ const struct conf_key conf_keys[] = {
 	"Days for which devmeshd keeps its history; 0: it keeps none."},
     {"daemon", "history_mb", CONF_NUMBER, FIELD(history_mb), "50", 1, 10240, NULL,
 	"Megabytes that the history may take."},
+    {"lan", "enabled", CONF_BOOL, FIELD(lan_enabled), "no", 0, 0, NULL,
+	"Whether other devices of the network may reach this machine's shared services."},
+    {"lan", "interface", CONF_WORD, FIELD(lan_interface), NULL, 0, 0, NULL,
+	"Network interface that leads to them; unset: that of the default route."},
+    {"lan", "address", CONF_WORD, FIELD(lan_address), NULL, 0, 0, NULL,
+	"IPv4 address by which they reach this machine; unset: the interface's."},
+    {"lan", "ranges", CONF_WORD, FIELD(lan_ranges), NULL, 0, 0, NULL,
+	"Further ranges from which they may come, of a VPN for instance: 10.8.0.0/24, "
+	"100.64.0.0/10."},
+    {"lan", "phone_port", CONF_NUMBER, FIELD(phone_port), "5380", 1, 65535, NULL,
+	"Port, on that address, of the page that sets up a phone; plain HTTP."},
+    {"lan", "mdns", CONF_BOOL, FIELD(mdns), "no", 0, 0, NULL,
+	"Whether shared services are announced as <id>.local as well."},
+    {"dns", "enabled", CONF_BOOL, FIELD(dns_enabled), "yes", 0, 0, NULL,
+	"Whether devmeshd answers DNS for the domain; to other devices only with lan.enabled."},
+    {"dns", "port", CONF_NUMBER, FIELD(dns_port), "0", 0, 65535, NULL,
+	"Port that it answers on; 0: 53 where allowed, else 5453."},
+    {"dns", "depth", CONF_NUMBER, FIELD(dns_depth), "1", 1, 4, NULL,
+	"How many labels below the domain a name may have."},
+    {"record", "provider", CONF_CHOICE, FIELD(record_provider), "none", 0, 0, providers,
+	"Whose public DNS record *.<domain> devmeshd keeps at this machine's address."},
+    {"record", "zone", CONF_DOMAIN, FIELD(record_zone), NULL, 0, 0, NULL,
+	"The provider's zone that the record is in; unset: the longest one that it has."},
+    {"record", "token_file", CONF_PATH, FIELD(record_token_file), NULL, 0, 0, NULL,
+	"File with the provider's token; nobody else may be able to read it."},
+    {"record", "allow_public", CONF_BOOL, FIELD(record_allow_public), "no", 0, 0, NULL,
+	"Whether an address that is not private may be published."},
 };
 
 const size_t conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -133,7 +133,10 @@ static const char every_key[] =
     "[run]\n"
     "worktree_gone = keep\nlog_kb = 8\nrestore = yes\non_request = on\nidle_stop = 9\n"
     "[daemon]\nstart = no\ngrace = 1\nprobe_interval = 2\nscan_interval = 3\nport_from = 4\n"
-    "port_to = 5\norphans = end\nhistory_days = 6\nhistory_mb = 7\n";
+    "port_to = 5\norphans = end\nhistory_days = 6\nhistory_mb = 7\n"
+    "[lan]\nenabled = yes\ninterface = wlan0\naddress = 10.0.0.1\nranges = 10.8.0.0/24\n"
+    "phone_port = 8\nmdns = yes\n[dns]\nenabled = no\nport = 9\ndepth = 2\n"
+    "[record]\nprovider = cloudflare\nzone = b.example\ntoken_file = /t\nallow_public = yes\n";
 
 static void
 sets_every_key(void **state)
@@ -170,6 +173,18 @@ sets_every_key(void **state)
 	assert_int_equal(conf->orphans, CONF_ORPHANS_END);
 	assert_int_equal(conf->history_days, 6);
 	assert_int_equal(conf->history_mb, 7);
+	assert_true(conf->lan_enabled && conf->mdns);
+	assert_string_equal(conf->lan_interface, "wlan0");
+	assert_string_equal(conf->lan_address, "10.0.0.1");
+	assert_string_equal(conf->lan_ranges, "10.8.0.0/24");
+	assert_int_equal(conf->phone_port, 8);
+	assert_false(conf->dns_enabled);
+	assert_int_equal(conf->dns_port, 9);
+	assert_int_equal(conf->dns_depth, 2);
+	assert_int_equal(conf->record_provider, CONF_RECORD_CLOUDFLARE);
+	assert_string_equal(conf->record_zone, "b.example");
+	assert_string_equal(conf->record_token_file, "/t");
+	assert_true(conf->record_allow_public);
 	for (size_t i = 0; i < conf_key_count; i++)
 		assert_true(dm_starts_with(conf->values[i].origin, "f.ini:"));
 	assert_string_equal(value_of(conf, "mesh", "domain")->origin, "f.ini:3");
@@ -340,7 +355,6 @@ environment_names(void **state)
 	    [CONF_ADMIN] = "http://x",
 	    [CONF_PATH] = "/x",
 	    [CONF_WORD] = "x",
-	    [CONF_NUMBER] = "1234",
 	    [CONF_BOOL] = "1"};
 	static const char *const bad[] = {[CONF_DOMAIN] = "x..dev",
 	    [CONF_ADMIN] = "x",
@@ -354,8 +368,10 @@ environment_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < conf_key_count; i++) {
 		DM_AUTO_FREE char *name = conf_env_name(&conf_keys[i]);
-		const char *value = conf_keys[i].choices != NULL ? conf_keys[i].choices[1]
-								 : good[conf_keys[i].type];
+		DM_AUTO_FREE char *most = dm_asprintf("%u", (unsigned)conf_keys[i].max);
+		const char *value = conf_keys[i].choices != NULL       ? conf_keys[i].choices[1]
+				    : conf_keys[i].type == CONF_NUMBER ? most
+								       : good[conf_keys[i].type];
 		dm_auto(conf) conf = NULL;
 
 		assert_int_equal(setenv(name, value, 1), 0);
