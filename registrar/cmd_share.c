@@ -392,7 +392,7 @@ list(struct cmd_ctx *ctx, struct dm_err *err)
 	}
 	if (o != NULL)
 		out_json(o);
-	else if (table.rows == 0)
+	else if (table.rows <= 1)
 		dm_note("nothing is shared");
 	else
 		table_print(&table);
