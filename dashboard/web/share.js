@@ -33,7 +33,8 @@ function controls({ id, share }) {
 	if (!session.may_change) return [loginHint()];
 	return [
 		el('div', { class: 'actions' }, chooser('reach', 'With', Object.fromEntries(Object.entries(reaches).map(([key, [text]]) => [key, text]))),
-			chooser('expires', 'How long', periods),
+			chooser('expires', 'How long', periods)),
+		el('div', { class: 'actions' },
 			actionButton(`share ${id}`, share ? 'Change' : 'Share', async () => {
 				const answer = await post(`${path}/share`, { reach: want.reach, ...(want.expires && { expires: want.expires }) });
 
