@@ -22,6 +22,7 @@
 #include "finder.h"
 #include "home.h"
 #include "mender.h"
+#include "nameserver.h"
 #include "notify.h"
 #include "parts.h"
 #include "services.h"
@@ -70,6 +71,7 @@ daemon_caddy_changed(struct daemon *d)
 	home_settle(d);
 	if (d->wake != NULL)
 		wake_settle(d->wake);
+	nameserver_settle(d->nameserver);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "http_server.h"
 #include "lan.h"
 #include "mender.h"
+#include "nameserver.h"
 #include "services.h"
 #include "store.h"
 #include "supervisor.h"
@@ -49,6 +50,7 @@ open_store(struct daemon *d)
 bool
 parts_open(struct daemon *d, struct dm_err *err)
 {
+	d->nameserver = nameserver_new(d);
 	d->events = events_new();
 	open_store(d);
 	d->workers = workers_new(d->base);
@@ -72,6 +74,7 @@ parts_reload(struct daemon *d)
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
 	finder_hint(d->finder);
+	nameserver_settle(d->nameserver);
 }
 
 static void
@@ -112,6 +115,7 @@ parts_close(struct daemon *d)
 		exits_close(d->exits);
 	if (d->store != NULL)
 		store_close(d->store);
+	nameserver_free(d->nameserver);
 	lan_free(d->lan);
 	events_free(d->events);
 }

@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "http_server.h"
 #include "load.h"
+#include "nameserver.h"
 #include "parts.h"
 #include "request_watch.h"
 #include "requests.h"
@@ -27,6 +28,7 @@ serve_http(struct daemon *d)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
+	nameserver_start(d->nameserver);
 	d->requests = requests_new();
 	d->request_watch = request_watch_new(d);
 	d->load = load_new(d);

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "daemon.h"
-#include "dns_impl.h"
+#include "nameserver_impl.h"
 
 enum {
 	PREFIX = 2, /* the length in front of each message: RFC 1035 §4.2.2 */
@@ -16,17 +16,17 @@ enum {
 	UNSENT_MAX = 64 * 1024, /* who reads no answers is asked for no more questions */
 };
 
-struct dns_conn {
-	struct dns_endpoint *endpoint;
+struct conn {
+	struct endpoint *endpoint;
 	struct dns_address source;
 	struct bufferevent *bev;
 	struct event *deadline;
 	bool ended; /* it has no more to say; what is answered is still sent */
-	struct dns_conn *next, **back;
+	struct conn *next, **back;
 };
 
 static void
-drop(struct dns_conn *conn)
+drop(struct conn *conn)
 {
 	*conn->back = conn->next;
 	if (conn->next != NULL)
@@ -39,16 +39,26 @@ drop(struct dns_conn *conn)
 
 /* The time for one question, from the last answer on: bytes alone do not prolong it. */
 static void
-rest(struct dns_conn *conn)
+rest(struct conn *conn)
 {
-	static const struct timeval idle = {.tv_sec = DNS_TCP_IDLE_S};
+	static const struct timeval idle = {.tv_sec = NAMESERVER_TCP_IDLE_S};
 
 	(void)event_add(conn->deadline, &idle);
 }
 
-/* One message, if all of it is there. False: the connection is to end, or is gone. */
+/* What is answered is still sent; nothing more is read. */
+static void
+finish(struct conn *conn)
+{
+	conn->ended = true;
+	(void)bufferevent_disable(conn->bev, EV_READ);
+	if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+		drop(conn);
+}
+
+/* One message, if all of it is there. False: the connection is to end. */
 static bool
-take_message(struct dns_conn *conn, bool *took)
+take_message(struct conn *conn, bool *took)
 {
 	struct evbuffer *in = bufferevent_get_input(conn->bev);
 	uint8_t prefix[PREFIX], reply[PREFIX + DNS_REPLY_MAX];
@@ -61,12 +71,12 @@ take_message(struct dns_conn *conn, bool *took)
 	len = (size_t)prefix[0] << 8 | prefix[1];
 	if (evbuffer_get_length(in) < PREFIX + len)
 		return true;
-	if (!dns_within_rate(conn->endpoint->server, &conn->source))
+	if (!nameserver_within_rate(conn->endpoint->server, &conn->source))
 		return false;
 	message = evbuffer_pullup(in, (ssize_t)(PREFIX + len));
 	if (message == NULL)
 		return false;
-	n = dns_reply(conn->endpoint, true, message + PREFIX, len, reply + PREFIX);
+	n = nameserver_reply(conn->endpoint, true, message + PREFIX, len, reply + PREFIX);
 	(void)evbuffer_drain(in, PREFIX + len);
 	*took = true;
 	/* what is no question does not keep a connection open */
@@ -78,14 +88,14 @@ take_message(struct dns_conn *conn, bool *took)
 }
 
 static void
-answer_all(struct dns_conn *conn)
+answer_all(struct conn *conn)
 {
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
 	bool took = true;
 
 	while (took && evbuffer_get_length(out) < UNSENT_MAX) {
 		if (!take_message(conn, &took)) {
-			drop(conn);
+			finish(conn);
 			return;
 		}
 		if (took)
@@ -106,7 +116,7 @@ on_read(struct bufferevent *bev, void *user)
 static void
 on_write(struct bufferevent *bev, void *user)
 {
-	struct dns_conn *conn = user;
+	struct conn *conn = user;
 
 	if (conn->ended) {
 		drop(conn);
@@ -119,12 +129,13 @@ on_write(struct bufferevent *bev, void *user)
 static void
 on_end(struct bufferevent *bev, short what, void *user)
 {
-	struct dns_conn *conn = user;
+	struct conn *conn = user;
 
-	if ((what & BEV_EVENT_EOF) == 0 || evbuffer_get_length(bufferevent_get_output(bev)) == 0)
-		drop(conn);
+	(void)bev;
+	if ((what & BEV_EVENT_EOF) != 0)
+		finish(conn);
 	else
-		conn->ended = true;
+		drop(conn);
 }
 
 static void
@@ -136,25 +147,26 @@ on_deadline(evutil_socket_t fd, short what, void *user)
 }
 
 static bool
-is_full(const struct dns_server *server, const struct dns_address *source)
+is_full(const struct nameserver *server, const struct dns_address *source)
 {
 	unsigned same = 0;
 
-	for (const struct dns_conn *c = server->conns; c != NULL; c = c->next)
+	for (const struct conn *c = server->conns; c != NULL; c = c->next)
 		same += dns_same_address(&c->source, source) ? 1 : 0;
-	return server->counts.connections >= DNS_TCP_MAX || same >= DNS_TCP_SOURCE_MAX;
+	return server->counts.connections >= NAMESERVER_TCP_MAX ||
+	       same >= NAMESERVER_TCP_SOURCE_MAX;
 }
 
 void
-dns_tcp_take(struct dns_endpoint *endpoint, int fd, const struct sockaddr_storage *from)
+nameserver_tcp_take(struct endpoint *endpoint, int fd, const struct sockaddr_storage *from)
 {
-	struct dns_server *server = endpoint->server;
+	struct nameserver *server = endpoint->server;
 	struct dns_address source;
 	struct bufferevent *bev = NULL;
-	struct dns_conn *conn;
+	struct conn *conn;
 	uint16_t port;
 
-	if (!dns_from_socket(from, &source, &port) || !dns_admits(server, &source)) {
+	if (!dns_from_socket(from, &source, &port) || !nameserver_admits(server, &source)) {
 		(void)close(fd);
 		return;
 	}
@@ -182,9 +194,9 @@ dns_tcp_take(struct dns_endpoint *endpoint, int fd, const struct sockaddr_storag
 }
 
 void
-dns_tcp_end(struct dns_endpoint *endpoint)
+nameserver_tcp_end(struct endpoint *endpoint)
 {
-	for (struct dns_conn *c = endpoint->server->conns, *next; c != NULL; c = next) {
+	for (struct conn *c = endpoint->server->conns, *next; c != NULL; c = next) {
 		next = c->next;
 		if (c->endpoint == endpoint)
 			drop(c);

@@ -7,8 +7,8 @@
  * It asks nobody, and keeps nothing; a machine that wants it to be asked has to be told to (devmesh
  * dns install).
  */
-#ifndef DEVMESH_DNS_SERVER_H
-#define DEVMESH_DNS_SERVER_H
+#ifndef DEVMESH_NAMESERVER_H
+#define DEVMESH_NAMESERVER_H
 
 #include <stdint.h>
 
@@ -16,9 +16,9 @@
 
 struct cJSON;
 struct daemon;
-struct dns_server;
+struct nameserver;
 
-struct dns_counts {
+struct nameserver_counts {
 	uint64_t answered;    /* also: there is no such name */
 	uint64_t refused;     /* not our domain, or nothing that is given away */
 	uint64_t malformed;   /* told so */
@@ -33,18 +33,18 @@ struct dns_counts {
  * Takes the sockets that were passed on (before anything is started that could inherit them), and
  * binds none. The caller owns it.
  */
-struct dns_server *dns_server_new(struct daemon *d);
-void dns_server_free(struct dns_server *server);
+struct nameserver *nameserver_new(struct daemon *d);
+void nameserver_free(struct nameserver *server);
 
 /* Begins. The daemon's lan and session are there by now. */
-void dns_server_start(struct dns_server *server);
+void nameserver_start(struct nameserver *server);
 
 /* Domain, configuration, Caddy or addresses may be others: binds and lets go what that changes. */
-void dns_server_settle(struct dns_server *server);
+void nameserver_settle(struct nameserver *server);
 
-const struct dns_counts *dns_server_counts(const struct dns_server *server);
+const struct nameserver_counts *nameserver_counts(const struct nameserver *server);
 
 /* A document "NameServer" of openapi.json; the caller owns it. */
-struct cJSON *dns_server_document(const struct dns_server *server) DM_MUST;
+struct cJSON *nameserver_document(const struct nameserver *server) DM_MUST;
 
 #endif
