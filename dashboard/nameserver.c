@@ -46,18 +46,9 @@ nameserver_within_rate(struct nameserver *server, const struct dns_address *sour
 	return false;
 }
 
-size_t
-nameserver_reply(struct endpoint *endpoint, bool tcp, const uint8_t *query, size_t len,
-    uint8_t out[DNS_REPLY_MAX])
+static void
+count(struct nameserver *server, enum dns_verdict verdict)
 {
-	struct nameserver *server = endpoint->server;
-	struct dns_asked asked = endpoint->asked;
-	enum dns_verdict verdict;
-	size_t n;
-
-	asked.tcp = tcp;
-	asked.max = DNS_REPLY_MAX;
-	n = dns_answer(server->zone, &asked, query, len, out, &verdict);
 	switch (verdict) {
 	case DNS_VERDICT_DROPPED:
 		server->counts.dropped++;
@@ -72,6 +63,25 @@ nameserver_reply(struct endpoint *endpoint, bool tcp, const uint8_t *query, size
 		server->counts.malformed++;
 		break;
 	}
+}
+
+size_t
+nameserver_reply(struct endpoint *endpoint, bool tcp, const uint8_t *query, size_t len,
+    uint8_t out[DNS_REPLY_MAX])
+{
+	struct nameserver *server = endpoint->server;
+	struct dns_asked asked = endpoint->asked;
+	enum dns_verdict verdict;
+	size_t n = tcp ? 0 : dns_memo_find(endpoint->memo, query, len, out, &verdict);
+
+	if (n == 0) {
+		asked.tcp = tcp;
+		asked.max = DNS_REPLY_MAX;
+		n = dns_answer(server->zone, &asked, query, len, out, &verdict);
+		if (!tcp)
+			dns_memo_keep(endpoint->memo, query, len, out, n, verdict);
+	}
+	count(server, verdict);
 	return n;
 }
 
@@ -160,6 +170,7 @@ open_endpoint(struct nameserver *server, const struct dns_place *place)
 	endpoint->server = server;
 	endpoint->pair = pair;
 	endpoint->asked = place->asked;
+	endpoint->memo = dns_memo_new();
 	endpoint->readable =
 	    event_new(server->d->base, pair.udp, EV_READ | EV_PERSIST, on_packets, endpoint);
 	(void)event_add(endpoint->readable, NULL);
@@ -179,6 +190,7 @@ close_endpoint(struct endpoint *endpoint)
 	if (endpoint->listener != NULL)
 		evconnlistener_free(endpoint->listener);
 	event_free(endpoint->readable);
+	dns_memo_free(endpoint->memo);
 	dns_pair_close(&endpoint->pair);
 	free(endpoint);
 }
@@ -303,10 +315,12 @@ nameserver_settle(struct nameserver *server)
 	for (size_t i = 0; i < count; i++) {
 		struct endpoint *e = find_endpoint(server, &places[i].address);
 
-		if (e != NULL)
-			e->asked = places[i].asked;
-		else
+		if (e == NULL) {
 			open_endpoint(server, &places[i]);
+			continue;
+		}
+		e->asked = places[i].asked;
+		dns_memo_clear(e->memo);
 	}
 	tell_problems(server, before, before_count);
 	for (size_t i = 0; i < before_count; i++)

@@ -11,6 +11,7 @@
 #include "dns_answer.h"
 #include "dns_domain.h"
 #include "dns_limit.h"
+#include "dns_memo.h"
 #include "dns_sockets.h"
 #include "model/host.h"
 #include "nameserver.h"
@@ -31,6 +32,7 @@ struct endpoint {
 	struct nameserver *server;
 	struct dns_pair pair;
 	struct dns_asked asked; /* what is true for who asks here */
+	struct dns_memo *memo;
 	struct event *readable; /* its UDP socket */
 	struct evconnlistener *listener;
 	struct endpoint *next;
