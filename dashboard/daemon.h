@@ -29,6 +29,7 @@ struct daemon {
 	struct workers *workers;
 	struct lan *lan;
 	struct nameserver *nameserver;
+	struct record_keeper *record;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;
