@@ -87,6 +87,7 @@ set_environments(struct world *w)
 	env_set(e, "DEVMESH_LOCAL_HTTPS_PORT", "%d", w->https_port);
 	env_set(e, "DEVMESH_LOCAL_HTTP_PORT", "%d", w->http_port);
 	env_set(e, "DEVMESH_DAEMON_START", "no");
+	env_set(e, "DEVMESH_DNS_ENABLED", "no");
 
 	env_copy(&w->mesh, e);
 	env_set(&w->mesh, "DEVMESH_SOCKETS_DIR", "%s", w->sockets);
