@@ -22,7 +22,6 @@
 #include "finder.h"
 #include "home.h"
 #include "mender.h"
-#include "nameserver.h"
 #include "notify.h"
 #include "parts.h"
 #include "services.h"
@@ -31,7 +30,6 @@
 #include "timer.h"
 #include "tree_watch.h"
 #include "version.h"
-#include "wake.h"
 
 enum {
 	LOG_MAX = 5 << 20,
@@ -69,9 +67,7 @@ void
 daemon_caddy_changed(struct daemon *d)
 {
 	home_settle(d);
-	if (d->wake != NULL)
-		wake_settle(d->wake);
-	nameserver_settle(d->nameserver);
+	parts_caddy_changed(d);
 }
 
 void

@@ -40,6 +40,14 @@ parts_serve(struct daemon *d, struct dm_err *err)
 }
 
 void
+parts_caddy_changed(struct daemon *d)
+{
+	if (d->wake != NULL)
+		wake_settle(d->wake);
+	nameserver_settle(d->nameserver);
+}
+
+void
 parts_stop_serving(struct daemon *d)
 {
 	http_server_close(d->http);

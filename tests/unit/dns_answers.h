@@ -3,7 +3,7 @@
 #ifndef DEVMESH_DNS_ANSWERS_H
 #define DEVMESH_DNS_ANSWERS_H
 
-#include "dns_messages.h"
+#include "dns_replies.h"
 
 #define ZONE   "dev.example.com"
 #define SERIAL 4000000001U
