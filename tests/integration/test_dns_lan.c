@@ -76,7 +76,7 @@ struct question {
 };
 
 static bool
-gets(struct world *w, const void *arg)
+is_told(struct world *w, const void *arg)
 {
 	const struct question *q = arg;
 	const char *got = ask_from(w, q->net, true, q->server, q->name, q->type);
@@ -89,7 +89,7 @@ static void
 phone_gets(struct world *w, const struct net *net, const char *server, const char *name,
     const char *type, const char *want)
 {
-	if (!wait_until(w, gets, &(struct question){net, server, name, type, want}, DEADLINE_MS))
+	if (!wait_until(w, is_told, &(struct question){net, server, name, type, want}, DEADLINE_MS))
 		fail_msg("no %s from %s: %s\n%s", want, server,
 		    ask_from(w, net, true, server, name, type), daemon_log(w, net->d));
 }
@@ -297,6 +297,54 @@ TEST(ipv6_is_said_where_caddy_is)
 	phone_gets(w, &net, ip6, "app.dev.test", "AAAA", "AAAA\tfd00:1::7");
 }
 
+/* Whether it listens at the LAN address, at that port. */
+static void
+assert_lan_port(struct world *w, const struct devmeshd *d, int port)
+{
+	const cJSON *one, *list = cJSON_GetObjectItem(dns_document(w, d), "listening");
+
+	cJSON_ArrayForEach (one, list) {
+		if (strcmp(json_str(one, "address"), "192.168.1.10") == 0 &&
+		    json_number(one, "port") == port)
+			return;
+	}
+	fail_msg("not at port %d: %s", port, cJSON_PrintUnformatted(list));
+}
+
+/* What a service manager that allows it may do, and what nobody has allowed. */
+TEST(port_53_is_taken_where_that_is_allowed)
+{
+	struct net net = make_net(w);
+	char *wrap =
+	    fmt(w, "%s setpriv --bounding-set=-net_bind_service --", getenv("DEVMESHD_WRAP"));
+
+	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
+	net.d = dns_daemon(w, 0);
+	assert_lan_port(w, net.d, 53);
+	daemon_end(w, net.d);
+	setenv("DEVMESHD_WRAP", wrap, 1);
+	net.d = dns_daemon(w, 0);
+	assert_lan_port(w, net.d, 5453);
+	assert_has(daemon_log(w, net.d), "where no phone asks");
+	assert_int_equal(
+	    cJSON_GetArraySize(cJSON_GetObjectItem(dns_document(w, net.d), "problems")), 0);
+	daemon_end(w, net.d);
+	/* one that is wished for is taken or none */
+	net.d = dns_daemon(w, 53);
+	assert_int_equal(
+	    cJSON_GetArraySize(cJSON_GetObjectItem(dns_document(w, net.d), "listening")), 0);
+	assert_has(cJSON_PrintUnformatted(cJSON_GetObjectItem(dns_document(w, net.d), "problems")),
+	    "192.168.1.10 port 53: Permission denied");
+	daemon_end(w, net.d);
+	assert_int_equal(
+	    netns_run(w, net.laptop,
+		ARGV("sh", "-c", "echo 53 >/proc/sys/net/ipv4/ip_unprivileged_port_start"))
+		.code,
+	    0);
+	net.d = dns_daemon(w, 0);
+	assert_lan_port(w, net.d, 53);
+}
+
 int
 main(void)
 {
@@ -308,6 +356,7 @@ main(void)
 	    DAEMON_TEST(each_network_gets_its_own_address),
 	    DAEMON_TEST(a_device_that_asks_too_often_is_not_answered),
 	    DAEMON_TEST(ipv6_is_said_where_caddy_is),
+	    DAEMON_TEST(port_53_is_taken_where_that_is_allowed),
 	};
 
 	return RUN_TESTS(tests);

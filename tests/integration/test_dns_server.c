@@ -395,6 +395,49 @@ TEST(a_taken_port_is_told_and_tried_again)
 	    cJSON_GetArraySize(cJSON_GetObjectItem(dns_document(w, d), "problems")), 0);
 }
 
+/* As a service manager does: the sockets are at 3 and 4, and two variables say so. */
+static const char pass_on[] =
+    "import os, socket, sys\n"
+    "at = ('127.0.0.1', int(sys.argv[1]))\n"
+    "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(at)\n"
+    "t = socket.socket(socket.AF_INET, socket.SOCK_STREAM)\n"
+    "t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); t.bind(at); t.listen(9)\n"
+    "a, b = os.dup(u.fileno()), os.dup(t.fileno())\n"
+    "u.close(); t.close()\n"
+    "os.dup2(a, 3); os.dup2(b, 4)\n"
+    "os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='dns:dns')\n"
+    "os.execvp(sys.argv[2], sys.argv[2:])\n";
+
+TEST(sockets_that_were_passed_on_are_used)
+{
+	int passed = free_port(w), own = free_port(w);
+	char *script = fmt(w, "%s/pass.py", w->dir), *before = getenv("DEVMESHD_WRAP");
+	char *kept = before == NULL ? NULL : fmt(w, "%s", before);
+	struct devmeshd *d;
+	const cJSON *one, *list;
+	int seen = 0;
+
+	write_text(script, pass_on);
+	setenv("DEVMESHD_WRAP",
+	    fmt(w, "python3 %s %d %s", script, passed, kept == NULL ? "" : kept), 1);
+	d = dns_daemon(w, own);
+	if (kept != NULL)
+		setenv("DEVMESHD_WRAP", kept, 1);
+	else
+		unsetenv("DEVMESHD_WRAP");
+	list = cJSON_GetObjectItem(dns_document(w, d), "listening");
+	cJSON_ArrayForEach (one, list) {
+		bool ipv4 = strcmp(json_str(one, "address"), "127.0.0.1") == 0;
+
+		assert_int_equal(json_number(one, "port"), ipv4 ? passed : own);
+		assert_int_equal(cJSON_IsTrue(cJSON_GetObjectItem(one, "passed")), ipv4);
+		seen += ipv4 ? 1 : 0;
+	}
+	assert_int_equal(seen, 1);
+	assert_has(dig(w, passed, "app.dev.test A"), "127.0.0.1");
+	assert_has(dig(w, passed, "+tcp app.dev.test A"), "127.0.0.1");
+}
+
 static void
 reload(struct world *w, struct devmeshd *d)
 {
@@ -466,6 +509,7 @@ main(void)
 	    DAEMON_TEST(connections_are_limited),
 	    DAEMON_TEST(this_machine_is_not_limited),
 	    DAEMON_TEST(a_taken_port_is_told_and_tried_again),
+	    DAEMON_TEST(sockets_that_were_passed_on_are_used),
 	    DAEMON_TEST(a_reload_settles_it_anew),
 	    DAEMON_TEST(it_is_in_the_system_document_and_the_metrics),
 	};
