@@ -267,6 +267,9 @@ bench: ## measure against raw requests and portless, as a table (needs npm; abou
 	@$(BUILD)/bin/bench --src tests/bench $(abspath $(BUILD)/devmesh) $(BUILD)/npm
 	@$(SELF) bench-page
 
+bench-dns: all $(BUILD)/bin/bench ## the part of it that measures DNS, beside dnsmasq
+	@$(BUILD)/bin/bench --only-dns --src tests/bench $(abspath $(BUILD)/devmesh) $(BUILD)/npm
+
 bench-page: ## the part of it that measures the dashboard
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) sh -c 'n=build/npm-browser/node_modules/.bin/node; \
 		[ -x $$n ] || n=node; exec $$n tests/bench/page.mjs'
@@ -301,5 +304,5 @@ help: ## list the targets
 
 always:
 .PHONY: all up down check check-run check-browser check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
-	cppcheck tidy check-compilers fuzz bench bench-page install uninstall clean help always
+	cppcheck tidy check-compilers fuzz bench bench-dns bench-page install uninstall clean help always
 .SECONDARY:

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "nameserver.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
@@ -22,8 +21,7 @@ enum {
 	PORT = 53,
 	HIGH_PORT = 5453,
 	AGAIN_MS = 5000,
-	BURST_MAX = 64,	     /* questions of one socket in a turn of the loop */
-	QUESTION_MAX = 4096, /* what is longer is none: dns_answer() says so when it is cut */
+	BATCHES_MAX = 4, /* of one socket in a turn of the loop */
 };
 
 /* ---- questions --------------------------------------------------------------------------- */
@@ -85,32 +83,33 @@ nameserver_reply(struct endpoint *endpoint, bool tcp, const uint8_t *query, size
 	return n;
 }
 
-/* What cannot be sent at once is lost, as any packet may be. */
+static void
+answer_packet(struct endpoint *endpoint, struct dns_packet *packet)
+{
+	struct dns_address source;
+	uint16_t port;
+
+	if (dns_from_socket(&packet->from, &source, &port) &&
+	    nameserver_admits(endpoint->server, &source) &&
+	    nameserver_within_rate(endpoint->server, &source))
+		packet->reply_len =
+		    nameserver_reply(endpoint, false, packet->bytes, packet->len, packet->reply);
+}
+
 static void
 on_packets(evutil_socket_t fd, short what, void *user)
 {
 	struct endpoint *endpoint = user;
-	uint8_t query[QUESTION_MAX + 1], reply[DNS_REPLY_MAX];
+	struct dns_packet *packets = endpoint->server->packets;
+	size_t count = DNS_BATCH;
 
 	(void)what;
-	for (int i = 0; i < BURST_MAX; i++) {
-		struct sockaddr_storage from;
-		socklen_t from_len = sizeof(from);
-		struct dns_address source;
-		uint16_t port;
-		size_t len;
-		ssize_t n =
-		    recvfrom(fd, query, sizeof(query), 0, (struct sockaddr *)&from, &from_len);
-
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return;
-		if (n < 0 || !dns_from_socket(&from, &source, &port) ||
-		    !nameserver_admits(endpoint->server, &source) ||
-		    !nameserver_within_rate(endpoint->server, &source))
-			continue;
-		len = nameserver_reply(endpoint, false, query, (size_t)n, reply);
-		if (len > 0)
-			(void)!sendto(fd, reply, len, 0, (struct sockaddr *)&from, from_len);
+	/* while each time as many come as there is room for; others have their turn, too */
+	for (int i = 0; i < BATCHES_MAX && count == DNS_BATCH; i++) {
+		count = dns_batch_read(fd, packets);
+		for (size_t k = 0; k < count; k++)
+			answer_packet(endpoint, &packets[k]);
+		dns_batch_send(fd, packets, count);
 	}
 }
 
@@ -355,6 +354,7 @@ nameserver_new(struct daemon *d)
 
 	server->d = d;
 	server->limit = dns_limit_new(dm_random());
+	server->packets = dm_calloc(DNS_BATCH, sizeof(*server->packets));
 	server->again = evtimer_new(d->base, on_again, server);
 	dns_passed_take(&server->passed);
 	return server;
@@ -380,6 +380,7 @@ nameserver_free(struct nameserver *server)
 	event_free(server->again);
 	dns_zone_free(server->zone);
 	dns_limit_free(server->limit);
+	free(server->packets);
 	free(server);
 }
 

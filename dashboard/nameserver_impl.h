@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "dns_answer.h"
+#include "dns_batch.h"
 #include "dns_domain.h"
 #include "dns_limit.h"
 #include "dns_memo.h"
@@ -42,7 +43,8 @@ struct nameserver {
 	struct daemon *d;
 	struct dns_passed passed;
 	struct dns_limit *limit;
-	struct event *again; /* until what could not be bound can be */
+	struct dns_packet *packets; /* DNS_BATCH of them, while they are looked at */
+	struct event *again;	    /* until what could not be bound can be */
 	bool started;
 
 	/* What is answered for. */

@@ -343,6 +343,8 @@ world_init(struct world *w)
 	find_program("wrk", w->wrk, sizeof w->wrk);
 	w->have_devmesh = access(w->devmesh, X_OK) == 0;
 
+	if (w->bare)
+		return;
 	install_portless(w);
 	make_absolute(w->node, sizeof w->node);
 	make_absolute(w->portless, sizeof w->portless);

@@ -34,6 +34,12 @@ dns_count(struct world *w, const struct devmeshd *d, const char *key)
 	return json_number(dns_document(w, d), key);
 }
 
+const char *
+json_text(struct world *w, const cJSON *o)
+{
+	return world_keep(w, cJSON_PrintUnformatted(o), free);
+}
+
 struct wanted {
 	const struct devmeshd *d;
 	const char *key;
@@ -53,7 +59,7 @@ dns_wait_count(struct world *w, const struct devmeshd *d, const char *key, doubl
 {
 	if (!wait_until(w, has_counted, &(struct wanted){d, key, least}, DEADLINE_MS))
 		fail_msg("%s stays at %.0f: %s", key, dns_count(w, d, key),
-		    cJSON_PrintUnformatted(dns_document(w, d)));
+		    json_text(w, dns_document(w, d)));
 }
 
 /* Whether the line says what was asked and answered, rather than when, or by which program. */

@@ -11,6 +11,8 @@ struct devmeshd *dns_daemon(struct world *w, int port);
 /* "dns_server" of the API. */
 cJSON *dns_document(struct world *w, const struct devmeshd *d);
 double dns_count(struct world *w, const struct devmeshd *d, const char *key);
+/* The document as text, for messages and for a look at all of it. */
+const char *json_text(struct world *w, const cJSON *o);
 /* Waits until that many have been counted. */
 void dns_wait_count(struct world *w, const struct devmeshd *d, const char *key, double least);
 

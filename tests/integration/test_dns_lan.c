@@ -308,7 +308,7 @@ assert_lan_port(struct world *w, const struct devmeshd *d, int port)
 		    json_number(one, "port") == port)
 			return;
 	}
-	fail_msg("not at port %d: %s", port, cJSON_PrintUnformatted(list));
+	fail_msg("not at port %d: %s", port, json_text(w, list));
 }
 
 /* What a service manager that allows it may do, and what nobody has allowed. */
@@ -333,7 +333,7 @@ TEST(port_53_is_taken_where_that_is_allowed)
 	net.d = dns_daemon(w, 53);
 	assert_int_equal(
 	    cJSON_GetArraySize(cJSON_GetObjectItem(dns_document(w, net.d), "listening")), 0);
-	assert_has(cJSON_PrintUnformatted(cJSON_GetObjectItem(dns_document(w, net.d), "problems")),
+	assert_has(json_text(w, cJSON_GetObjectItem(dns_document(w, net.d), "problems")),
 	    "192.168.1.10 port 53: Permission denied");
 	daemon_end(w, net.d);
 	assert_int_equal(
