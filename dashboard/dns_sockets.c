@@ -14,8 +14,7 @@
 
 enum {
 	BACKLOG = 64,
-	FIRST_PASSED = 3, /* SD_LISTEN_FDS_START */
-	PASSED_FDS_MAX = 2 * DNS_PASSED_MAX,
+	FIRST_FD = 3, /* behind the standard ones */
 };
 
 void
@@ -190,25 +189,18 @@ take_one(struct dns_passed *passed, int fd)
 void
 dns_passed_take(struct dns_passed *out)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	uint64_t whose = 0, count = 0;
+	int fds[DNS_PASSED_FDS_MAX];
+	size_t count = dns_passed_fds(fds);
 
 	memset(out, 0, sizeof(*out));
-	if (pid != NULL && fds != NULL && dm_parse_uint(pid, 1, INT32_MAX, &whose) &&
-	    (pid_t)whose == getpid() && dm_parse_uint(fds, 1, PASSED_FDS_MAX, &count)) {
-		for (int i = 0; i < (int)count; i++) {
-			const char *why = take_one(out, FIRST_PASSED + i);
+	for (size_t i = 0; i < count; i++) {
+		const char *why = take_one(out, fds[i]);
 
-			if (why == NULL)
-				continue;
-			dm_warn("socket %d of %d that was passed on is not used: %s", i + 1,
-			    (int)count, why);
-			(void)close(FIRST_PASSED + i);
-		}
+		if (why == NULL)
+			continue;
+		dm_warn("socket %zu of %zu that was passed on is not used: %s", i + 1, count, why);
+		(void)close(fds[i]);
 	}
-	(void)unsetenv("LISTEN_PID");
-	(void)unsetenv("LISTEN_FDS");
-	(void)unsetenv("LISTEN_FDNAMES");
 }
 
 void
@@ -229,8 +221,8 @@ dns_passed_find(const struct dns_passed *passed, const struct dns_address *addre
 		if (!dns_same_address(&pair->address, address) || pair->udp < 0 || pair->tcp < 0)
 			continue;
 		*out = *pair;
-		out->udp = fcntl(pair->udp, F_DUPFD_CLOEXEC, FIRST_PASSED);
-		out->tcp = fcntl(pair->tcp, F_DUPFD_CLOEXEC, FIRST_PASSED);
+		out->udp = fcntl(pair->udp, F_DUPFD_CLOEXEC, FIRST_FD);
+		out->tcp = fcntl(pair->tcp, F_DUPFD_CLOEXEC, FIRST_FD);
 		if (out->udp >= 0 && out->tcp >= 0)
 			return true;
 		(void)dm_fail_errno(err, errno, "using a socket that was passed on");

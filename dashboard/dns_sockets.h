@@ -15,6 +15,7 @@
 
 enum {
 	DNS_PASSED_MAX = 16,
+	DNS_PASSED_FDS_MAX = 2 * DNS_PASSED_MAX,
 };
 
 /* Both are non-blocking and close-on-exec; -1: not there. */
@@ -41,15 +42,21 @@ struct dns_passed {
 };
 
 /*
- * Takes the descriptors that LISTEN_FDS speaks of (sd_listen_fds(3)), once, and removes the
- * variables, so that they are not handed on. Those that are of no use, with a wildcard address for
- * instance, are closed, with a warning.
+ * Takes the descriptors that the service manager has passed on, once. Those that are of no use,
+ * with a wildcard address for instance, are closed, with a warning.
  */
 void dns_passed_take(struct dns_passed *out);
 void dns_passed_close(struct dns_passed *passed);
 /* A copy of the pair for this address, of which both sockets have to be there; false: none. */
 bool dns_passed_find(const struct dns_passed *passed, const struct dns_address *address,
     struct dns_pair *out, struct dm_err *err) DM_MUST;
+
+/*
+ * How many there are, and which. systemd has a protocol of variables, which are removed, so that
+ * they are not handed on (sd_listen_fds(3); dns_passed_linux.c); launchd has to be asked for the
+ * name "DNS" (launch(3); dns_passed_darwin.c).
+ */
+size_t dns_passed_fds(int fds[DNS_PASSED_FDS_MAX]) DM_MUST;
 
 struct dns_socket_address {
 	struct sockaddr_storage address;
