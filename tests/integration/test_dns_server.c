@@ -103,6 +103,27 @@ TEST(kdig_sees_the_same)
 	assert_has(got, "127.0.0.1");
 }
 
+/* BIND's resolver, which takes a server for one to validate with, unless told not to (-i). */
+TEST(delv_takes_the_answers)
+{
+	int port = free_port(w);
+	char *at = fmt(w, "%d", port);
+	struct result r;
+
+	(void)dns_daemon(w, port);
+	r = run(
+	    w, w->dir, ARGV("delv", "@127.0.0.1", "-p", at, "-i", "+noroot", "app.dev.test", "A"));
+	assert_int_equal(r.code, 0);
+	assert_has(r.out, "app.dev.test.");
+	assert_has(r.out, "127.0.0.1");
+	r = run(w, w->dir,
+	    ARGV("delv", "@127.0.0.1", "-p", at, "-i", "+noroot", "app.dev.test", "AAAA"));
+	assert_has(r.out, ";-$NXRRSET");
+	r = run(
+	    w, w->dir, ARGV("delv", "@127.0.0.1", "-p", at, "-i", "+noroot", "_x.dev.test", "A"));
+	assert_has(r.out, ";-$NXDOMAIN");
+}
+
 /* ---- beside another server ------------------------------------------------------------------ */
 
 static const char *const zone_text = "$ORIGIN dev.test.\n"
@@ -509,6 +530,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    DAEMON_TEST(dig_gets_what_the_rules_say),
 	    DAEMON_TEST(kdig_sees_the_same),
+	    DAEMON_TEST(delv_takes_the_answers),
 	    DAEMON_TEST(every_answer_is_the_one_of_knot),
 	    DAEMON_TEST(junk_gets_no_reply_or_a_plain_no),
 	    DAEMON_TEST(questions_are_pipelined_over_tcp),
