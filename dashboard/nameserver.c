@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "nameserver.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ enum {
 	PORT = 53,
 	HIGH_PORT = 5453,
 	AGAIN_MS = 5000,
-	BATCHES_MAX = 4, /* of one socket in a turn of the loop */
+	NO_FILES_MS = 100, /* pause when there is no descriptor for another client */
+	BATCHES_MAX = 4,   /* of one socket in a turn of the loop */
 };
 
 /* ---- questions --------------------------------------------------------------------------- */
@@ -124,6 +126,17 @@ on_connection(
 	nameserver_tcp_take(user, (int)fd, &copy);
 }
 
+/* Out of descriptors, most likely. Who connects waits in the backlog until the next settling. */
+static void
+on_accept_error(struct evconnlistener *listener, void *user)
+{
+	struct endpoint *endpoint = user;
+
+	dm_debug("accepting a connection for DNS: %s", strerror(errno));
+	(void)evconnlistener_disable(listener);
+	timer_in(endpoint->server->again, NO_FILES_MS);
+}
+
 /* ---- places ------------------------------------------------------------------------------ */
 
 static void
@@ -176,6 +189,8 @@ open_endpoint(struct nameserver *server, const struct dns_place *place)
 	/* closed by dns_pair_close */
 	endpoint->listener = evconnlistener_new(
 	    server->d->base, on_connection, endpoint, LEV_OPT_CLOSE_ON_EXEC, 0, pair.tcp);
+	if (endpoint->listener != NULL)
+		evconnlistener_set_error_cb(endpoint->listener, on_accept_error);
 	endpoint->next = server->endpoints;
 	server->endpoints = endpoint;
 	dns_address_text(&pair.address, text);
@@ -318,6 +333,8 @@ nameserver_settle(struct nameserver *server)
 			open_endpoint(server, &places[i]);
 			continue;
 		}
+		if (e->listener != NULL)
+			(void)evconnlistener_enable(e->listener);
 		e->asked = places[i].asked;
 		dns_memo_clear(e->memo);
 	}
