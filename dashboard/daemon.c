@@ -25,6 +25,7 @@
 #include "notify.h"
 #include "parts.h"
 #include "services.h"
+#include "shares.h"
 #include "store.h"
 #include "supervisor.h"
 #include "timer.h"
@@ -75,7 +76,7 @@ daemon_hint(struct daemon *d, const char *dir, const char *name)
 {
 	if (strcmp(dir, registry_dir(d->session->registry)) == 0)
 		services_hint(d->services, name);
-	else
+	else if (!shares_hint(d->shares, dir))
 		tree_watch_hint(d->trees, dir, name);
 }
 

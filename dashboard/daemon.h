@@ -30,6 +30,7 @@ struct daemon {
 	struct lan *lan;
 	struct nameserver *nameserver;
 	struct record_keeper *record;
+	struct shares *shares;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;

@@ -11,6 +11,7 @@
 #include "parts.h"
 #include "request_watch.h"
 #include "requests.h"
+#include "shares.h"
 #include "wake.h"
 
 /* Without it everything but the API over HTTP goes on: others may have put a file in the way. */
@@ -34,6 +35,7 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->load = load_new(d);
 	d->wake = wake_new(d);
 	wake_settle(d->wake);
+	d->shares = shares_new(d);
 	d->facts = facts_new(d);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
@@ -44,6 +46,7 @@ parts_caddy_changed(struct daemon *d)
 {
 	if (d->wake != NULL)
 		wake_settle(d->wake);
+	shares_settle(d->shares);
 	nameserver_settle(d->nameserver);
 }
 
@@ -54,6 +57,8 @@ parts_stop_serving(struct daemon *d)
 	ctl_server_close(d->ctl);
 	api_free(d->api);
 	facts_free(d->facts);
+	shares_free(d->shares);
+	d->shares = NULL;
 	load_free(d->load);
 	request_watch_free(d->request_watch);
 	requests_free(d->requests);
