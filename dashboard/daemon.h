@@ -28,6 +28,8 @@ struct daemon {
 	struct store *store;
 	struct workers *workers;
 	struct lan *lan;
+	struct nameserver *nameserver;
+	struct record_keeper *record;
 	struct shares *shares;
 	struct exits *exits;
 	struct watch *watch;

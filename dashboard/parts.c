@@ -11,6 +11,8 @@
 #include "http_server.h"
 #include "lan.h"
 #include "mender.h"
+#include "nameserver.h"
+#include "record_keeper.h"
 #include "services.h"
 #include "store.h"
 #include "supervisor.h"
@@ -49,10 +51,12 @@ open_store(struct daemon *d)
 bool
 parts_open(struct daemon *d, struct dm_err *err)
 {
+	d->nameserver = nameserver_new(d);
 	d->events = events_new();
 	open_store(d);
 	d->workers = workers_new(d->base);
 	d->lan = lan_new(d);
+	d->record = record_keeper_new(d);
 	if ((d->exits = exits_open(d->base, process_ended, d, err)) == NULL ||
 	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
 	    (d->services = services_open(d, err)) == NULL ||
@@ -69,9 +73,11 @@ void
 parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
+	record_keeper_reload(d->record);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
 	finder_hint(d->finder);
+	nameserver_settle(d->nameserver);
 }
 
 static void
@@ -112,6 +118,8 @@ parts_close(struct daemon *d)
 		exits_close(d->exits);
 	if (d->store != NULL)
 		store_close(d->store);
+	nameserver_free(d->nameserver);
+	record_keeper_free(d->record);
 	lan_free(d->lan);
 	events_free(d->events);
 }

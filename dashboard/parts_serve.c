@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "http_server.h"
 #include "load.h"
+#include "nameserver.h"
 #include "parts.h"
 #include "request_watch.h"
 #include "requests.h"
@@ -28,6 +29,7 @@ serve_http(struct daemon *d)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
+	nameserver_start(d->nameserver);
 	d->requests = requests_new();
 	d->request_watch = request_watch_new(d);
 	d->load = load_new(d);
@@ -37,6 +39,15 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->facts = facts_new(d);
 	d->api = api_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
+}
+
+void
+parts_caddy_changed(struct daemon *d)
+{
+	if (d->wake != NULL)
+		wake_settle(d->wake);
+	shares_settle(d->shares);
+	nameserver_settle(d->nameserver);
 }
 
 void

@@ -26,6 +26,8 @@ build | lib:inih          | libinih-dev          | inih-devel         | libinih 
 build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent  | libevent-dev       | libevent-devel     | libevent
 build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
 build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
+build | lib:ldns          | libldns-dev          | ldns-devel         | ldns      | ldns-dev           | ldns-devel         | ldns
+build | lib:libpsl        | libpsl-dev           | libpsl-devel       | libpsl    | libpsl-dev         | libpsl-devel       | libpsl
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
@@ -42,6 +44,11 @@ check | faketime          | faketime             | libfaketime        | libfaket
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
+check | dig               | bind9-dnsutils/dnsutils | bind-utils      | bind      | bind-tools         | bind-utils         | bind
+check | kdig              | knot-dnsutils        | knot-utils         | knot      | knot-utils         | knot-utils         | knot
+check | is:knotd          | knot                 | knot               | knot      | knot               | knot               | knot
+check | is:dnsmasq        | dnsmasq-base         | dnsmasq            | dnsmasq   | dnsmasq            | dnsmasq            | dnsmasq
+check | dnsperf           | dnsperf              | dnsperf            | dnsperf   | dnsperf            | dnsperf            | dnsperf
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
@@ -93,6 +100,8 @@ has() {
 	is:compose) no_daemon || docker compose version >/dev/null 2>&1 ||
 		command -v docker-compose >/dev/null ;;
 	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
+	is:knotd) command -v knotd >/dev/null || [ -x /usr/sbin/knotd ] ;;
+	is:dnsmasq) command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
@@ -139,7 +148,7 @@ packages() {
 	echo "$lacking" | cut -d ' ' -f 2 | sort -u | tr '\n' ' '
 }
 
-# Debian's packages of Caddy and Docker enable and start system-wide services. Nobody asked for that
+# Debian's packages of Caddy, Docker and Knot enable and start system-wide services. Nobody asked for that
 # here: units that are new are masked while the packages are set up, and left disabled.
 mask_units() {
 	[ -d /run/systemd/system ] && command -v systemctl >/dev/null || return 0
@@ -206,6 +215,9 @@ install_debian() {
 	esac
 	case " $* " in
 	*" docker.io "*) mask_units docker.service docker.socket containerd.service ;;
+	esac
+	case " $* " in
+	*" knot "*) mask_units knot.service ;;
 	esac
 	if [ $# -gt 0 ]; then
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \

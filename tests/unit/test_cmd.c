@@ -132,6 +132,7 @@ verbs_are_there(void **state)
 	    "skill",
 	    "doctor",
 	    "system",
+	    "record",
 	    "setup",
 	    "start",
 	    "stop",
