@@ -258,13 +258,13 @@ look_at_other_zones(struct setup *u)
 	while (d != NULL && u->step_count < SETUP_STEPS_MAX && (e = readdir(d)) != NULL) {
 		DM_AUTO_FREE char *path = dm_asprintf(SETUP_RESOLVER_DIR "/%s", e->d_name);
 		struct setup_file file = {.path = path, .mode = 0644};
+		size_t count = u->step_count;
 
 		if (e->d_name[0] == '.')
 			continue;
 		look_at_old_file(u, &file);
 		/* those of others are none of its business */
-		if (u->steps[u->step_count - 1].action == SETUP_KEEP &&
-		    dm_ends_with(u->steps[u->step_count - 1].path, path))
+		if (u->step_count > count && u->steps[count].action == SETUP_KEEP)
 			drop_step(u);
 	}
 	if (d != NULL)

@@ -42,6 +42,9 @@ check | faketime          | faketime             | libfaketime        | libfaket
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
+check | dnsmasq           | dnsmasq-base         | dnsmasq            | dnsmasq   | dnsmasq            | dnsmasq            | dnsmasq
+check | dbus-daemon       | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1             | dbus
+check | is:resolved       | systemd-resolved     | systemd-resolved   | systemd   | -                  | systemd-resolved   | -
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
@@ -79,6 +82,12 @@ python_has() {
 	PATH=/usr/bin:/bin:$PATH python3 -c "import $1" 2>/dev/null
 }
 
+resolved() {
+	[ -x /lib/systemd/systemd-resolved ] || [ -x /usr/lib/systemd/systemd-resolved ] ||
+		[ -x build/resolved/lib/systemd/systemd-resolved ] ||
+		[ -x build/resolved/usr/lib/systemd/systemd-resolved ]
+}
+
 # The test that needs Docker starts a daemon of its own, which only root can; others skip it.
 no_daemon() {
 	[ "$(id -u)" -ne 0 ]
@@ -93,6 +102,7 @@ has() {
 	is:compose) no_daemon || docker compose version >/dev/null 2>&1 ||
 		command -v docker-compose >/dev/null ;;
 	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
+	is:resolved) no_daemon || resolved ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
@@ -170,6 +180,15 @@ unmask_units() {
 	say "installed, but neither started nor enabled:$units"
 }
 
+# The package makes itself the machine's resolver when it is installed. The test needs no more than
+# its programs.
+unpack_resolved() {
+	mkdir -p build/resolved
+	(cd build/resolved && apt-get -q download systemd-resolved >&2 &&
+		dpkg -x systemd-resolved_*.deb . && rm -f systemd-resolved_*.deb) ||
+		say "could not unpack systemd-resolved"
+}
+
 has_package() {
 	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q ' installed$'
 }
@@ -190,6 +209,10 @@ install_debian() {
 	as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2
 	set --
 	for package in $(packages); do
+		if [ "$package" = systemd-resolved ]; then
+			unpack_resolved
+			continue
+		fi
 		for one in $(echo "$package" | tr / ' '); do
 			if apt-cache policy "$one" | grep -q 'Candidate: [^(]'; then
 				set -- "$@" "$one"
