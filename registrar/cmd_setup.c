@@ -164,9 +164,9 @@ install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
 			setup_show(stderr, u);
-		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) || !setup_backup(u, err) ||
-		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
-		    !setup_activate(u, err))
+		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) ||
+		    !setup_backup(u, err) || !setup_run_commands(u, true, err) ||
+		    !setup_write(u, err) || !setup_activate(u, err))
 			return false;
 	}
 	if (!setup_verify(u, &answer, err) || !setup_check_socket(u, err))
@@ -193,8 +193,9 @@ uninstall(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
 			setup_show(stderr, u);
-		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) || !setup_run_commands(u, true, err) ||
-		    !setup_write(u, err) || !setup_run_commands(u, false, err))
+		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) ||
+		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
+		    !setup_run_commands(u, false, err))
 			return false;
 	}
 	if (ctx->line->json) {
