@@ -3,7 +3,7 @@
  * devmesh dns: what is written, shown and undone; and, in namespaces of the test's own, that a real
  * systemd-resolved and a real dnsmasq then ask for the zone, and for nothing else.
  */
-#include "harness.h"
+#include "harness_alone.h"
 
 #include <unistd.h>
 
@@ -156,40 +156,6 @@ TEST(the_machines_resolver_is_roots)
 
 /* ---- with a resolver of the test's own ------------------------------------------------------ */
 
-/* A network and files of its own; nothing that is asked here leaves it. */
-static const char alone[] =
-    "set -eu\n"
-    "pids=\ntrap 'kill $pids 2>/dev/null || :; wait || :' EXIT\n"
-    "await() { n=0; until \"$@\" >/dev/null 2>&1; do [ $((n += 1)) -lt 400 ] || "
-    "{ echo \"waited for $*\"; cat *.log; exit 1; }; sleep 0.05; done; }\n"
-    "mkdir etc run\n"
-    "cp -a /etc/passwd /etc/group /etc/ssl etc/\n"
-    "echo '127.0.0.1 localhost' >etc/hosts\n"
-    "echo 'hosts: files dns' >etc/nsswitch.conf\n"
-    "mount --bind etc /etc\nmount -t tmpfs -o mode=755 none /run\nip link set lo up\n"
-    "serve() { python3 \"$server\" \"$@\" >server.out 2>>server.log & pids=\"$pids $!\"; one=$!; "
-    "await grep -q ready server.out; }\n";
-
-static struct result
-run_alone(struct world *w, const char *script)
-{
-	char *path = fmt(w, "%s/alone.sh", w->dir);
-	struct result r;
-
-	if (geteuid() != 0)
-		world_skip(w, "only root can give a network of its own to the test");
-	if (run(w, w->dir, ARGV("unshare", "-m", "-n", "true")).code != 0)
-		world_skip(w, "there can be no namespaces here");
-	write_text(path, fmt(w, "server=%s/tests/integration/dns_server.py devmesh=%s\n%s%s",
-			     source_dir(), w->devmesh, alone, script));
-	r = run(w, w->dir, ARGV("unshare", "-m", "-n", "sh", path));
-	if (r.code == 77)
-		world_skip(w, "there is no systemd-resolved here, or no link for it");
-	if (r.code != 0)
-		fail_msg("status %d: %s%s", r.code, r.out, r.err);
-	return r;
-}
-
 /*
  * systemd-resolved with a bus of its own. What takes the place of systemctl(1) runs the commands of
  * the unit as it is written; where the kernel has no dummy links, a link of another kind.
@@ -260,11 +226,11 @@ TEST(systemd_resolved_asks_for_the_zone_alone)
 	    "echo == domain; code env DEVMESH_MESH_DOMAIN=new.example.test $devmesh dns status\n"
 	    "DEVMESH_MESH_DOMAIN=new.example.test $devmesh dns install --yes 2>&1\n"
 	    "resolvectl domain devmesh0\n"
-	    "kill $first; wait $first || :\n"
+	    "end $first\n"
 	    "echo == port; serve 127.0.0.1 5454 " ZONE " 127.0.0.1\n"
 	    "export DEVMESH_DNS_PORT=5454\ncode $devmesh dns status\n"
 	    "$devmesh dns install --yes 2>&1\ngetent ahostsv4 app2." ZONE " | head -1\n"
-	    "kill $one; wait $one || :\n"
+	    "end $one\n"
 	    "echo == dead; code $devmesh dns status\n"
 	    "echo == uninstall; $devmesh dns uninstall --yes 2>&1\n! link 2>/dev/null\n"
 	    "$devmesh dns uninstall\n"
@@ -275,7 +241,8 @@ TEST(systemd_resolved_asks_for_the_zone_alone)
 	cJSON *o;
 
 	world_env(w, "DEVMESH_MESH_DOMAIN", ZONE);
-	r = run_alone(w, fmt(w, "src=%s\n%s%s", source_dir(), resolved, script));
+	r = run_alone(w, fmt(w, "src=%s\n%s%s", source_dir(), resolved, script),
+	    "there is no systemd-resolved here, or no link for it");
 	assert_non_null(at = strstr(r.out, "== absent\nabsent: " ZONE " at 127.0.0.1:5453"));
 	assert_non_null(strstr(at, "devmeshd answers there\n"));
 	assert_non_null(at = strstr(at, "code 3\n"));
@@ -323,7 +290,7 @@ TEST(dnsmasq_with_the_text)
 	    "ask() { dnsmasq -k -u root -C own.conf -p 53 -a 127.0.0.1 -z -R --stop-dns-rebind "
 	    "2>>dnsmasq.log & m=$!; pids=\"$pids $m\"\n"
 	    "	await sh -c 'ss -lun | grep -q 127.0.0.1:53[[:blank:]]'\n"
-	    "	c=0; $devmesh dns status || c=$?; echo code $c; kill $m; wait $m || :; }\n"
+	    "	c=0; $devmesh dns status || c=$?; echo code $c; end $m; }\n"
 	    ": >own.conf\necho == without\nask\n"
 	    "echo == print; c=0; $devmesh dns install --yes >text || c=$?; echo code $c\n"
 	    "cat text\ncp text own.conf\necho == with\nask\n"
@@ -333,7 +300,7 @@ TEST(dnsmasq_with_the_text)
 	const char *at;
 
 	world_env(w, "DEVMESH_MESH_DOMAIN", ZONE);
-	r = run_alone(w, script);
+	r = run_alone(w, script, "there is no dnsmasq");
 	assert_non_null(at = strstr(r.out, "== without\nabsent: "));
 	assert_non_null(at = strstr(at, "code 3\n== print\ncode 3\n"));
 	assert_non_null(at = strstr(at, "\nserver=/" ZONE "/127.0.0.1#5453\n"));
