@@ -392,7 +392,7 @@ run_status(struct cmd_ctx *ctx, struct dm_err *err)
 static const struct cmd_opt opts[] = {
     {"zone", 0, "DOMAIN", false, "instead of the domain as configured"},
     {"port", 0, "PORT", false, "instead of the one that devmeshd answers on"},
-    {"resolver", 0, "NAME", false, "instead of the one found here: systemd-resolved, macos, ..."},
+    {"resolver", 0, "NAME", false, "systemd-resolved, macos, dnsmasq, networkmanager or none"},
     {"dry-run", 0, NULL, false, "show everything, change nothing"},
     {"yes", 0, NULL, false, "do not ask"},
     {"out", 0, "DIR", false, "write the files below DIR, and start nothing"},

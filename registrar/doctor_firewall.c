@@ -3,6 +3,7 @@
  * The doctor on this machine's firewall, as far as it can be read without root: ufw's files, and
  * what firewalld says. Rules that somebody has written for nftables are root's to read.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,32 +53,62 @@ ports_hold(const char *text, size_t len, uint16_t port)
 	return false;
 }
 
+/* Whether a rule about that source, "10.0.0.0/8" or one address, is about the device at `from`. */
+static bool
+source_holds(const char *text, size_t len, const struct dns_address *from)
+{
+	DM_AUTO_FREE char *source = dm_strndup(text, len);
+	char *slash = strchr(source, '/');
+	struct dns_address network = {.ipv6 = false};
+	uint64_t prefix = 32;
+
+	if (slash != NULL) {
+		*slash = '\0';
+		if (!dm_parse_uint(slash + 1, 0, 32, &prefix))
+			return false;
+	}
+	return inet_pton(AF_INET, source, network.bytes) == 1 &&
+	       netif_contains(&network, (unsigned)prefix, from);
+}
+
 bool
-doctor_ufw_allows(const char *rules, const char *protocol, uint16_t port)
+doctor_ufw_allows(
+    const char *rules, const char *protocol, uint16_t port, const struct dns_address *from)
 {
 	static const char key[] = "### tuple ### ";
+	/* action, protocol, port, destination, its source's port, source, direction */
+	enum {
+		ACTION,
+		PROTOCOL,
+		PORT,
+		SOURCE = 5,
+		WORDS
+	};
 
 	for (const char *at = rules; (at = strstr(at, key)) != NULL;) {
-		const char *words[3];
-		size_t lengths[3];
-		bool protocol_fits;
+		const char *words[WORDS];
+		size_t lengths[WORDS];
+		bool fits;
 
 		at += strlen(key);
-		for (int i = 0; i < 3; i++) {
+		for (int i = 0; i < WORDS; i++) {
 			words[i] = at;
 			lengths[i] = strcspn(at, " \n");
 			at += lengths[i];
 			at += strspn(at, " ");
 		}
-		/* the first rule that fits decides; "route:allow" is about other machines */
-		protocol_fits = (lengths[1] == 3 && strncmp(words[1], "any", 3) == 0) ||
-				(lengths[1] == strlen(protocol) &&
-				    strncmp(words[1], protocol, lengths[1]) == 0);
-		if (!protocol_fits || !ports_hold(words[2], lengths[2], port))
+		fits = (lengths[PROTOCOL] == 3 && strncmp(words[PROTOCOL], "any", 3) == 0) ||
+		       (lengths[PROTOCOL] == strlen(protocol) &&
+			   strncmp(words[PROTOCOL], protocol, lengths[PROTOCOL]) == 0);
+		if (!fits || !ports_hold(words[PORT], lengths[PORT], port) ||
+		    !source_holds(words[SOURCE], lengths[SOURCE], from))
 			continue;
-		if (strncmp(words[0], "allow", 5) == 0 || strncmp(words[0], "limit", 5) == 0)
+		/* the first rule that fits decides; "route:allow" is about other machines */
+		if (strncmp(words[ACTION], "allow", 5) == 0 ||
+		    strncmp(words[ACTION], "limit", 5) == 0)
 			return true;
-		if (strncmp(words[0], "deny", 4) == 0 || strncmp(words[0], "reject", 6) == 0)
+		if (strncmp(words[ACTION], "deny", 4) == 0 ||
+		    strncmp(words[ACTION], "reject", 6) == 0)
 			return false;
 	}
 	return false;
@@ -138,7 +169,8 @@ check_ufw(struct doctor *d, const struct lan_state *lan)
 		network.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 	dns_address_text(&network, text);
 	for (size_t i = 0; i < count; i++) {
-		if (rules != NULL && doctor_ufw_allows(rules, ports[i].protocol, ports[i].port))
+		if (rules != NULL && doctor_ufw_allows(rules, ports[i].protocol, ports[i].port,
+					 &lan->address.address))
 			continue;
 		add_port(&closed, &ports[i]);
 		(void)dm_str_addf(&fix, "%ssudo ufw allow from %s/%u to any port %u proto %s",

@@ -58,9 +58,10 @@ struct doctor_answers {
 void doctor_judge_answers(struct doctor *d, const struct doctor_answers *answers);
 
 /*
- * Whether ufw(8)'s user.rules let a new connection in: a line "### tuple ### allow tcp 443 ...".
- * Pure.
+ * Whether ufw(8)'s user.rules let new connections in from that IPv4 address, by the lines
+ * "### tuple ### allow tcp 443 0.0.0.0/0 any 10.0.0.0/8 in". Pure.
  */
-bool doctor_ufw_allows(const char *rules, const char *protocol, uint16_t port);
+bool doctor_ufw_allows(
+    const char *rules, const char *protocol, uint16_t port, const struct dns_address *from);
 
 #endif

@@ -137,6 +137,7 @@ verbs_are_there(void **state)
 	    "trust",
 	    "daemon",
 	    "service",
+	    "dns",
 	    "config",
 	    "completion",
 	    "help",
