@@ -199,6 +199,7 @@ verify(struct dns_run *r, const char **state, struct dm_err *err)
 		return true;
 	}
 	free(r->name);
+	r->name = NULL;
 	r->resolves = setup_dns_resolves(
 	    &r->dns, r->dns.responder.answers ? VERIFY_MS : 0, &r->name, &r->found);
 	*state = r->resolves ? "ready" : "installed";

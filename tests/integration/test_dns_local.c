@@ -280,6 +280,32 @@ TEST(systemd_resolved_asks_for_the_zone_alone)
 	assert_non_null(strstr(at, "\nsame\n"));
 }
 
+/* The same with the real devmeshd, whose port nobody has to say. */
+TEST(systemd_resolved_asks_devmeshd)
+{
+	static const char script[] =
+	    "$devmesh daemon start >/dev/null\n"
+	    "trap '$devmesh daemon stop >/dev/null 2>&1 || :; kill $pids || :; wait || :' EXIT\n"
+	    "answers() { $devmesh dns status 2>&1 | grep -q 'devmeshd answers there'; }\n"
+	    "n=0; until answers; do [ $((n += 1)) -lt 60 ] || exit 77; sleep 0.05; done\n"
+	    "$devmesh dns install --yes 2>&1\n$devmesh dns status\n"
+	    "getent ahostsv4 app." ZONE " | head -1\n"
+	    "$devmesh daemon stop >/dev/null\nc=0; $devmesh dns status || c=$?; echo code $c\n"
+	    "$devmesh dns uninstall --yes 2>&1\n";
+	struct result r;
+	const char *at;
+
+	world_env(w, "DEVMESH_MESH_DOMAIN", ZONE);
+	r = run_alone(w, fmt(w, "src=%s\n%s%s", source_dir(), resolved, script),
+	    "there is no systemd-resolved here, or a devmeshd that answers no DNS");
+	assert_non_null(at = strstr(r.out, "\nready: systemd-resolved is to ask 127.0.0.1:"));
+	assert_non_null(at = strstr(at, " leads programs to 127.0.0.1\n"));
+	assert_non_null(at = strstr(at, "\n127.0.0.1 "));
+	assert_non_null(at = strstr(at, "not-answering: "));
+	assert_non_null(at = strstr(at, "code 5\n"));
+	assert_non_null(strstr(at, "removed\n"));
+}
+
 /* What is printed for dnsmasq is put into its file, and works: also where it filters rebinding. */
 TEST(dnsmasq_with_the_text)
 {
@@ -320,6 +346,7 @@ main(void)
 	    WORLD_TEST(files_for_systemd_resolved),
 	    WORLD_TEST(the_machines_resolver_is_roots),
 	    WORLD_TEST(systemd_resolved_asks_for_the_zone_alone),
+	    WORLD_TEST(systemd_resolved_asks_devmeshd),
 	    WORLD_TEST(dnsmasq_with_the_text),
 	};
 

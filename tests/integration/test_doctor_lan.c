@@ -179,6 +179,31 @@ TEST(port_53)
 	assert_fine(look(w, r, "ours"), "dns-port");
 }
 
+/* Both places where the real devmeshd answers, and that it is missed. */
+TEST(devmeshd_on_port_53)
+{
+	static const char script[] =
+	    "$devmesh daemon start >/dev/null\n"
+	    "trap '$devmesh daemon stop >/dev/null 2>&1 || :; kill $pids || :; wait || :' EXIT\n"
+	    "answers() { $devmesh doctor --json | grep -q 'devmeshd answers on port 53'; }\n"
+	    "n=0; until answers; do [ $((n += 1)) -lt 8 ] || exit 77; sleep 0.05; done\n"
+	    "look there\n$devmesh daemon stop >/dev/null\nlook gone\n";
+	struct result r;
+	cJSON *o;
+
+	settle(w);
+	r = run_alone(w, fmt(w, "%s%s", words, script), "this devmeshd answers no DNS");
+	o = look(w, r, "there");
+	assert_fine(o, "dns-port");
+	assert_non_null(find(o, "dns-answers", "ok", "10.77.0.5 (devmeshd): 10.77.0.5"));
+	assert_non_null(find(o, "dns-answers", "ok", "(devmeshd): 127.0.0.1"));
+	assert_not_found(o, "dns-answers", "warning", "");
+	o = look(w, r, "gone");
+	assert_found(o, "dns-answers", "warning", "devmeshd does not answer DNS for " ZONE,
+	    "devmesh daemon start");
+	assert_found(o, "dns-port", "warning", "nobody answers on port 53", "devmesh");
+}
+
 TEST(what_dns_has_installed)
 {
 	static const char script[] =
@@ -319,6 +344,7 @@ main(void)
 	    WORLD_TEST(what_the_router_answers),
 	    WORLD_TEST(who_asks_out_there),
 	    WORLD_TEST(port_53),
+	    WORLD_TEST(devmeshd_on_port_53),
 	    WORLD_TEST(what_dns_has_installed),
 	    WORLD_TEST(caddy_as_devices_reach_it),
 	    WORLD_TEST(certificate_of_the_private_mesh),
