@@ -53,7 +53,9 @@ doctor_check_dns_installed(struct doctor *d)
 		doctor_say(d, DOCTOR_WARNING, "%s is for %s, and the domain is %s", path, purpose,
 		    d->domain);
 		doctor_why(d, "programs of this machine do not find the names of the domain by it");
-		doctor_fix(d, "devmesh dns install");
+		/* those below .localhost need nothing */
+		doctor_fix(d, dm_ends_with(d->domain, ".localhost") ? "devmesh dns uninstall"
+								    : "devmesh dns install");
 		return;
 	}
 	free(wanted);

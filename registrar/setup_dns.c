@@ -344,7 +344,8 @@ setup_dns_open(struct session *session, const struct setup_dns_options *want, st
 		return NULL;
 	if (!remove)
 		look_at_programs(u);
-	settled = remove || want->out != NULL || setup_changes(u) ||
+	/* as long as nobody answers it cannot be seen whether the resolver would ask */
+	settled = remove || want->out != NULL || setup_changes(u) || !dns->responder.answers ||
 		  setup_dns_resolves(dns, 0, &name, &found);
 	plan_commands(u, settled);
 	return DM_STEAL(&u);

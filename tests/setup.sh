@@ -45,6 +45,7 @@ check | is:ip             | iproute2             | iproute            | iproute2
 check | dnsmasq           | dnsmasq-base         | dnsmasq            | dnsmasq   | dnsmasq            | dnsmasq            | dnsmasq
 check | dbus-daemon       | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1             | dbus
 check | is:resolved       | systemd-resolved     | systemd-resolved   | systemd   | -                  | systemd-resolved   | -
+check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3

@@ -32,7 +32,7 @@ settle(struct world *w)
 static struct result
 run_script(struct world *w, const char *script)
 {
-	return run_alone(w, fmt(w, "%s%s", words, script), "there is no dnsmasq");
+	return run_alone(w, fmt(w, "%s%s", words, script), "there is no dnsmasq, or openssl");
 }
 
 /* The report of that name. */
@@ -212,6 +212,7 @@ TEST(what_dns_has_installed)
 	    "look dead\nserve 127.0.0.1 5453 " ZONE " 127.0.0.1\nlook right\nend $one\n"
 	    "serve 127.0.0.1 5300 " ZONE " 127.0.0.1\nDEVMESH_DNS_PORT=5300 look port\n"
 	    "DEVMESH_MESH_DOMAIN=new.example.test look domain\n"
+	    "DEVMESH_MESH_DOMAIN=dev.localhost look localhost\n"
 	    "$devmesh dns uninstall --resolver systemd-resolved --yes >/dev/null 2>&1\nlook gone\n";
 	static const char tools[] =
 	    "for p in ip resolvectl; do command -v $p >/dev/null || { mkdir -p tools; "
@@ -229,6 +230,8 @@ TEST(what_dns_has_installed)
 	assert_found(look(w, r, "domain"), "dns-installed", "warning",
 	    "is for " ZONE " at 127.0.0.1:5453, and the domain is new.example.test",
 	    "devmesh dns install");
+	assert_found(look(w, r, "localhost"), "dns-installed", "warning",
+	    "and the domain is dev.localhost", "devmesh dns uninstall");
 	assert_fine(look(w, r, "gone"), "dns-installed");
 }
 
