@@ -275,12 +275,13 @@ static void
 any_text(void **state)
 {
 	struct prng p = prng_new();
+	const struct dns_address from = {.bytes = {10, 77, 0, 5}};
 	char text[400], name[256], address[64];
 	gid_t groups[3];
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		DM_AUTO_FREE char *code = NULL;
+		DM_AUTO_FREE char *code = NULL, *rule = NULL;
 
 		prng_text(
 		    &p, "{}[]()'\"`\\/*#=:.,|<>^~ \n\t-x019hostsorigin", sizeof(text) - 1, text);
@@ -299,6 +300,8 @@ any_text(void **state)
 		(void)text_listens_widely(text);
 		(void)text_names_module(text, "host");
 		(void)text_tmpfiles_age(text, "/x", address, 64);
+		rule = dm_asprintf("### tuple ### %s", text);
+		(void)doctor_ufw_allows(rule, "tcp", 443, &from);
 	}
 }
 
