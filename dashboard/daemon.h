@@ -28,6 +28,7 @@ struct daemon {
 	struct store *store;
 	struct workers *workers;
 	struct lan *lan;
+	struct record_keeper *record;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;
