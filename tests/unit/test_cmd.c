@@ -140,6 +140,7 @@ verbs_are_there(void **state)
 	    "trust",
 	    "daemon",
 	    "service",
+	    "dns",
 	    "config",
 	    "completion",
 	    "help",
