@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api_impl.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "daemon.h"
 #include "discover.h"
@@ -167,7 +168,8 @@ api_post_share(struct api_call *call, const struct api_request *request, const c
 	if (!has_only(call, request, names))
 		return;
 	if (reach == NULL || !gate_reach_parse(reach, &known) ||
-	    (expires != NULL && (period == NULL || !share_parse_period(period, &ignored)))) {
+	    (expires != NULL &&
+		(period == NULL || !dm_parse_period(period, SHARE_S_MAX, &ignored)))) {
 		answer_usage(call,
 		    "share wants {\"reach\": \"lan\", \"password\" or \"public\"}, and "
 		    "may have \"expires\": \"24h\"");

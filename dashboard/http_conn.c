@@ -298,7 +298,8 @@ show_shared(struct http_conn *conn)
 	if (any)
 		reply.status = 200;
 	reply.len = strlen(page);
-	conn->server->counts.refused[HTTP_REFUSED_REMOTE]++;
+	if (!any)
+		conn->server->counts.refused[HTTP_REFUSED_REMOTE]++;
 	send_reply(conn, &reply);
 }
 

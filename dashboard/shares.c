@@ -24,7 +24,8 @@
 enum {
 	DIRS = 2,	  /* of the mesh route, and the usual one */
 	OWN_S = 600,	  /* for which our addresses are ours if nobody says so again */
-	RENEW_S = 240,	  /* so it is said again */
+	RENEW_S = 240,	  /* so it is said again, when it is seen that it is time: */
+	LOOK_S = 30,	  /* the machine may have slept */
 	SETTLE_MS = 20,	  /* several files change at once */
 	ROUTE_MS = 30000, /* for Caddy to be told */
 };
@@ -80,7 +81,7 @@ shares_json(const struct share *share)
 
 struct errand {
 	struct daemon *d;
-	struct claim *claim;
+	struct slug id;
 };
 
 /* In a process of its own. The share is over: a route that asks for its password is in the way. */
@@ -90,9 +91,13 @@ settle_route(void *arg)
 	const struct errand *errand = arg;
 	struct dm_err err;
 	dm_auto(session) s = session_open(errand->d->config_file, &err);
+	dm_auto(claim) claim = NULL;
 	bool wrote;
 
-	if (s != NULL && register_again(s, errand->claim, &wrote, &err))
+	if (s != NULL && session_need_registry(s, &err) &&
+	    registry_find(s->registry, errand->id.s, &claim, &err) &&
+	    (claim == NULL || claim->is_alias || claim->uid != geteuid() ||
+		register_again(s, claim, &wrote, &err)))
 		return 0;
 	dm_warn("%s", err.msg);
 	return 1;
@@ -101,23 +106,16 @@ settle_route(void *arg)
 static void
 settled(void *user, const struct worker_result *result)
 {
-	struct errand *errand = user;
-
 	(void)result;
-	claim_free(errand->claim);
-	free(errand);
+	free(user);
 }
 
 static void
 password_is_over(struct daemon *d, const struct shared *shared)
 {
-	const struct service *service = services_find(d->services, shared->share.id.s);
-	struct errand *errand;
+	struct errand *errand = dm_calloc(1, sizeof(*errand));
 
-	if (service == NULL || service->claim->uid != geteuid())
-		return;
-	errand = dm_calloc(1, sizeof(*errand));
-	*errand = (struct errand){.d = d, .claim = claim_dup(service->claim)};
+	*errand = (struct errand){.d = d, .id = shared->share.id};
 	workers_run(d->workers, settle_route, errand, ROUTE_MS, settled, errand);
 }
 
@@ -176,16 +174,30 @@ compare(struct shares *s, struct shared *old, size_t old_count)
 	}
 }
 
+/* What was shared for another worktree than the one that has the name by now. */
+static void
+settle_names(const struct shares *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct service *service =
+		    services_find(s->d->services, s->list[i].share.id.s);
+
+		if (service != NULL && service->claim->uid == geteuid() &&
+		    strcmp(service->claim->worktree, s->list[i].worktree) != 0)
+			share_settle(service->claim, NULL);
+	}
+}
+
 void
 shares_look(struct shares *s)
 {
 	struct shared *old = s->list;
 	size_t old_count = s->count;
 	struct reading reading = {.count = 0};
-	int64_t now = dm_wall_seconds(), next = now + RENEW_S;
+	int64_t now = dm_wall_seconds(), next = now + LOOK_S;
 
 	for (size_t i = 0; i < DIRS; i++) {
-		int64_t end = s->dirs[i] == NULL ? GATE_FOREVER : share_sweep(s->dirs[i]);
+		int64_t end = s->dirs[i] == NULL ? GATE_FOREVER : share_sweep(s->dirs[i], NULL);
 
 		if (end < next)
 			next = end;
@@ -196,15 +208,31 @@ shares_look(struct shares *s)
 	s->count = reading.count;
 	compare(s, old, old_count);
 	release(old, old_count);
+	settle_names(s);
 	timer_in(s->timer, (next - now) * 1000 + SETTLE_MS);
 }
 
 /* ---- what the gate has to know ----------------------------------------------------------- */
 
+/* The daemon's own name, while it is. */
+static const char *
+own_name(const struct daemon *d)
+{
+	dm_auto(claim) claim = NULL;
+	struct dm_err ignored;
+
+	return d->id != NULL && registry_find(d->session->registry, d->id, &claim, &ignored) &&
+		       claim != NULL && claim->uid == geteuid() &&
+		       strcmp(claim->worktree, d->session->state_dir) == 0
+		   ? d->id
+		   : NULL;
+}
+
 static void
 tell_own(struct shares *s)
 {
-	struct dns_address addresses[NETIF_MAX];
+	struct netif_address addresses[NETIF_MAX];
+	const char *name = own_name(s->d);
 	struct netif_list list;
 	struct dm_err err;
 	size_t count = 0;
@@ -215,18 +243,18 @@ tell_own(struct shares *s)
 	}
 	for (size_t i = 0; i < list.count; i++) {
 		if (!list.list[i].loopback)
-			addresses[count++] = list.list[i].address;
+			addresses[count++] = list.list[i];
 	}
 	s->own_until = dm_wall_seconds() + OWN_S;
 	for (size_t i = 0; i < DIRS; i++) {
 		if (s->dirs[i] != NULL)
-			share_own(s->dirs[i], addresses, count, s->d->id, s->own_until);
+			share_own(s->dirs[i], addresses, count, name, s->own_until);
 	}
 }
 
 /* Where Caddy looks: the directory that its mesh route names, and that of routes of our making. */
 static void
-find_dirs(struct shares *s)
+find_dirs(struct shares *s, char *old[DIRS])
 {
 	DM_AUTO_FREE char *usual = identity_dir(s->d->session, true);
 	DM_AUTO_FREE char *any = NULL;
@@ -245,26 +273,35 @@ find_dirs(struct shares *s)
 		dirs[0] = dm_strdup(s->dirs[0]); /* Caddy will be back */
 	}
 	for (size_t i = 0; i < DIRS; i++) {
-		if (!dm_same_text(dirs[i], s->dirs[i])) {
-			if (s->dirs[i] != NULL)
-				watch_remove(s->d->watch, s->dirs[i]);
-			if (dirs[i] != NULL) {
-				share_own(dirs[i], NULL, 0, NULL, 0); /* makes it */
-				watch_add(s->d->watch, dirs[i]);
-			}
-		}
-		free(s->dirs[i]);
+		old[i] = s->dirs[i];
 		s->dirs[i] = dirs[i];
+	}
+}
+
+static void
+watch_dirs(struct shares *s, char *old[DIRS])
+{
+	for (size_t i = 0; i < DIRS; i++) {
+		if (!dm_same_text(old[i], s->dirs[i])) {
+			if (old[i] != NULL)
+				watch_remove(s->d->watch, old[i]);
+			if (s->dirs[i] != NULL)
+				watch_add(s->d->watch, s->dirs[i]);
+		}
+		free(old[i]);
 	}
 }
 
 void
 shares_settle(struct shares *s)
 {
+	char *old[DIRS];
+
 	if (s == NULL)
 		return;
-	find_dirs(s);
-	tell_own(s);
+	find_dirs(s, old);
+	tell_own(s); /* this makes them */
+	watch_dirs(s, old);
 	shares_look(s);
 }
 
@@ -287,7 +324,7 @@ on_timer(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
-	if (s->own_until - dm_wall_seconds() < OWN_S - RENEW_S)
+	if (s->own_until - dm_wall_seconds() <= OWN_S - RENEW_S)
 		tell_own(s);
 	shares_look(s);
 }

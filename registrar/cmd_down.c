@@ -26,10 +26,11 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 		commands = commands_dir(ctx->session);
 		command_forget(commands, claim->id.s);
 	}
-	if (!unregister_service(ctx->session, claim, &result, err))
-		return false;
+	/* this needs nothing of Caddy */
 	if (claim->uid == geteuid())
 		share_forget(claim);
+	if (!unregister_service(ctx->session, claim, &result, err))
+		return false;
 	if (result.still_listening != 0)
 		dm_warn("pid %ld still listens on %s: its URL may go on answering until it ends",
 		    (long)result.still_listening, claim->socket);

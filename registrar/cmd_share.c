@@ -138,7 +138,7 @@ read_wish(struct cmd_ctx *ctx, struct wish *wish, struct dm_err *err)
 	wish->share.since = dm_wall_seconds();
 	wish->share.until = GATE_FOREVER;
 	if (period != NULL) {
-		if (!share_parse_period(period, &seconds)) {
+		if (!dm_parse_period(period, SHARE_S_MAX, &seconds)) {
 			(void)dm_fail(err, DM_USAGE, "--expires %s: not a time", period);
 			return dm_hint(err, "30m, 24h or 7d; at most a year");
 		}
@@ -214,7 +214,10 @@ format_until(const struct share *share, char out[UNTIL_MAX])
 		(void)snprintf(out, UNTIL_MAX, "until devmesh unshare");
 }
 
-/* Other ways, for whoever is not on this network, where a program for them is at hand. */
+/*
+ * Other ways, for whoever is not on this network, where a program for them is at hand. They lead to
+ * the server itself, so neither a password nor an end would be kept: for what is public alone.
+ */
 static void
 say_tunnels(const struct claim *claim)
 {
@@ -222,7 +225,9 @@ say_tunnels(const struct claim *claim)
 	DM_AUTO_FREE char *tailscale = dm_find_program("tailscale");
 
 	if (cloudflared != NULL && claim->socket != NULL)
-		dm_note("for the Internet: cloudflared tunnel --unix-socket %s", claim->socket);
+		dm_note(
+		    "for the whole Internet, while it runs: cloudflared tunnel --unix-socket %s",
+		    claim->socket);
 	if (tailscale != NULL && claim->socket != NULL)
 		dm_note("for your tailnet: tailscale serve unix:%s", claim->socket);
 	if (tailscale != NULL && claim->port != 0)
@@ -251,12 +256,48 @@ print_share(const struct cmd_ctx *ctx, const struct claim *claim, const struct w
 	dm_note("%s, %s", with[wish->share.reach], until);
 	if (wish->made)
 		dm_note("user %s, password %s", wish->share.user, wish->password);
-	if (wish->share.reach != GATE_LAN)
+	if (wish->share.reach == GATE_PUBLIC)
 		say_tunnels(claim);
 	(void)puts(claim->url);
 }
 
 /* ---- doing it -------------------------------------------------------------------------- */
+
+static bool
+check_owner(const struct claim *claim, struct dm_err *err)
+{
+	return claim->uid == geteuid() ||
+	       dm_fail(err, DM_DENIED, "%s belongs to uid %u", claim->id.s, (unsigned)claim->uid);
+}
+
+/* A name that is not registered now, and may be shared all the same. */
+static bool
+unshare_name(struct cmd_ctx *ctx)
+{
+	DM_AUTO_FREE char *usual = identity_dir(ctx->session, false);
+	DM_AUTO_FREE char *dir = usual == NULL ? NULL : share_dir(usual);
+	struct dm_err err;
+	struct slug id;
+	bool was;
+
+	if (dir == NULL || !slug_parse(cmd_arg(ctx, 0), &id, &err))
+		return false;
+	if (!share_end_in(dir, id.s, &was, &err)) {
+		dm_warn("%s", err.msg);
+		return false;
+	}
+	if (was && ctx->line->json) {
+		cJSON *o = out_object();
+
+		(void)cJSON_AddStringToObject(o, "id", id.s);
+		(void)cJSON_AddItemToObject(o, "share", cJSON_CreateNull());
+		(void)cJSON_AddBoolToObject(o, "was_shared", true);
+		out_json(o);
+	} else if (was) {
+		dm_note("%s, which is not registered, is not shared any more", id.s);
+	}
+	return was;
+}
 
 static bool
 unshare(struct cmd_ctx *ctx, struct dm_err *err)
@@ -266,7 +307,9 @@ unshare(struct cmd_ctx *ctx, struct dm_err *err)
 	bool was, wrote;
 	cJSON *o;
 
-	if (!cmd_claim(ctx, &claim, err) || !share_end(claim, &was, err))
+	if (!cmd_claim(ctx, &claim, err))
+		return err->code == DM_NOT_FOUND && cmd_arg(ctx, 0) != NULL && unshare_name(ctx);
+	if (!check_owner(claim, err) || !share_end(claim, &was, err))
 		return false;
 	/* by now nobody gets in; what is left is a route that asks for a password in vain */
 	if (was && !register_again(ctx->session, claim, &wrote, &later))
@@ -296,10 +339,10 @@ put_share(struct session *s, const struct claim *claim, const struct wish *wish,
 	bool was, wrote;
 
 	if (!session_need_view(s, err) || !placement_of(s, claim, &place, err) ||
-	    !check_way(s, claim, &place, err) ||
-	    !share_put(claim, place.has_alias ? &claim->app : NULL, &wish->share, err))
+	    !check_way(s, claim, &place, err))
 		return false;
-	if (register_again(s, claim, &wrote, err))
+	if (share_put(claim, place.has_alias ? &claim->app : NULL, &wish->share, err) &&
+	    register_again(s, claim, &wrote, err))
 		return true;
 	if (!share_end(claim, &was, &later))
 		dm_warn("%s", later.msg);
@@ -400,11 +443,9 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 		return false;
 	if (private)
 		return unshare(ctx, err);
-	if (!cmd_claim(ctx, &claim, err) || !read_wish(ctx, &wish, err))
+	/* the password takes its time: the claim is read after it */
+	if (!read_wish(ctx, &wish, err) || !cmd_claim(ctx, &claim, err) || !check_owner(claim, err))
 		return false;
-	if (claim->uid != geteuid())
-		return dm_fail(
-		    err, DM_DENIED, "%s belongs to uid %u", claim->id.s, (unsigned)claim->uid);
 	wish.share.id = claim->id;
 	if (!put_share(ctx->session, claim, &wish, err))
 		return false;
@@ -431,9 +472,11 @@ const struct cmd cmd_share = {
     .args = "[ID]",
     .max_args = 1,
     .summary = "let other devices open a service; without this they cannot",
-    .help = "Other devices get a page that says so, for what is not shared. Caddy itself sees to\n"
-	    "it, and to the end of --expires, whether or not devmeshd runs. It lasts while the\n"
-	    "worktree keeps its name: devmesh down ends it, a restart of the server does not.",
+    .help =
+	"Other devices get a page that says so, for what is not shared. Caddy itself sees to\n"
+	"it, and to the end of --expires, whether or not devmeshd runs; a connection that is\n"
+	"open then, a WebSocket for instance, stays open. A share lasts while the worktree keeps\n"
+	"its name: devmesh down ends it, a restart of the server does not.",
     .opts = opts,
     .run = run,
 };

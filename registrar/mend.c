@@ -152,12 +152,12 @@ remove_claims(struct mend_run *run, const struct doomed *doomed)
 		struct unregister_result result = {.removed_socket = false};
 		struct dm_err err;
 
+		if (!run->options->dry_run && claim_worktree_gone(claim))
+			share_forget(claim);
 		if (!run->options->dry_run && !unregister_service(run->s, claim, &result, &err)) {
 			mend_failed(run, &err);
 			continue;
 		}
-		if (!run->options->dry_run && claim_worktree_gone(claim))
-			share_forget(claim);
 		mend_tell(run, "removed", "claim", claim->id.s, doomed->reasons[i]);
 		if (result.removed_socket)
 			mend_tell(run, "removed", "socket", claim->socket, "nobody listens on it");
@@ -281,8 +281,12 @@ clean_documents(struct mend_run *run, const struct survey *survey)
 	if (run->s->view != NULL)
 		caddy_view_each_route(run->s->view, add_route_dir, &dirs);
 	for (size_t i = 0; i < dirs.count; i++) {
+		DM_AUTO_FREE char *shares = share_dir(dirs.list[i]);
+
 		identity_sweep(
 		    run->s->registry, dirs.list[i], run->options->dry_run, say_document, run);
+		if (!run->options->dry_run)
+			(void)share_sweep(shares, run->s->registry);
 		free(dirs.list[i]);
 	}
 	free(dirs.list);

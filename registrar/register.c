@@ -124,7 +124,7 @@ settle_identity(const struct plan *plan, const struct claim *old, struct claim *
 	if (!dry_run && usual != NULL && strcmp(usual, dir) == 0)
 		free(identity_dir(plan->s, true));
 	if (!dry_run)
-		share_settle(claim);
+		share_settle(claim, NULL);
 	if (old == NULL || dry_run || old->identity == NULL)
 		return;
 	if (old->is_alias || strcmp(old->worktree, claim->worktree) != 0 ||
@@ -234,6 +234,20 @@ end_killed_run(const struct plan *plan)
 		    ended == 1 ? "" : "es");
 }
 
+/* The bare name is shared as the service is, and not as another one's that had it before. */
+static bool
+settle_shares(const struct plan *plan, const struct claim *claim, struct dm_err *err)
+{
+	if (plan->request->dry_run)
+		return true;
+	if (plan->place.has_alias)
+		share_settle(claim, &claim->app);
+	if (!plan->place.shared)
+		return true;
+	dm_note("%s is shared with other devices: devmesh share --list", claim->id.s);
+	return !plan->place.has_alias || share_put(claim, &claim->app, &plan->place.share, err);
+}
+
 /* Everything after the claim. */
 static bool
 carry_out(
@@ -245,8 +259,7 @@ carry_out(
 	end_killed_run(plan);
 	if (!take_alias(plan, name, claim, result, err))
 		return false;
-	if (plan->place.shared && plan->place.has_alias && !plan->request->dry_run &&
-	    !share_put(claim, &claim->app, &plan->place.share, err))
+	if (!settle_shares(plan, claim, err))
 		return false;
 	ok = plan->place.how == CLAIM_ROUTE ? placement_write(plan->s, &plan->place, claim,
 						  plan->request->dry_run, &result->wrote_route, err)
@@ -265,13 +278,18 @@ bool
 register_again(struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err)
 {
 	struct placement place;
+	bool ok;
 
 	*wrote = false;
 	session_drop_view(s);
-	return session_need_registry(s, err) && session_need_view(s, err) &&
-	       placement_of(s, claim, &place, err) &&
-	       (place.how == CLAIM_MESH ? drop_own_route(s, claim, false, wrote, err)
-					: placement_write(s, &place, claim, false, wrote, err));
+	if (!session_need_registry(s, err) || !session_need_view(s, err) ||
+	    !placement_of(s, claim, &place, err))
+		return false;
+	ok = place.how == CLAIM_MESH ? drop_own_route(s, claim, false, wrote, err)
+				     : placement_write(s, &place, claim, false, wrote, err);
+	/* so that whoever looks for lost routes looks for this one */
+	return ok && (place.how == claim->registration ||
+			 registry_set_registration(s->registry, claim, place.how, err));
 }
 
 bool
@@ -287,6 +305,8 @@ register_moved(struct session *s, const struct claim *claim, const char *worktre
 		return dm_wrap(err, "following the worktree of %s to %s", claim->id.s, worktree);
 	if (!*moved)
 		return true;
+	if (!share_move(claim, worktree, err))
+		return false;
 	if (!registry_find(s->registry, claim->id.s, &now, err))
 		return false;
 	if (now == NULL)

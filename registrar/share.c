@@ -15,12 +15,12 @@
 #include "base/fsio.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "share_impl.h"
 
 enum {
 	CONTENT_MAX = 8192,
-	FILES_MAX = 4096, /* in the directory; of more the rest is not looked at */
+	LOCK_MS = 10000,
 	UNTIL_DIGITS = 10,
-	YEAR_S = 366 * 86400,
 };
 
 /* One file of the directory. */
@@ -28,6 +28,7 @@ struct entry {
 	char *file;
 	struct share share; /* id is the name it is for */
 	char *worktree;	    /* NULL: its content cannot be read */
+	int64_t created;    /* of the claim that was shared */
 	struct slug of;	    /* the service's id; another one than share.id for an alias */
 };
 
@@ -54,9 +55,8 @@ share_dir(const char *identity_dir)
 	return dm_asprintf("%s/" GATE_SUBDIR, identity_dir);
 }
 
-/* Opens it if only this user may write to it: -1 with errno 0 if somebody else may, too. */
-static int
-open_dir(const char *dir)
+int
+share_open_dir(const char *dir)
 {
 	DM_AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
@@ -64,18 +64,30 @@ open_dir(const char *dir)
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
-		errno = 0;
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (st.st_uid != geteuid()) {
+		errno = EPERM;
 		return -1;
 	}
+	if ((st.st_mode & 022) != 0 && fchmod(fd, 0755) != 0)
+		return -1;
 	out = fd;
 	fd = -1;
 	return out;
 }
 
-/* "<id>.<reach>.<until>" */
-static bool
-parse_name(const char *file, struct share *out)
+int
+share_take_turn(const char *dir, struct dm_err *err)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/.lock", dir);
+	int fd = -1;
+
+	return dm_lock(path, LOCK_MS, &fd, err) ? fd : -1;
+}
+
+bool
+share_parse_name(const char *file, struct share *out)
 {
 	const char *dot = strchr(file, '.'), *second = dot == NULL ? NULL : strchr(dot + 1, '.');
 	char reach[16], id[SLUG_MAX + 1];
@@ -112,7 +124,7 @@ read_content(int dir, struct entry *entry)
 	char id[SLUG_MAX + 1];
 	struct dm_err ignored;
 	const char *worktree;
-	const cJSON *since;
+	const cJSON *since, *created;
 	cJSON *o;
 
 	if (fd < 0 || !dm_read_fd(fd, &text, &ignored))
@@ -120,6 +132,7 @@ read_content(int dir, struct entry *entry)
 	o = cJSON_ParseWithLength(text.data, text.len);
 	worktree = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "worktree"));
 	since = cJSON_GetObjectItemCaseSensitive(o, "since");
+	created = cJSON_GetObjectItemCaseSensitive(o, "created");
 	if (worktree != NULL && copy_text(o, "id", id, sizeof(id)) &&
 	    slug_parse(id, &entry->of, &ignored) &&
 	    copy_text(o, "user", entry->share.user, sizeof(entry->share.user)) &&
@@ -127,6 +140,9 @@ read_content(int dir, struct entry *entry)
 	    cJSON_IsNumber(since) && since->valuedouble >= 0 &&
 	    since->valuedouble <= GATE_FOREVER) {
 		entry->share.since = (int64_t)since->valuedouble;
+		if (cJSON_IsNumber(created) && created->valuedouble > 0 &&
+		    created->valuedouble <= GATE_FOREVER)
+			entry->created = (int64_t)created->valuedouble;
 		entry->worktree = dm_strdup(worktree);
 	}
 	cJSON_Delete(o);
@@ -146,10 +162,10 @@ read_entries(int dir, const char *only, struct entries *out)
 			(void)close(again);
 		return;
 	}
-	for (int i = 0; i < FILES_MAX && (file = readdir(stream)) != NULL; i++) {
+	while ((file = readdir(stream)) != NULL) {
 		struct entry *entry;
 
-		if (!parse_name(file->d_name, &share) ||
+		if (!share_parse_name(file->d_name, &share) ||
 		    (only != NULL && strcmp(share.id.s, only) != 0))
 			continue;
 		out->list = dm_reallocarray(out->list, out->count + 1, sizeof(*out->list));
@@ -160,19 +176,38 @@ read_entries(int dir, const char *only, struct entries *out)
 	(void)closedir(stream);
 }
 
+static bool
+is_gone(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/*
+ * Whether it was made for the claim's worktree: by its path, or, between the move of a worktree and
+ * share_move(), by the claim, which is still the same.
+ */
+static bool
+is_of_worktree(const struct entry *entry, const struct claim *claim)
+{
+	return entry->worktree != NULL &&
+	       (strcmp(entry->worktree, claim->worktree) == 0 ||
+		   (entry->created == claim->created && is_gone(entry->worktree)));
+}
+
 /* Whether it is the share of the claim's service: for its worktree, and not over. */
 static bool
 is_of(const struct entry *entry, const struct claim *claim, int64_t now)
 {
-	return entry->worktree != NULL && entry->share.until > now &&
-	       strcmp(entry->of.s, claim->id.s) == 0 &&
-	       strcmp(entry->worktree, claim->worktree) == 0;
+	return entry->share.until > now && strcmp(entry->of.s, claim->id.s) == 0 &&
+	       is_of_worktree(entry, claim);
 }
 
 bool
 share_find_in(const char *dir, const struct claim *claim, struct share *out)
 {
-	DM_AUTO_CLOSE int fd = open_dir(dir);
+	DM_AUTO_CLOSE int fd = share_open_dir(dir);
 	ENTRIES_AUTO struct entries entries = {.count = 0};
 
 	if (fd < 0)
@@ -195,6 +230,14 @@ share_find(const struct claim *claim, struct share *out)
 	return dir != NULL && share_find_in(dir, claim, out);
 }
 
+bool
+share_needs_login(const struct claim *claim)
+{
+	struct share share;
+
+	return share_find(claim, &share) && share.reach == GATE_PASSWORD;
+}
+
 /* ---- making and ending them ------------------------------------------------------------ */
 
 static bool
@@ -205,30 +248,17 @@ fail_place(const struct claim *claim, struct dm_err *err)
 	return dm_hint(err, "devmesh doctor; [local] state_dir is where it would be");
 }
 
-/* Makes the directory, readable for a Caddy that is another user; its parent is as private as it
- * has to be. */
-static int
-make_dir(const struct claim *claim, const char *dir, struct dm_err *err)
+int
+share_make_dir(const char *dir)
 {
 	bool made = mkdir(dir, 0755) == 0;
 	int fd;
 
-	if (!made && errno != EEXIST) {
-		(void)dm_fail_errno(err, errno, "making %s", dir);
+	if (!made && errno != EEXIST)
 		return -1;
-	}
-	if ((fd = open_dir(dir)) >= 0) {
-		if (made)
-			(void)fchmod(fd, 0755); /* whatever the umask is */
-		return fd;
-	}
-	if (errno != 0)
-		(void)dm_fail_errno(err, errno, "sharing %s: opening %s", claim->id.s, dir);
-	else
-		(void)dm_fail(err, DM_DENIED,
-		    "sharing %s: others may write to %s, and so share what they like", claim->id.s,
-		    dir);
-	return -1;
+	if ((fd = share_open_dir(dir)) >= 0 && made)
+		(void)fchmod(fd, 0755); /* whatever the umask is */
+	return fd;
 }
 
 /* The share's text for one name; the caller owns it. */
@@ -240,6 +270,7 @@ compose(const struct claim *claim, const struct share *share)
 
 	(void)cJSON_AddStringToObject(o, "id", claim->id.s);
 	(void)cJSON_AddStringToObject(o, "worktree", claim->worktree);
+	(void)cJSON_AddNumberToObject(o, "created", (double)claim->created);
 	(void)cJSON_AddNumberToObject(o, "since", (double)share->since);
 	if (share->user[0] != '\0') {
 		(void)cJSON_AddStringToObject(o, "user", share->user);
@@ -250,28 +281,87 @@ compose(const struct claim *claim, const struct share *share)
 	return text;
 }
 
+/* Writes the whole file at once, under a name that the gate does not take for a share meanwhile. */
+static bool
+write_file(int dir, const char *file, const char *text)
+{
+	static const char temporary[] = ".new";
+	DM_AUTO_CLOSE int fd = -1;
+
+	(void)unlinkat(dir, temporary, 0);
+	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && dm_write_all(fd, text, strlen(text)) && fsync(fd) == 0 &&
+	    renameat(dir, temporary, dir, file) == 0)
+		return true;
+	(void)unlinkat(dir, temporary, 0);
+	return false;
+}
+
 /* Writes the file for one name, then removes what was there for it. */
 static bool
-put_name(int fd, const char *dir, const struct slug *name, const struct claim *claim,
-    const struct share *share, struct dm_err *err)
+put_name(int dir, const struct slug *name, const struct claim *claim, const struct share *share,
+    struct dm_err *err)
 {
 	ENTRIES_AUTO struct entries old = {.count = 0};
 	DM_AUTO_FREE char *file = dm_asprintf(
 	    "%s.%s.%010lld", name->s, gate_reach_name(share->reach), (long long)share->until);
-	DM_AUTO_FREE char *path = dm_asprintf("%s/%s", dir, file);
 	DM_AUTO_FREE char *text = compose(claim, share);
 
-	read_entries(fd, name->s, &old);
+	read_entries(dir, name->s, &old);
 	if (old.count == 1 && is_of(&old.list[0], claim, 0) &&
 	    strcmp(old.list[0].file, file) == 0 && old.list[0].share.since == share->since)
 		return true; /* as it is */
-	if (!dm_write_file(path, text, strlen(text), 0600, err))
-		return dm_wrap(err, "sharing %s", name->s);
+	if (!write_file(dir, file, text))
+		return dm_fail_errno(err, errno, "sharing %s: writing %s", name->s, file);
 	for (size_t i = 0; i < old.count; i++) {
 		if (strcmp(old.list[i].file, file) != 0)
-			(void)unlinkat(fd, old.list[i].file, 0);
+			(void)unlinkat(dir, old.list[i].file, 0);
 	}
 	return true;
+}
+
+/* Which files share_end() and others remove. */
+typedef bool is_doomed(const struct entry *entry, const void *user);
+
+/* Removes them. False if one cannot be removed; *removed counts the others. */
+static bool
+remove_entries(
+    const char *dir, is_doomed *doomed, const void *user, size_t *removed, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int fd = share_open_dir(dir);
+	DM_AUTO_CLOSE int turn = -1;
+	ENTRIES_AUTO struct entries entries = {.count = 0};
+
+	*removed = 0;
+	if (fd < 0)
+		return errno == ENOENT || dm_fail_errno(err, errno, "opening %s", dir);
+	if ((turn = share_take_turn(dir, err)) < 0)
+		return false;
+	read_entries(fd, NULL, &entries);
+	for (size_t i = 0; i < entries.count; i++) {
+		const struct entry *entry = &entries.list[i];
+
+		if (!doomed(entry, user))
+			continue;
+		if (unlinkat(fd, entry->file, 0) == 0)
+			(*removed)++;
+		else if (errno != ENOENT)
+			return dm_fail_errno(err, errno, "removing %s/%s", dir, entry->file);
+	}
+	return true;
+}
+
+static bool
+is_for(const struct entry *entry, const char *id)
+{
+	return strcmp(entry->share.id.s, id) == 0 ||
+	       (entry->worktree != NULL && strcmp(entry->of.s, id) == 0);
+}
+
+static bool
+is_of_id(const struct entry *entry, const void *user)
+{
+	return is_for(entry, user);
 }
 
 bool
@@ -280,76 +370,135 @@ share_put(const struct claim *claim, const struct slug *alias, const struct shar
 {
 	DM_AUTO_FREE char *dir = claim->identity == NULL ? NULL : share_dir(claim->identity);
 	DM_AUTO_CLOSE int fd = -1;
+	DM_AUTO_CLOSE int turn = -1;
 
 	if (dir == NULL)
 		return fail_place(claim, err);
-	if ((fd = make_dir(claim, dir, err)) < 0)
-		return false;
-	return put_name(fd, dir, &claim->id, claim, share, err) &&
-	       (alias == NULL || put_name(fd, dir, alias, claim, share, err));
+	if ((fd = share_make_dir(dir)) < 0)
+		return dm_fail_errno(err, errno, "sharing %s: opening %s", claim->id.s, dir);
+	/* the alias first: what fails then has shared nothing under the service's own name */
+	return (turn = share_take_turn(dir, err)) >= 0 &&
+	       (alias == NULL || put_name(fd, alias, claim, share, err)) &&
+	       put_name(fd, &claim->id, claim, share, err);
+}
+
+bool
+share_end_in(const char *dir, const char *id, bool *was, struct dm_err *err)
+{
+	size_t removed;
+
+	*was = false;
+	if (!remove_entries(dir, is_of_id, id, &removed, err))
+		return dm_wrap(err, "ending the share of %s", id);
+	*was = removed > 0;
+	return true;
 }
 
 bool
 share_end(const struct claim *claim, bool *was, struct dm_err *err)
 {
 	DM_AUTO_FREE char *dir = claim->identity == NULL ? NULL : share_dir(claim->identity);
-	DM_AUTO_CLOSE int fd = dir == NULL ? -1 : open_dir(dir);
-	ENTRIES_AUTO struct entries entries = {.count = 0};
 
 	*was = false;
-	if (fd < 0)
-		return true;
-	read_entries(fd, NULL, &entries);
-	for (size_t i = 0; i < entries.count; i++) {
-		const struct entry *entry = &entries.list[i];
+	return dir == NULL || share_end_in(dir, claim->id.s, was, err);
+}
 
-		if (strcmp(entry->share.id.s, claim->id.s) != 0 &&
-		    (entry->worktree == NULL || strcmp(entry->of.s, claim->id.s) != 0))
-			continue;
-		*was = true;
-		if (unlinkat(fd, entry->file, 0) != 0 && errno != ENOENT)
-			return dm_fail_errno(err, errno, "ending the share of %s: removing %s/%s",
-			    claim->id.s, dir, entry->file);
-	}
-	return true;
+/* Of the claim's service, unless the name is another worktree's by now. */
+static bool
+is_of_claim(const struct entry *entry, const void *user)
+{
+	const struct claim *claim = user;
+
+	return is_for(entry, claim->id.s) &&
+	       (entry->worktree == NULL || is_of_worktree(entry, claim));
+}
+
+/* What stands in the way of the claim's being private: of its name, or of its share elsewhere. */
+static bool
+is_foreign(const struct entry *entry, const void *user)
+{
+	const struct claim *claim = user;
+
+	return is_for(entry, claim->id.s) &&
+	       (strcmp(entry->of.s, claim->id.s) != 0 || !is_of_worktree(entry, claim));
+}
+
+struct alias_of {
+	const struct claim *claim;
+	const struct slug *alias;
+};
+
+static bool
+is_foreign_alias(const struct entry *entry, const void *user)
+{
+	const struct alias_of *a = user;
+
+	return strcmp(entry->share.id.s, a->alias->s) == 0 &&
+	       (strcmp(entry->of.s, a->claim->id.s) != 0 || !is_of_worktree(entry, a->claim));
+}
+
+/* Removes what fits; what goes wrong is a warning. How many. */
+static size_t
+forget(const struct claim *claim, is_doomed *doomed, const void *user)
+{
+	DM_AUTO_FREE char *dir = claim->identity == NULL ? NULL : share_dir(claim->identity);
+	size_t removed = 0;
+	struct dm_err err;
+
+	if (dir != NULL && !remove_entries(dir, doomed, user, &removed, &err))
+		dm_warn("ending the share of %s: %s", claim->id.s, err.msg);
+	return removed;
 }
 
 void
 share_forget(const struct claim *claim)
 {
-	struct dm_err err;
-	bool was;
-
-	if (!share_end(claim, &was, &err))
-		dm_warn("%s", err.msg);
-	else if (was)
+	if (forget(claim, is_of_claim, claim) > 0)
 		dm_note("%s is not shared any more", claim->id.s);
 }
 
 void
-share_settle(const struct claim *claim)
+share_settle(const struct claim *claim, const struct slug *alias)
+{
+	const struct alias_of a = {claim, alias};
+
+	if ((alias == NULL ? forget(claim, is_foreign, claim)
+			   : forget(claim, is_foreign_alias, &a)) > 0)
+		dm_note("%s was shared for another worktree: that is over",
+		    alias == NULL ? claim->id.s : alias->s);
+}
+
+bool
+share_move(const struct claim *claim, const char *worktree, struct dm_err *err)
 {
 	DM_AUTO_FREE char *dir = claim->identity == NULL ? NULL : share_dir(claim->identity);
-	DM_AUTO_CLOSE int fd = dir == NULL ? -1 : open_dir(dir);
+	DM_AUTO_CLOSE int fd = dir == NULL ? -1 : share_open_dir(dir);
+	DM_AUTO_CLOSE int turn = -1;
 	ENTRIES_AUTO struct entries entries = {.count = 0};
+	dm_auto(claim) moved = claim_dup(claim);
 
 	if (fd < 0)
-		return;
-	read_entries(fd, claim->id.s, &entries);
+		return true;
+	if ((turn = share_take_turn(dir, err)) < 0)
+		return false;
+	free(moved->worktree);
+	moved->worktree = dm_strdup(worktree);
+	read_entries(fd, NULL, &entries);
 	for (size_t i = 0; i < entries.count; i++) {
 		const struct entry *entry = &entries.list[i];
+		DM_AUTO_FREE char *text = compose(moved, &entry->share);
 
-		if (entry->worktree == NULL || strcmp(entry->worktree, claim->worktree) != 0) {
-			(void)unlinkat(fd, entry->file, 0);
-			dm_note("%s was shared for another worktree: that is over", claim->id.s);
-		}
+		if (entry->worktree != NULL && is_of_claim(entry, claim) &&
+		    !write_file(fd, entry->file, text))
+			return dm_fail_errno(err, errno, "writing %s/%s", dir, entry->file);
 	}
+	return true;
 }
 
 void
 share_each(const char *dir, share_fn *fn, void *user)
 {
-	DM_AUTO_CLOSE int fd = open_dir(dir);
+	DM_AUTO_CLOSE int fd = share_open_dir(dir);
 	ENTRIES_AUTO struct entries entries = {.count = 0};
 	int64_t now = dm_wall_seconds();
 
@@ -365,112 +514,64 @@ share_each(const char *dir, share_fn *fn, void *user)
 	}
 }
 
-int64_t
-share_sweep(const char *dir)
+/* Whether its worktree is gone, and nobody holds the name: one that moves is followed by its claim.
+ */
+static bool
+is_left_over(const struct entry *entry, const struct registry *reg)
 {
-	DM_AUTO_CLOSE int fd = open_dir(dir);
+	dm_auto(claim) claim = NULL;
+	struct dm_err ignored;
+
+	return is_gone(entry->worktree) && registry_find(reg, entry->of.s, &claim, &ignored) &&
+	       claim == NULL;
+}
+
+/* Over, left over, or one of two for a name: the other one is newer. */
+static bool
+is_over(const struct entries *entries, size_t i, const struct registry *reg, int64_t now)
+{
+	const struct entry *entry = &entries->list[i];
+
+	if (entry->share.until <= now)
+		return true;
+	if (entry->worktree == NULL)
+		return false; /* our own: share_own() */
+	if (reg != NULL && is_left_over(entry, reg))
+		return true;
+	for (size_t k = 0; k < entries->count; k++) {
+		const struct entry *other = &entries->list[k];
+
+		if (k != i && strcmp(other->share.id.s, entry->share.id.s) == 0 &&
+		    (other->share.since > entry->share.since ||
+			(other->share.since == entry->share.since && k < i)))
+			return true;
+	}
+	return false;
+}
+
+int64_t
+share_sweep(const char *dir, const struct registry *reg)
+{
+	DM_AUTO_CLOSE int fd = share_open_dir(dir);
+	DM_AUTO_CLOSE int turn = -1;
 	ENTRIES_AUTO struct entries entries = {.count = 0};
 	int64_t now = dm_wall_seconds(), next = GATE_FOREVER;
+	struct dm_err err;
 
 	if (fd < 0)
 		return next;
+	if ((turn = share_take_turn(dir, &err)) < 0) {
+		dm_warn("%s", err.msg);
+		return now + LOCK_MS / 1000;
+	}
 	read_entries(fd, NULL, &entries);
 	for (size_t i = 0; i < entries.count; i++) {
 		const struct entry *entry = &entries.list[i];
 
-		if (entry->share.until <= now)
+		if (is_over(&entries, i, reg, now))
 			(void)unlinkat(fd, entry->file, 0);
 		else if (entry->share.until < next)
 			next = entry->share.until;
 	}
 	return next;
-}
-
-/* ---- our own ---------------------------------------------------------------------------- */
-
-/* Removes the other files that begin with `prefix`, and have not `until` as their end. */
-static void
-drop_others(int fd, const char *prefix, int64_t until)
-{
-	DM_AUTO_FREE char *end = dm_asprintf(".%010lld", (long long)until);
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = again < 0 ? NULL : fdopendir(again);
-	const struct dirent *file;
-
-	if (stream == NULL) {
-		if (again >= 0)
-			(void)close(again);
-		return;
-	}
-	for (int i = 0; i < FILES_MAX && (file = readdir(stream)) != NULL; i++) {
-		if (dm_starts_with(file->d_name, prefix) && !dm_ends_with(file->d_name, end))
-			(void)unlinkat(fd, file->d_name, 0);
-	}
-	(void)closedir(stream);
-}
-
-static void
-make_empty(int fd, const char *file)
-{
-	int made = openat(fd, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (made >= 0)
-		(void)close(made);
-}
-
-void
-share_own(const char *dir, const struct dns_address *addresses, size_t count, const char *name,
-    int64_t until)
-{
-	bool made = mkdir(dir, 0755) == 0;
-	DM_AUTO_CLOSE int fd = open_dir(dir);
-	char text[DNS_ADDRESS_TEXT];
-
-	if (fd < 0)
-		return;
-	if (made)
-		(void)fchmod(fd, 0755);
-	for (size_t i = 0; i < count; i++) {
-		DM_AUTO_FREE char *file = NULL;
-
-		dns_address_text(&addresses[i], text);
-		file = dm_asprintf("@%s.%010lld", text, (long long)until);
-		make_empty(fd, file);
-	}
-	/* the new ones are there first: nothing is refused in between */
-	if (until > 0)
-		drop_others(fd, "@", until);
-	if (name != NULL) {
-		DM_AUTO_FREE char *prefix = dm_asprintf("%s.%s.", name, gate_reach_name(GATE_LAN));
-		DM_AUTO_FREE char *file = dm_asprintf("%s%010lld", prefix, (long long)until);
-
-		make_empty(fd, file);
-		drop_others(fd, prefix, until);
-	}
-}
-
-bool
-share_parse_period(const char *text, int64_t *seconds)
-{
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	size_t n = strlen(text);
-	int64_t factor = 1;
-	char digits[16];
-	uint64_t number;
-
-	for (size_t i = 0; n > 1 && i < sizeof(units) / sizeof(units[0]); i++) {
-		if (text[n - 1] == units[i].unit) {
-			factor = units[i].s;
-			n--;
-			break;
-		}
-	}
-	if (!dm_snprintf(digits, sizeof(digits), "%.*s", (int)n, text) ||
-	    !dm_parse_uint(digits, 1, (uint64_t)(YEAR_S / factor), &number))
-		return false;
-	*seconds = (int64_t)number * factor;
-	return true;
 }

@@ -12,6 +12,7 @@
 #include "caddy/route.h"
 #include "commands.h"
 #include "placement.h"
+#include "share.h"
 
 /* Whether a mesh route will do for the claim: placement.h decides in the same way. */
 static bool
@@ -19,7 +20,7 @@ may_be_mesh(const struct session *s, const struct claim *claim)
 {
 	return claim->registration == CLAIM_MESH ||
 	       (s->conf->registration != CONF_REGISTRATION_ROUTE &&
-		   placement_conventional(s, claim));
+		   placement_conventional(s, claim) && !share_needs_login(claim));
 }
 
 bool

@@ -11,8 +11,8 @@ const reaches = {
 };
 const periods = { '1h': 'for an hour', '24h': 'for a day', '7d': 'for a week', '': 'until you end it' };
 
-let told = null; // the password that was just made: {id, user, password}
-const want = { reach: 'lan', expires: '24h' };
+let told = null; // the password that was just made: {id, since, user, password}
+let want = {}; // what is chosen: {id, reach, expires}
 
 const chooser = (name, label, options) => el('label', {}, `${label} `, el('select', { name, on: { change: (event) => { want[name] = event.target.value; } } },
 	...Object.entries(options).map(([value, text]) => el('option', { value, selected: want[name] === value }, text))));
@@ -21,8 +21,8 @@ const end = ({ until }) => (until === null ? 'until you end it' : `until ${new D
 
 function state({ id, share }) {
 	if (!share) return [el('p', {}, el('strong', {}, 'Private. '), 'Only this machine can open it; other devices are told that it is not shared.')];
-	return [el('p', {}, el('strong', {}, 'Shared '), `with ${reaches[share.reach][1]}, ${end(share)}.`),
-		told?.id === id && told.password && share.reach === 'password'
+	return [el('p', {}, el('strong', {}, 'Shared '), `with ${reaches[share.reach][1]}, ${end(share)}. What is open then stays open until it is closed.`),
+		told?.id === id && told.since === share.since && told.password
 			? el('p', {}, 'User ', el('code', {}, told.user), ', password ', el('code', {}, told.password), '. The password is not shown again.')
 			: share.user && el('p', {}, 'They log in as ', el('code', {}, share.user), '.')];
 }
@@ -31,6 +31,7 @@ function controls({ id, share }) {
 	const path = `/api/v1/services/${id}`;
 
 	if (!session.may_change) return [loginHint()];
+	if (want.id !== id) want = { id, reach: share?.reach ?? 'lan', expires: '24h' };
 	return [
 		el('div', { class: 'actions' }, chooser('reach', 'With', Object.fromEntries(Object.entries(reaches).map(([key, [text]]) => [key, text]))),
 			chooser('expires', 'How long', periods)),
@@ -38,7 +39,7 @@ function controls({ id, share }) {
 			actionButton(`share ${id}`, share ? 'Change' : 'Share', async () => {
 				const answer = await post(`${path}/share`, { reach: want.reach, ...(want.expires && { expires: want.expires }) });
 
-				told = { id, user: answer.share.user, password: answer.password };
+				told = { id, since: answer.share.since, user: answer.share.user, password: answer.password };
 			}, { class: 'main' }),
 			share && actionButton(`unshare ${id}`, 'Make private', async () => {
 				await post(`${path}/unshare`);
@@ -66,4 +67,5 @@ export function draw(box, service) {
 
 export function leave() {
 	told = null;
+	want = {};
 }

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/str.h"
 
 int64_t
 dm_now_ms(void)
@@ -63,4 +66,30 @@ dm_pause_ms(int64_t ms)
 
 	while (nanosleep(&t, &t) != 0 && errno == EINTR)
 		continue;
+}
+
+bool
+dm_parse_period(const char *text, int64_t max, int64_t *seconds)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t n = strlen(text);
+	int64_t factor = 1;
+	char digits[16];
+	uint64_t number;
+
+	for (size_t i = 0; n > 1 && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (text[n - 1] == units[i].unit) {
+			factor = units[i].s;
+			n--;
+			break;
+		}
+	}
+	if (!dm_snprintf(digits, sizeof(digits), "%.*s", (int)n, text) ||
+	    !dm_parse_uint(digits, 1, (uint64_t)(max / factor), &number))
+		return false;
+	*seconds = (int64_t)number * factor;
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef DEVMESH_CLOCK_H
 #define DEVMESH_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Monotonic milliseconds since some fixed point; for deadlines and intervals. */
@@ -17,5 +18,8 @@ int64_t dm_wall_ms(void);
 uint64_t dm_random(void);
 /* Sleeps at least `ms` milliseconds, signals notwithstanding. For polling with a deadline only. */
 void dm_pause_ms(int64_t ms);
+
+/* "90", "90s", "30m", "24h" or "7d" as seconds, from 1 to `max`; false if it is none of these. */
+bool dm_parse_period(const char *text, int64_t max, int64_t *seconds);
 
 #endif

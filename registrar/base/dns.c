@@ -109,6 +109,14 @@ dns_address_is_private(const struct dns_address *address)
 }
 
 bool
+dns_address_is_link_local(const struct dns_address *address)
+{
+	const uint8_t *b = address->bytes;
+
+	return address->ipv6 ? b[0] == 0xfe && (b[1] & 0xc0) == 0x80 : b[0] == 169 && b[1] == 254;
+}
+
+bool
 dns_address_is_ours(const struct dns_address *address)
 {
 	struct ifaddrs *all, *i;

@@ -52,6 +52,8 @@ void dns_address_text(const struct dns_address *address, char out[DNS_ADDRESS_TE
 bool dns_address_is_loopback(const struct dns_address *address);
 /* What filters against DNS rebinding drop: RFC 1918, link-local, unique local, 100.64/10. */
 bool dns_address_is_private(const struct dns_address *address);
+/* 169.254.0.0/16 and fe80::/10. */
+bool dns_address_is_link_local(const struct dns_address *address);
 /* Whether one of this machine's interfaces has it, or it is a loopback address. */
 bool dns_address_is_ours(const struct dns_address *address);
 

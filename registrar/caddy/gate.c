@@ -14,12 +14,25 @@ enum {
 	DEPTH_MAX = 64
 };
 
-/* Variables of a request: it comes from elsewhere; and the service is shared with it. */
-#define OUTSIDE	 "devmesh_outside"
-#define SHARED	 "devmesh_shared"
-#define PASSWORD "devmesh_password"
+/*
+ * Variables of a request: it comes from elsewhere ("yes"); by way of a proxy on this machine, for
+ * devices of the network ("near") or for who knows whom ("far"); the service is shared with it; and
+ * that asks for a password.
+ */
+#define OUTSIDE	  "devmesh_outside"
+#define FORWARDED "devmesh_forwarded"
+#define SHARED	  "devmesh_shared"
+#define PASSWORD  "devmesh_password"
 
 #define ADDRESS_FILES "/@{http.request.remote.host}.*"
+/* An address in one of the headers by which proxies say for whom they ask. */
+#define LOOPBACK "(127\\.[0-9.]+|\\[?(::ffff:127\\.[0-9.]+|::1)\\]?|localhost)"
+#define NEAR \
+	"(127\\.[0-9.]+|::1|10\\.[0-9.]+|192\\.168\\.[0-9.]+|169\\.254\\.[0-9.]+|" \
+	"172\\.(1[6-9]|2[0-9]|3[01])\\.[0-9.]+|" \
+	"100\\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\\.[0-9.]+|f[cd][0-9a-f]{2}:[0-9a-f:]+|" \
+	"fe80:[0-9a-f:%.]+)"
+#define LIST_OF(one) "(?i)^\\s*" one "(\\s*,\\s*" one ")*\\s*$"
 
 static const char *const reaches[GATE_REACHES] = {
     [GATE_LAN] = "lan", [GATE_PASSWORD] = "password", [GATE_PUBLIC] = "public"};
@@ -117,21 +130,58 @@ not_this_machine(void)
 	return o;
 }
 
+/* A regular expression on all lines of a request header, joined by commas. */
+static cJSON *
+header_matches(const char *header, const char *name, const char *pattern)
+{
+	DM_AUTO_FREE char *subject = dm_asprintf("{http.request.header.%s}", header);
+
+	return build_regexp_matcher(subject, name, pattern);
+}
+
 /*
- * A proxy or a tunnel on this machine says that it acts for somebody else. The header of whoever
- * comes from elsewhere makes no difference.
+ * A proxy or a tunnel on this machine says that it acts for somebody else. In a header of whoever
+ * comes from elsewhere anyway it makes no difference. A tunnel that only passes bytes on (ssh -R)
+ * says nothing, and cannot be told from a program of this machine.
  */
 static cJSON *
 for_another(void)
 {
-	cJSON *o = build_matcher("header", "X-Forwarded-For", "*"), *near = cJSON_CreateObject();
-	cJSON *rule = cJSON_AddObjectToObject(
-	    cJSON_AddObjectToObject(near, "header_regexp"), "X-Forwarded-For");
+	static const struct {
+		const char *header, *near;
+	} rows[] = {{"X-Forwarded-For", LIST_OF(LOOPBACK)}, {"X-Real-Ip", LIST_OF(LOOPBACK)},
+	    {"Cf-Connecting-Ip", LIST_OF(LOOPBACK)},
+	    {"Forwarded", LIST_OF("for=\"?" LOOPBACK "(:[0-9]+)?\"?(;[^,]*)?")}};
+	cJSON *o = build_pass_through(NULL, set_var(OUTSIDE, "yes"));
+	cJSON *sets = cJSON_AddArrayToObject(o, "match");
 
-	(void)cJSON_AddStringToObject(
-	    rule, "pattern", "^\\s*(127\\.[0-9.]+|::1|\\[::1\\]|localhost)\\s*$");
-	(void)cJSON_AddItemToObject(o, "not", build_list(near));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cJSON *set = build_matcher("header", rows[i].header, "*");
+		cJSON *not = build_list(header_matches(rows[i].header, "dm_for", rows[i].near));
+
+		(void)cJSON_AddItemToArray(not, gate_outside());
+		(void)cJSON_AddItemToObject(set, "not", not );
+		(void)cJSON_AddItemToArray(sets, set);
+	}
+	(void)cJSON_AddItemToArray(
+	    cJSON_GetObjectItemCaseSensitive(o, "handle"), set_var(FORWARDED, "far"));
 	return o;
+}
+
+/* Of those: X-Forwarded-For alone says so, and names nobody but devices of the network. */
+static cJSON *
+for_a_neighbour(void)
+{
+	static const char *const others[] = {"X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"};
+	cJSON *o = var_is(FORWARDED, "far"), *not = cJSON_AddArrayToObject(o, "not");
+	cJSON *all = header_matches("X-Forwarded-For", "dm_near", LIST_OF(NEAR));
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		(void)cJSON_AddItemToArray(not, build_matcher("header", others[i], "*"));
+	(void)cJSON_AddItemToObject(
+	    o, "vars_regexp", cJSON_DetachItemFromObjectCaseSensitive(all, "vars_regexp"));
+	cJSON_Delete(all);
+	return build_pass_through(o, set_var(FORWARDED, "near"));
 }
 
 /* {"expression": ...}: the time that the capture says has not come. */
@@ -170,21 +220,49 @@ own_address(const char *dir)
 	    dir, ADDRESS_FILES, "dm_own", "\\.([0-9]{10})$", build_subroute(known, NULL, NULL));
 }
 
-/* What has to be so, apart from the time, for a service that is shared with that reach. */
+/* The same for the one that a proxy on this machine asks for: a browser of this machine. */
 static cJSON *
-within(enum gate_reach reach)
+own_address_forwarded(const char *dir)
 {
-	static const char *const private_ranges[] = {"10.0.0.0/8", "172.16.0.0/12",
-	    "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"};
+	cJSON *known = build_pass_through(before("http.regexp.dm_own.1"), set_var(OUTSIDE, "no"));
+	cJSON *file;
+
+	(void)cJSON_AddItemToArray(
+	    cJSON_GetObjectItemCaseSensitive(known, "handle"), set_var(FORWARDED, "no"));
+	file = with_file(dir, "/@{http.regexp.dm_via.1}.*", "dm_own", "\\.([0-9]{10})$",
+	    build_subroute(known, NULL, NULL));
+	return build_pass_through(header_matches("X-Forwarded-For", "dm_via",
+				      "(?i)^\\s*([0-9a-f.:]+)(\\s*,\\s*" LOOPBACK ")*\\s*$"),
+	    build_subroute(file, NULL, NULL));
+}
+
+/* The share is of that reach, and its end has not come. */
+static cJSON *
+has_reach(enum gate_reach reach)
+{
 	cJSON *o = before("http.regexp.dm_share.2");
 	cJSON *part = build_matcher("vars", "{http.regexp.dm_share.1}", reaches[reach]);
 
 	(void)cJSON_AddItemToObject(
 	    o, "vars", cJSON_DetachItemFromObjectCaseSensitive(part, "vars"));
 	cJSON_Delete(part);
-	if (reach == GATE_LAN)
-		add_ranges(
-		    o, private_ranges, (int)(sizeof(private_ranges) / sizeof(private_ranges[0])));
+	return o;
+}
+
+/* A device with a private address, itself or by way of a proxy on this machine. */
+static cJSON *
+is_near(void)
+{
+	static const char *const private_ranges[] = {"10.0.0.0/8", "172.16.0.0/12",
+	    "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"};
+	cJSON *o = build_pass_through(NULL, set_var(SHARED, "yes"));
+	cJSON *sets = cJSON_AddArrayToObject(o, "match"),
+	      *itself = build_not(var_is(FORWARDED, "far"));
+
+	add_ranges(
+	    itself, private_ranges, (int)(sizeof(private_ranges) / sizeof(private_ranges[0])));
+	(void)cJSON_AddItemToArray(sets, itself);
+	(void)cJSON_AddItemToArray(sets, var_is(FORWARDED, "near"));
 	return o;
 }
 
@@ -192,13 +270,13 @@ static cJSON *
 is_shared(const char *dir, const char *name, bool with_password)
 {
 	DM_AUTO_FREE char *files = dm_asprintf("/%s.*", name);
-	cJSON *by_reach =
-	    build_subroute(build_pass_through(within(GATE_LAN), set_var(SHARED, "yes")),
-		build_pass_through(within(GATE_PUBLIC), set_var(SHARED, "yes")), NULL);
+	cJSON *by_reach = build_subroute(
+	    build_pass_through(has_reach(GATE_LAN), build_subroute(is_near(), NULL, NULL)),
+	    build_pass_through(has_reach(GATE_PUBLIC), set_var(SHARED, "yes")), NULL);
 	cJSON *log_in;
 
 	if (with_password) {
-		log_in = build_pass_through(within(GATE_PASSWORD), set_var(SHARED, "yes"));
+		log_in = build_pass_through(has_reach(GATE_PASSWORD), set_var(SHARED, "yes"));
 		(void)cJSON_AddItemToArray(
 		    cJSON_GetObjectItemCaseSensitive(log_in, "handle"), set_var(PASSWORD, "yes"));
 		(void)cJSON_AddItemToArray(
@@ -273,8 +351,12 @@ gate_build(const char *dir, const char *name, const struct gate_account *account
 				gate_outside(), build_subroute(own_address(dir), NULL, NULL)));
 		(void)cJSON_AddItemToArray(list, is_shared(dir, name, account != NULL));
 	}
-	(void)cJSON_AddItemToArray(
-	    routes, build_pass_through(for_another(), set_var(OUTSIDE, "yes")));
+	(void)cJSON_AddItemToArray(routes, for_another());
+	(void)cJSON_AddItemToArray(routes, for_a_neighbour());
+	if (dir != NULL)
+		(void)cJSON_AddItemToArray(
+		    routes, build_pass_through(var_is(FORWARDED, "near"),
+				build_subroute(own_address_forwarded(dir), NULL, NULL)));
 	(void)cJSON_AddItemToArray(list, refuse(name));
 	if (account != NULL)
 		(void)cJSON_AddItemToArray(list, log_in(account));

@@ -392,6 +392,23 @@ registry_set_pinned(
 	return publish(reg, now, true, err);
 }
 
+bool
+registry_set_registration(struct registry *reg, const struct claim *claim,
+    enum claim_registration registration, struct dm_err *err)
+{
+	DM_AUTO_CLOSE int lock = -1;
+	dm_auto(claim) now = NULL;
+
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
+	    !registry_find(reg, claim->id.s, &now, err))
+		return false;
+	if (now == NULL || now->is_alias || now->uid != geteuid() ||
+	    strcmp(now->worktree, claim->worktree) != 0 || now->registration == registration)
+		return true;
+	now->registration = registration;
+	return publish(reg, now, true, err);
+}
+
 /* A path below `from` as it is below `to`; any other one stays. Takes it over. */
 static char *
 moved_path(char *path, const char *from, const char *to)

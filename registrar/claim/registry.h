@@ -101,6 +101,13 @@ bool registry_set_pinned(struct registry *reg, const struct claim *claim, bool p
     struct dm_err *err) DM_MUST;
 
 /*
+ * Writes down how Caddy leads to the claim's service by now, unless the record is gone or says
+ * another worktree.
+ */
+bool registry_set_registration(struct registry *reg, const struct claim *claim,
+    enum claim_registration registration, struct dm_err *err) DM_MUST;
+
+/*
  * Lets the claim, and an alias that leads to it, follow their worktree to the path where that is
  * now, with a socket that was inside it; the id stays. *ours is false, and nothing is written, if
  * the record is gone, or says another worktree, or the old path is still there. Doing it again

@@ -10,13 +10,6 @@
 
 /* ---- kinds of addresses and interfaces -------------------------------------------------- */
 
-static bool
-is_link_local(const struct dns_address *a)
-{
-	return a->ipv6 ? a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80
-		       : a->bytes[0] == 169 && a->bytes[1] == 254;
-}
-
 /* fc00::/7, RFC 4193. */
 static bool
 is_unique_local(const struct dns_address *a)
@@ -51,7 +44,7 @@ static bool
 is_usable(const struct netif_address *a)
 {
 	return !a->address.ipv6 && !a->loopback && !dns_address_is_loopback(&a->address) &&
-	       !is_link_local(&a->address);
+	       !dns_address_is_link_local(&a->address);
 }
 
 /* ---- [lan] as written ------------------------------------------------------------------- */

@@ -121,7 +121,8 @@ lan_get(struct world *w, const struct proc *phone, const char *host, int port, c
 void
 lan_change_address(struct world *w, const char *from, const char *to)
 {
-	ip(w, fmt(w, "address add %s/24 dev " LAN_DEVICE, to));
+	/* in this order: the second one of a network goes with the first */
 	ip(w, fmt(w, "address delete %s/24 dev " LAN_DEVICE, from));
+	ip(w, fmt(w, "address add %s/24 dev " LAN_DEVICE, to));
 	ip(w, "route replace default via 192.168.77.1 dev " LAN_DEVICE);
 }

@@ -204,6 +204,155 @@ TEST(a_share_is_not_inherited)
 	assert_served(w, &s, SHOP, "shop-main");
 	assert_exit(w, DM(w, other, "up", "--force"), 0);
 	assert_refused(w, &s, SHOP);
+	assert_refused(w, &s, "shop.dev.test");
+}
+
+/* Nor does another service of the same worktree that gets what was a bare name of the shared one.
+ */
+TEST(an_alias_is_no_share_of_its_own)
+{
+	struct scene s = scene(w);
+
+	assert_exit(w, DM(w, s.repo, "share"), 0);
+	assert_served(w, &s, "shop.dev.test", "shop-main");
+	assert_exit(w, DM(w, s.repo, "up", "--id", "shop"), 0);
+	assert_refused(w, &s, "shop.dev.test");
+	assert_served(w, &s, SHOP, "shop-main");
+}
+
+static bool
+has_followed(struct world *w, const void *arg)
+{
+	return strcmp(json_str(claim_of(w, "shop-move"), "worktree"), arg) == 0;
+}
+
+/* The worktree moves, and its share with it. */
+TEST(a_share_moves_with_its_worktree)
+{
+	struct scene s = scene(w);
+	const char *tree = worktree_add(w, s.repo, "move"), *to = fmt(w, "%s/moved", w->dir);
+	struct result r;
+
+	assert_string_equal(up_ok(w, tree), "shop-move");
+	serve_id(w, "shop-move");
+	assert_exit(w, DM(w, tree, "share"), 0);
+	daemon_start(w);
+	GIT(w, s.repo, "worktree", "move", tree, to);
+	assert_true(wait_until(w, has_followed, to, ANSWER_MS));
+	assert_string_equal(up_ok(w, to), "shop-move");
+	assert_served(w, &s, "shop-move.dev.test", "shop-move");
+	r = DM(w, to, "share", "--list");
+	assert_non_null(strstr(r.out, "shop-move"));
+	assert_null(strstr(r.out, "not registered"));
+	assert_exit(w, DM(w, to, "unshare"), 0);
+	assert_refused(w, &s, "shop-move.dev.test");
+}
+
+/* What is shared and not registered any more can be ended, and ends with its worktree. */
+TEST(a_share_without_a_claim)
+{
+	struct scene s = scene(w);
+	const char *tree = worktree_add(w, s.repo, "left");
+
+	assert_string_equal(up_ok(w, tree), "shop-left");
+	assert_exit(w, DM(w, tree, "share"), 0);
+	/* as a restart of the machine leaves it: /tmp is empty */
+	assert_int_equal(unlink(fmt(w, "%s/shop-left.json", w->sockets)), 0);
+	assert_non_null(strstr(DM(w, tree, "share", "--list").out, "shop-left"));
+	assert_exit(w, DM(w, s.repo, "unshare", "shop-left"), 0);
+	assert_error(w, DM(w, s.repo, "unshare", "shop-left"), 3, "shop-left");
+	assert_string_equal(up_ok(w, tree), "shop-left");
+	assert_exit(w, DM(w, tree, "share"), 0);
+	assert_int_equal(unlink(fmt(w, "%s/shop-left.json", w->sockets)), 0);
+	GIT(w, s.repo, "worktree", "remove", "--force", tree);
+	assert_exit(w, DM(w, s.repo, "gc"), 0);
+	assert_null(strstr(DM(w, s.repo, "share", "--list").out, "shop-left"));
+}
+
+/* A directory that others may write to is mended, not passed over. */
+TEST(a_directory_open_to_others)
+{
+	struct scene s = scene(w);
+	const char *dir = fmt(w, "%s/identity/access", w->state);
+	struct stat st;
+
+	assert_exit(w, DM(w, s.repo, "share"), 0);
+	assert_int_equal(chmod(dir, 0775), 0);
+	assert_exit(w, DM(w, s.repo, "unshare"), 0);
+	assert_refused(w, &s, SHOP);
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_mode & 022, 0);
+}
+
+/* Two at once: one of them it is, and its end ends it. */
+TEST(two_shares_at_once)
+{
+	struct scene s = scene(w);
+
+	for (int i = 0; i < 5; i++) {
+		struct proc *a = DM_BG(w, s.repo, "share", "--lan", "--expires", "1h");
+		struct proc *b = DM_BG(w, s.repo, "share", "--public");
+
+		assert_exit(w, finish(w, a), 0);
+		assert_exit(w, finish(w, b), 0);
+		assert_served(w, &s, SHOP, "shop-main");
+		assert_exit(w, DM(w, s.repo, "unshare"), 0);
+		assert_refused(w, &s, SHOP);
+		assert_string_equal(DM(w, s.repo, "share", "--list").out, "");
+	}
+}
+
+/* What a program on this machine gets for a request that it passes on, with these headers. */
+static int
+passed_on(struct world *w, const struct scene *s, const char *host, const char *to,
+    const char *const headers[])
+{
+	const char *argv[24] = {"curl", "--silent", "--noproxy", "*", "--cacert", w->ca,
+	    "--resolve", fmt(w, "%s:%d:%s", host, s->port, to), "--output", "/dev/null",
+	    "--write-out", "%{http_code}", fmt(w, "https://%s:%d/", host, s->port)};
+	size_t n = 13;
+
+	for (size_t i = 0; headers[i] != NULL; i++) {
+		argv[n++] = "--header";
+		argv[n++] = headers[i];
+	}
+	return (int)strtol(run(w, w->dir, argv).out, NULL, 10);
+}
+
+/*
+ * A proxy or a tunnel on this machine says for whom it asks. Who that is counts; and what is shared
+ * with the network is not shared with the world.
+ */
+TEST(proxies_and_tunnels_of_this_machine)
+{
+	struct scene s = scene(w);
+	const char *const inside[][3] = {{"X-Forwarded-For: 127.0.0.1"},
+	    {"X-Forwarded-For: 127.0.0.1, ::ffff:127.0.0.1, ::1"}, {"X-Real-IP: 127.0.0.1"},
+	    {"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: ::1"},
+	    {"Forwarded: for=127.0.0.1;proto=https, for=\"[::1]:80\""}};
+	const char *const world[][3] = {{"X-Forwarded-For: 8.8.8.8"},
+	    {"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 8.8.8.8"},
+	    {"X-Forwarded-For: 192.168.1.7, 8.8.8.8"}, {"X-Forwarded-For: junk"},
+	    {"Forwarded: for=8.8.8.8"}, {"Cf-Connecting-Ip: 8.8.8.8"},
+	    {"X-Forwarded-For: 192.168.1.7", "Cf-Connecting-Ip: 8.8.8.8"},
+	    {"X-Real-IP: 2001:db8::7"}, {"X-Forwarded-For: 2001:db8::7"}};
+	const char *const near[] = {"X-Forwarded-For: 192.168.1.7", NULL};
+
+	for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+		if (passed_on(w, &s, SHOP, "127.0.0.1", inside[i]) != 200)
+			fail_msg("%s", inside[i][0]);
+	}
+	for (int shared = 0; shared < 2; shared++) {
+		for (size_t i = 0; i < sizeof world / sizeof world[0]; i++) {
+			if (passed_on(w, &s, SHOP, "127.0.0.1", world[i]) != 403)
+				fail_msg("%d: %s", shared, world[i][0]);
+		}
+		assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", near), shared ? 200 : 403);
+		assert_exit(w, DM(w, s.repo, "share", "--lan"), 0);
+	}
+	assert_exit(w, DM(w, s.repo, "share", "--public"), 0);
+	for (size_t i = 0; i < sizeof world / sizeof world[0]; i++)
+		assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", world[i]), 200);
 }
 
 TEST(shared_by_password)
@@ -408,6 +557,86 @@ TEST(devmeshd_settles_the_end_of_a_password)
 	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
 }
 
+static bool
+has_own(struct world *w, const void *arg)
+{
+	return run(w, w->dir,
+		   ARGV("sh", "-c",
+		       fmt(w, "ls '%s/identity/access' | grep -F '@%s.'", w->state,
+			   (const char *)arg)))
+		   .code == 0;
+}
+
+static bool
+has_own_no_more(struct world *w, const void *arg)
+{
+	return !has_own(w, arg);
+}
+
+/* Addresses come and go in a moment: of those that have gone, none is ours any more. */
+TEST(a_former_address_is_somebody_elses)
+{
+	struct scene s = scene(w);
+	const char *const headers[] = {"X-Forwarded-For: " LAN_LAPTOP, NULL};
+
+	daemon_start(w);
+	assert_true(wait_until(w, has_own, LAN_LAPTOP, ANSWER_MS));
+	/* a dev server that passes on what a browser of this machine has asked it for */
+	assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", headers), 200);
+	assert_int_equal(
+	    passed_on(w, &s, "devmesh.dev.test", LAN_LAPTOP, ARGV("X-Forwarded-For: 8.8.8.8")),
+	    403);
+	lan_change_address(w, LAN_LAPTOP, "192.168.77.31");
+	assert_true(wait_until(w, has_own, "192.168.77.31", ANSWER_MS));
+	lan_change_address(w, "192.168.77.31", "192.168.77.32");
+	assert_true(wait_until(w, has_own, "192.168.77.32", ANSWER_MS));
+	assert_true(wait_until(w, has_own_no_more, "192.168.77.31", ANSWER_MS));
+	lan_run(w, s.phone, ARGV("ip", "address", "add", "192.168.77.31/24", "dev", "eth0"));
+	assert_int_equal(lan_get(w, s.phone, SHOP, s.port, "192.168.77.32", "/",
+			     ARGV("--interface", "192.168.77.31"))
+			     .status,
+	    403);
+}
+
+static bool
+asks_for_a_password(struct world *w, const void *arg)
+{
+	return phone_get(w, arg, SHOP).status == 401;
+}
+
+/* A new Caddy has lost the route that asks for the password. */
+TEST(devmeshd_restores_the_route_of_a_password)
+{
+	struct scene s = scene(w);
+	struct devmeshd *d = daemon_start(w);
+	struct result r;
+
+	wait_state(w, d, "shop-main", "up");
+	assert_exit(w, DM(w, s.repo, "share", "--password"), 0);
+	assert_true(asks_for_a_password(w, &s));
+	r = DM(w, NULL, "start", "--json");
+	assert_exit(w, r, 0);
+	assert_int_equal(kill((pid_t)json_number(json_of(w, r.out), "pid"), SIGKILL), 0);
+	assert_true(wait_until(w, asks_for_a_password, &s, ANSWER_MS));
+}
+
+/* The dashboard's own name is open to all, as the list; not to a service that takes it over. */
+TEST(the_dashboards_name_is_not_shared)
+{
+	struct scene s = scene(w);
+	struct devmeshd *d = daemon_start(w);
+
+	wait_state(w, d, "shop-main", "up");
+	write_text(fmt(w, "%s/.id", s.repo), "devmesh.\n");
+	assert_exit(w, DM(w, s.repo, "up", "--force"), 0);
+	assert_refused(w, &s, "devmesh.dev.test");
+	lan_change_address(w, LAN_LAPTOP, "192.168.77.31");
+	assert_true(wait_until(w, has_own, "192.168.77.31", ANSWER_MS));
+	assert_int_equal(
+	    lan_get(w, s.phone, "devmesh.dev.test", s.port, "192.168.77.31", "/", NULL).status,
+	    403);
+}
+
 /* Who is not on the network at all: nothing listens there until the user turns it on. */
 TEST(private_mesh_stays_private)
 {
@@ -441,6 +670,15 @@ main(int argc, char *argv[])
 	    WORLD_TEST(a_share_ends_by_itself),
 	    WORLD_TEST(a_share_outlives_restarts),
 	    WORLD_TEST(a_share_is_not_inherited),
+	    WORLD_TEST(an_alias_is_no_share_of_its_own),
+	    WORLD_TEST(a_share_moves_with_its_worktree),
+	    WORLD_TEST(a_share_without_a_claim),
+	    WORLD_TEST(a_directory_open_to_others),
+	    WORLD_TEST(two_shares_at_once),
+	    WORLD_TEST(proxies_and_tunnels_of_this_machine),
+	    WORLD_TEST(a_former_address_is_somebody_elses),
+	    WORLD_TEST(devmeshd_restores_the_route_of_a_password),
+	    WORLD_TEST(the_dashboards_name_is_not_shared),
 	    WORLD_TEST(shared_by_password),
 	    WORLD_TEST(a_password_of_ones_own),
 	    WORLD_TEST(explicit_routes_as_well),
