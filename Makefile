@@ -25,7 +25,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
 	-Wvla -Wformat=2 -Wundef -Wswitch-enum -Wimplicit-fallthrough
 DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar -Idashboard \
 	$(if $(filter darwin,$(OS)),-D_DARWIN_C_SOURCE,-D_DEFAULT_SOURCE) \
-	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 libqrencode cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 libqrencode libcrypto cmocka 2>/dev/null | sed 's/-I/-isystem /g')
 DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong)
 DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))

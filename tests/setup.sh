@@ -26,6 +26,7 @@ build | lib:inih          | libinih-dev          | inih-devel         | libinih 
 build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent  | libevent-dev       | libevent-devel     | libevent
 build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
 build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
+build | lib:libcrypto     | libssl-dev           | openssl-devel      | openssl   | openssl-dev        | libopenssl-devel   | openssl@3
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
@@ -43,6 +44,7 @@ check | node              | nodejs               | nodejs             | nodejs  
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
+check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl@3
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
