@@ -239,9 +239,7 @@ daemon_reload(struct daemon *d, struct dm_err *err)
 		dm_warn("%s has changed: that takes a restart (devmesh daemon restart)", fixed);
 	d->session->conf = conf;
 	conf_free(old);
-	caddy_watch_reload(d->caddy);
-	services_reload(d->services);
-	finder_hint(d->finder);
+	parts_reload(d);
 	say(d, "reloaded", NULL);
 	dm_note("the configuration was read again");
 	tell_manager(d, "watching");

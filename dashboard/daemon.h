@@ -27,6 +27,7 @@ struct daemon {
 	struct events *events;
 	struct store *store;
 	struct workers *workers;
+	struct lan *lan;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;

@@ -42,6 +42,7 @@ event_kind_name(enum event_kind kind)
 	    [EVENT_WORKTREE] = "worktree",
 	    [EVENT_WORKTREE_GONE] = "worktree-gone",
 	    [EVENT_MEND] = "mend",
+	    [EVENT_NETWORK] = "network",
 	};
 
 	return names[kind];

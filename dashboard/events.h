@@ -31,7 +31,8 @@ enum event_kind {
 	EVENT_FOUND_GONE,
 	EVENT_WORKTREE, /* a worktree of a known repository as it is now */
 	EVENT_WORKTREE_GONE,
-	EVENT_MEND, /* something was put right, and why */
+	EVENT_MEND,    /* something was put right, and why */
+	EVENT_NETWORK, /* others reach this machine by another address, or no more */
 };
 
 /* "service-gone": as in the API. Static storage. */

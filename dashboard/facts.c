@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon.h"
+#include "lan.h"
 #include "metrics.h"
+#include "network.h"
 #include "out.h"
 #include "store.h"
 #include "version.h"
@@ -122,6 +124,8 @@ facts_document(const struct facts *facts, struct dm_err *err)
 	part = cJSON_GetObjectItemCaseSensitive(o, "history");
 	cJSON_DeleteItemFromObjectCaseSensitive(part, "problem");
 	out_add_text(part, "problem", problem);
+	(void)cJSON_ReplaceItemInObjectCaseSensitive(
+	    o, "network", network_json(lan_state(d->lan), true));
 	part = cJSON_AddObjectToObject(o, "devmeshd");
 	(void)cJSON_AddStringToObject(part, "version", DEVMESH_VERSION);
 	(void)cJSON_AddNumberToObject(part, "pid", (double)getpid());

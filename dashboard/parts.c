@@ -9,6 +9,7 @@
 #include "exits.h"
 #include "finder.h"
 #include "http_server.h"
+#include "lan.h"
 #include "mender.h"
 #include "services.h"
 #include "store.h"
@@ -51,6 +52,7 @@ parts_open(struct daemon *d, struct dm_err *err)
 	d->events = events_new();
 	open_store(d);
 	d->workers = workers_new(d->base);
+	d->lan = lan_new(d);
 	if ((d->exits = exits_open(d->base, process_ended, d, err)) == NULL ||
 	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
 	    (d->services = services_open(d, err)) == NULL ||
@@ -61,6 +63,15 @@ parts_open(struct daemon *d, struct dm_err *err)
 		return false;
 	watch_add(d->watch, registry_dir(d->session->registry));
 	return true;
+}
+
+void
+parts_reload(struct daemon *d)
+{
+	lan_reload(d->lan);
+	caddy_watch_reload(d->caddy);
+	services_reload(d->services);
+	finder_hint(d->finder);
 }
 
 static void
@@ -101,5 +112,6 @@ parts_close(struct daemon *d)
 		exits_close(d->exits);
 	if (d->store != NULL)
 		store_close(d->store);
+	lan_free(d->lan);
 	events_free(d->events);
 }

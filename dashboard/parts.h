@@ -13,7 +13,9 @@ struct daemon;
 bool parts_open(struct daemon *d, struct dm_err *err) DM_MUST;
 /* Opens what answers: after the first look, so that nobody is told of an empty mesh. */
 bool parts_serve(struct daemon *d, struct dm_err *err) DM_MUST;
-/* Closes that again, at once. */
+/* The configuration is another one. */
+void parts_reload(struct daemon *d);
+/* Closes what answers again, at once. */
 void parts_stop_serving(struct daemon *d);
 /* Nobody new is served; what is under way may end. */
 void parts_drain(struct daemon *d);
