@@ -42,6 +42,7 @@ struct daemon {
 	struct load *load;
 	struct facts *facts;
 	struct api *api;
+	struct phone *phone;
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct notify *notify;

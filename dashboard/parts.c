@@ -11,6 +11,7 @@
 #include "http_server.h"
 #include "lan.h"
 #include "mender.h"
+#include "phone.h"
 #include "services.h"
 #include "store.h"
 #include "supervisor.h"
@@ -69,6 +70,7 @@ void
 parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
+	phone_reload(d->phone);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
 	finder_hint(d->finder);
@@ -84,6 +86,7 @@ void
 parts_drain(struct daemon *d)
 {
 	workers_on_idle(d->workers, no_worker_left, d);
+	phone_drain(d->phone);
 	if (d->http != NULL)
 		http_server_drain(d->http);
 }

@@ -8,6 +8,7 @@
 #include "http_server.h"
 #include "load.h"
 #include "parts.h"
+#include "phone.h"
 #include "request_watch.h"
 #include "requests.h"
 #include "wake.h"
@@ -34,12 +35,14 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	wake_settle(d->wake);
 	d->facts = facts_new(d);
 	d->api = api_new(d);
+	d->phone = phone_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
 
 void
 parts_stop_serving(struct daemon *d)
 {
+	phone_free(d->phone);
 	http_server_close(d->http);
 	ctl_server_close(d->ctl);
 	api_free(d->api);

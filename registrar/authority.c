@@ -28,7 +28,6 @@ enum {
 	DAYS = 3650,	 /* as Caddy's own */
 	DAYS_SPARE = 60, /* with fewer left another one is made */
 	SKEW_S = 86400,	 /* a phone's clock may be behind */
-	NAME_PART = 64,	 /* X.520: ub-common-name */
 	DEPTH = 4,	 /* of Caddy's directories */
 };
 
@@ -60,6 +59,7 @@ enum {
 	X(X509V3_set_ctx) \
 	X(X509_EXTENSION_free) \
 	X(X509_NAME_add_entry_by_txt) \
+	X(X509_NAME_get_text_by_NID) \
 	X(X509_add_ext) \
 	X(X509_free) \
 	X(X509_get0_notAfter) \
@@ -149,6 +149,20 @@ read_zone(const struct crypto *c, X509 *x, char out[HOST_MAX + 1])
 		c->NAME_CONSTRAINTS_free(limits);
 }
 
+static void
+read_owner(const struct crypto *c, X509 *x, char out[AUTHORITY_OWNER])
+{
+	int len = c->X509_NAME_get_text_by_NID(
+	    c->X509_get_subject_name(x), NID_commonName, out, AUTHORITY_OWNER);
+
+	if (len < 0)
+		out[0] = '\0';
+	for (char *p = out; *p != '\0'; p++) {
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	}
+}
+
 static bool
 read_certificate(const struct crypto *c, X509 *x, struct authority_root *out, struct dm_err *err)
 {
@@ -163,6 +177,7 @@ read_certificate(const struct crypto *c, X509 *x, struct authority_root *out, st
 	for (size_t i = 0; i < AUTHORITY_HASH; i++)
 		(void)snprintf(out->fingerprint + 3 * i, 4,
 		    i + 1 < AUTHORITY_HASH ? "%02X:" : "%02X", (unsigned)out->hash[i]);
+	read_owner(c, x, out->owner);
 	read_zone(c, x, out->zone);
 	out->days_left = c->ASN1_TIME_diff(&days, &seconds, NULL, c->X509_get0_notAfter(x)) == 1
 			     ? days - (seconds < 0 ? 1 : 0)
@@ -216,7 +231,7 @@ printable_part(const char *text, char *out, size_t size)
 
 /* "devmesh ada@lovelace" */
 static void
-owner_name(char out[NAME_PART + 1])
+owner_name(char out[AUTHORITY_OWNER])
 {
 	const struct passwd *user = getpwuid(geteuid());
 	char host[256] = "", user_part[20], host_part[32];
@@ -225,7 +240,7 @@ owner_name(char out[NAME_PART + 1])
 		host[0] = '\0';
 	printable_part(user == NULL ? "user" : user->pw_name, user_part, sizeof(user_part));
 	printable_part(host, host_part, sizeof(host_part));
-	if (!dm_snprintf(out, NAME_PART + 1, "devmesh %s@%s", user_part, host_part))
+	if (!dm_snprintf(out, AUTHORITY_OWNER, "devmesh %s@%s", user_part, host_part))
 		out[0] = '\0';
 }
 
@@ -277,7 +292,7 @@ static bool
 fill_certificate(
     const struct crypto *c, X509 *x, EVP_PKEY *key, const char *domain, uint64_t serial)
 {
-	char owner[NAME_PART + 1];
+	char owner[AUTHORITY_OWNER];
 	X509_NAME *name = c->X509_get_subject_name(x);
 
 	owner_name(owner);

@@ -21,6 +21,7 @@ enum {
 	AUTHORITY_PEM_MAX = 8192,
 	AUTHORITY_HASH = 32,
 	AUTHORITY_FINGERPRINT = AUTHORITY_HASH * 3, /* "AB:CD:...", with its NUL */
+	AUTHORITY_OWNER = 64 + 1,		    /* X.520: ub-common-name */
 };
 
 /* A certificate, read. */
@@ -29,8 +30,9 @@ struct authority_root {
 	size_t len;
 	unsigned char hash[AUTHORITY_HASH]; /* SHA-256 of it */
 	char fingerprint[AUTHORITY_FINGERPRINT];
-	char zone[HOST_MAX + 1]; /* below which alone it may sign; "": there is no such limit */
-	int64_t days_left;	 /* below 0: it has expired */
+	char owner[AUTHORITY_OWNER]; /* its common name, in ASCII: how trust stores list it */
+	char zone[HOST_MAX + 1];     /* below which alone it may sign; "": there is no such limit */
+	int64_t days_left;	     /* below 0: it has expired */
 };
 
 /* Reads the first certificate of a PEM text, which may come from anywhere. */
