@@ -27,6 +27,8 @@ extern const struct cmd cmd_history;
 extern const struct cmd cmd_requests;
 extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
+extern const struct cmd cmd_share;
+extern const struct cmd cmd_unshare;
 extern const struct cmd cmd_gc;
 extern const struct cmd cmd_init;
 extern const struct cmd cmd_hook;
@@ -62,6 +64,8 @@ const struct cmd *const cmds[] = {
     &cmd_requests,
     &cmd_graph,
     &cmd_open,
+    &cmd_share,
+    &cmd_unshare,
     &cmd_gc,
     &cmd_init,
     &cmd_hook,

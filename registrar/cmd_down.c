@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "out.h"
 #include "register.h"
+#include "share.h"
 
 /* Takes one claim down and says so; the JSON goes into `list`. */
 static bool
@@ -27,6 +28,8 @@ down_one(struct cmd_ctx *ctx, const struct claim *claim, cJSON *list, struct dm_
 	}
 	if (!unregister_service(ctx->session, claim, &result, err))
 		return false;
+	if (claim->uid == geteuid())
+		share_forget(claim);
 	if (result.still_listening != 0)
 		dm_warn("pid %ld still listens on %s: its URL may go on answering until it ends",
 		    (long)result.still_listening, claim->socket);

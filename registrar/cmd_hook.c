@@ -19,6 +19,7 @@
 #include "hook_input.h"
 #include "out.h"
 #include "register.h"
+#include "share.h"
 #include "wait.h"
 
 enum {
@@ -135,6 +136,7 @@ take_back(struct hook *h, const char *dir, enum living living, struct dm_err *er
 			ok = false;
 			continue;
 		}
+		share_forget(claim);
 		h->taken_back++;
 		dm_debug("%s is down", claim->id.s);
 	}

@@ -168,6 +168,7 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	    .https_port = mesh->https_port,
 	    .http_port = mesh->http_port,
 	    .ipv6 = dm_has_ipv6_loopback(),
+	    .lan = s->conf->lan_enabled,
 	    .stream_close_delay = knows_close_delay(s)};
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 

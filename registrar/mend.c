@@ -15,6 +15,7 @@
 #include "mend_impl.h"
 #include "register.h"
 #include "runner.h"
+#include "share.h"
 #include "survey.h"
 
 /*
@@ -155,6 +156,8 @@ remove_claims(struct mend_run *run, const struct doomed *doomed)
 			mend_failed(run, &err);
 			continue;
 		}
+		if (!run->options->dry_run && claim_worktree_gone(claim))
+			share_forget(claim);
 		mend_tell(run, "removed", "claim", claim->id.s, doomed->reasons[i]);
 		if (result.removed_socket)
 			mend_tell(run, "removed", "socket", claim->socket, "nobody listens on it");

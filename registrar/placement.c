@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "caddy/change.h"
+#include "identity.h"
 
 enum {
 	CADDY_LOCK_MS = 30000
@@ -20,6 +21,12 @@ placement_conventional(const struct session *s, const struct claim *claim)
 	return claim->socket != NULL && strcmp(claim->socket, path) == 0;
 }
 
+bool
+placement_needs_login(const struct placement *place)
+{
+	return place->shared && place->share.reach == GATE_PASSWORD;
+}
+
 static bool
 fail_no_mesh(const struct session *s, const char *domain, struct dm_err *err)
 {
@@ -30,26 +37,51 @@ fail_no_mesh(const struct session *s, const char *domain, struct dm_err *err)
 	    "devmesh start runs a private Caddy that has one; or set [caddy] registration = auto");
 }
 
+/*
+ * The documents of a claim that has none yet are where the mesh route looks for them, if there is
+ * one that serves the domain: a Caddy that is another user can read them there.
+ */
+static void
+find_dirs(struct session *s, const struct claim *claim, const char *of_mesh, struct placement *out)
+{
+	DM_AUTO_FREE char *usual = NULL;
+	const char *dir = claim->identity != NULL ? claim->identity : of_mesh;
+
+	if (dir == NULL)
+		dir = usual = identity_dir(s, false);
+	out->identity_dir[0] = out->gate_dir[0] = '\0';
+	if (dir == NULL ||
+	    !dm_snprintf(out->gate_dir, sizeof(out->gate_dir), "%s/" GATE_SUBDIR, dir) ||
+	    !dm_snprintf(out->identity_dir, sizeof(out->identity_dir), "%s", dir))
+		out->identity_dir[0] = out->gate_dir[0] = '\0';
+	out->shared = out->gate_dir[0] != '\0' && share_find_in(out->gate_dir, claim, &out->share);
+	out->account = (struct gate_account){.user = out->share.user, .hash = out->share.hash};
+}
+
 bool
 placement_choose(
     struct session *s, const struct claim *claim, struct placement *out, struct dm_err *err)
 {
 	const struct conf *conf = s->conf;
 	bool conventional = placement_conventional(s, claim);
+	struct caddy_server mesh;
+	bool has_mesh = caddy_view_mesh(
+	    s->view, out->domain, registry_dir(s->registry), claim->host, claim->id.s, &mesh);
 
+	find_dirs(s, claim, has_mesh ? mesh.identity_dir : NULL, out);
 	out->how = CLAIM_ROUTE;
-	if (conf->registration != CONF_REGISTRATION_ROUTE && conventional &&
-	    caddy_view_mesh(s->view, out->domain, registry_dir(s->registry), claim->host,
-		claim->id.s, &out->server)) {
+	if (conf->registration != CONF_REGISTRATION_ROUTE && conventional && has_mesh &&
+	    !placement_needs_login(out)) {
+		out->server = mesh;
 		out->how = CLAIM_MESH;
 		return true;
 	}
 	if (conf->registration == CONF_REGISTRATION_MESH) {
-		if (conventional)
+		if (conventional && !has_mesh)
 			return fail_no_mesh(s, out->domain, err);
 		(void)dm_fail(err, DM_USAGE,
 		    "the mesh route leads to the conventional socket only, not to --port or "
-		    "--socket");
+		    "--socket, and asks nobody for a password");
 		return dm_hint(err, "set [caddy] registration = auto");
 	}
 	return caddy_view_server(s->view, conf->server, claim->host, &out->server, err) &&
@@ -91,7 +123,10 @@ placement_spec(const struct placement *place, const struct claim *claim, const c
 	    .hosts = {claim->host, place->alias_host},
 	    .host_count = place->has_alias ? 2 : 1,
 	    .dial = dial,
-	    .identity_dir = claim->identity};
+	    .identity_dir = claim->identity,
+	    .gate = true,
+	    .gate_dir = place->gate_dir[0] == '\0' ? NULL : place->gate_dir,
+	    .account = placement_needs_login(place) ? &place->account : NULL};
 }
 
 const struct cJSON *

@@ -12,13 +12,25 @@
 #include "base/err.h"
 #include "caddy/route.h"
 #include "session.h"
+#include "share.h"
 
+enum {
+	PLACEMENT_DIR_MAX = 1024
+};
+
+/* It points into itself: not to be copied. */
 struct placement {
 	char domain[HOST_MAX + 1];
 	struct caddy_server server; /* borrowed from the view */
 	enum claim_registration how;
 	char alias_host[HOST_MAX + 1];
 	bool has_alias; /* the bare app name leads to the claim as well */
+	/* Where the claim's identity document and its share are; "": there can be none. */
+	char identity_dir[PLACEMENT_DIR_MAX];
+	char gate_dir[PLACEMENT_DIR_MAX];
+	bool shared; /* with other devices: */
+	struct share share;
+	struct gate_account account; /* within it */
 };
 
 /* Whether the claim's upstream is the socket that the mesh route leads to. */
@@ -26,7 +38,7 @@ bool placement_conventional(const struct session *s, const struct claim *claim);
 
 /*
  * Chooses server and registration; `out->domain` has been set. `auto` writes nothing where nothing
- * has to be written. Needs the view.
+ * has to be written: that a share asks for a password has to be. Needs the view.
  */
 bool placement_choose(struct session *s, const struct claim *claim, struct placement *out,
     struct dm_err *err) DM_MUST;
@@ -34,6 +46,9 @@ bool placement_choose(struct session *s, const struct claim *claim, struct place
 /* All of it for a claim that there is: domain and alias are those that it has. */
 bool placement_of(struct session *s, const struct claim *claim, struct placement *out,
     struct dm_err *err) DM_MUST;
+
+/* Whether other devices have to log in: the mesh route cannot ask for a password. */
+bool placement_needs_login(const struct placement *place);
 
 /* What the route has to be; borrows from all three (`dial`: claim_dial()). */
 struct route_spec

@@ -114,17 +114,17 @@ check_runner(struct plan *plan, const struct claim *old, struct dm_err *err)
 static void
 settle_identity(const struct plan *plan, const struct claim *old, struct claim *claim)
 {
+	DM_AUTO_FREE char *usual = identity_dir(plan->s, false);
+	const char *dir = plan->place.identity_dir;
 	bool dry_run = plan->request->dry_run;
 
-	claim->identity = plan->place.how == CLAIM_MESH ? dm_strdup(plan->place.server.identity_dir)
-							: identity_dir(plan->s, !dry_run);
-	if (claim->identity != NULL && plan->place.how == CLAIM_MESH && !dry_run) {
-		/* the usual one is made; another one is its owner's affair */
-		DM_AUTO_FREE char *usual = identity_dir(plan->s, false);
-
-		if (usual != NULL && strcmp(usual, claim->identity) == 0)
-			free(identity_dir(plan->s, true));
-	}
+	/* the usual directory is made; another one is its owner's affair */
+	if (dir[0] != '\0')
+		claim->identity = dm_strdup(dir);
+	if (!dry_run && usual != NULL && strcmp(usual, dir) == 0)
+		free(identity_dir(plan->s, true));
+	if (!dry_run)
+		share_settle(claim);
 	if (old == NULL || dry_run || old->identity == NULL)
 		return;
 	if (old->is_alias || strcmp(old->worktree, claim->worktree) != 0 ||
@@ -180,20 +180,24 @@ preview_claim(
 	return complete_claim(claim, plan, err);
 }
 
-/* With the mesh route, a route of its own from earlier (--port, say) would be in the way. */
+/*
+ * With the mesh route, a route of its own from earlier (--port, say, or a password) would be in the
+ * way.
+ */
 static bool
-drop_own_route(struct plan *plan, const struct claim *claim, bool *wrote, struct dm_err *err)
+drop_own_route(
+    struct session *s, const struct claim *claim, bool dry_run, bool *wrote, struct dm_err *err)
 {
 	DM_AUTO_CLOSE int lock = -1;
 	unsigned removed;
 
-	if (placement_own_route(plan->s, claim->id.s) == NULL)
+	if (placement_own_route(s, claim->id.s) == NULL)
 		return true;
 	*wrote = true;
-	if (plan->request->dry_run)
+	if (dry_run)
 		return true;
-	lock = placement_lock(plan->s);
-	return caddy_route_remove(plan->s->admin, claim->id.s, &removed, err);
+	lock = placement_lock(s);
+	return caddy_route_remove(s->admin, claim->id.s, &removed, err);
 }
 
 static bool
@@ -241,10 +245,13 @@ carry_out(
 	end_killed_run(plan);
 	if (!take_alias(plan, name, claim, result, err))
 		return false;
-	ok = plan->place.how == CLAIM_ROUTE
-		 ? placement_write(plan->s, &plan->place, claim, plan->request->dry_run,
-		       &result->wrote_route, err)
-		 : drop_own_route(plan, claim, &result->wrote_route, err);
+	if (plan->place.shared && plan->place.has_alias && !plan->request->dry_run &&
+	    !share_put(claim, &claim->app, &plan->place.share, err))
+		return false;
+	ok = plan->place.how == CLAIM_ROUTE ? placement_write(plan->s, &plan->place, claim,
+						  plan->request->dry_run, &result->wrote_route, err)
+					    : drop_own_route(plan->s, claim, plan->request->dry_run,
+						  &result->wrote_route, err);
 	if (!ok)
 		return false;
 	if (plan->socket.state != DM_SOCK_REFUSED)
@@ -263,7 +270,8 @@ register_again(struct session *s, const struct claim *claim, bool *wrote, struct
 	session_drop_view(s);
 	return session_need_registry(s, err) && session_need_view(s, err) &&
 	       placement_of(s, claim, &place, err) &&
-	       (place.how == CLAIM_MESH || placement_write(s, &place, claim, false, wrote, err));
+	       (place.how == CLAIM_MESH ? drop_own_route(s, claim, false, wrote, err)
+					: placement_write(s, &place, claim, false, wrote, err));
 }
 
 bool

@@ -41,7 +41,8 @@ bool register_service(struct session *s, const struct register_request *request,
 
 /*
  * Sees to it that Caddy still leads the claim's URL to its upstream, and writes its route again if
- * it has lost it (*wrote). The claim is not touched. For services that outlive a Caddy.
+ * it has lost it, or what is shared has changed it (*wrote). The claim is not touched. For services
+ * that outlive a Caddy.
  */
 bool register_again(
     struct session *s, const struct claim *claim, bool *wrote, struct dm_err *err) DM_MUST;

@@ -11,7 +11,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fsio.h"
 #include "base/mem.h"
+
+enum {
+	PIPE_INPUT_MAX = 4096 /* any empty pipe takes that: PIPE_BUF of Linux */
+};
 
 extern char **environ;
 
@@ -141,20 +146,21 @@ collect(struct pollfd p[2], struct dm_str *out, struct dm_str *errout, int64_t d
 	return true;
 }
 
-/* In the child: descriptors 0, 1 and 2, and default signals. */
+/* In the child: descriptors 0 (`in` -1: nothing to read), 1 and 2, and default signals. */
 static void
-child_stdio(int out, int errfd)
+child_stdio(int in, int out, int errfd)
 {
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	(void)dup2(null, STDIN_FILENO);
+	if (in < 0)
+		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)dup2(in, STDIN_FILENO);
 	(void)dup2(out, STDOUT_FILENO);
 	(void)dup2(errfd, STDERR_FILENO);
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
-bool
-dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struct dm_str *out,
+/* dm_run() with that stdin; -1: /dev/null. */
+static bool
+run(const char *const argv[], const char *drop_env, int in, int64_t timeout_ms, struct dm_str *out,
     struct dm_str *errout, int *status, struct dm_err *err)
 {
 	int o[2], e[2], report[2], wstatus, error;
@@ -168,7 +174,7 @@ dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struc
 	if ((pid = fork()) < 0)
 		return dm_fail_errno(err, errno, "running %s: fork", argv[0]);
 	if (pid == 0) {
-		child_stdio(o[1], e[1]);
+		child_stdio(in, o[1], e[1]);
 		become(argv, env, report[1]);
 	}
 	(void)close(o[1]);
@@ -194,6 +200,34 @@ dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struc
 		    (long long)timeout_ms);
 	*status = dm_exit_status(wstatus);
 	return true;
+}
+
+bool
+dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struct dm_str *out,
+    struct dm_str *errout, int *status, struct dm_err *err)
+{
+	return run(argv, drop_env, -1, timeout_ms, out, errout, status, err);
+}
+
+bool
+dm_run_with_input(const char *const argv[], const char *input, int64_t timeout_ms,
+    struct dm_str *out, struct dm_str *errout, int *status, struct dm_err *err)
+{
+	size_t len = strlen(input);
+	int in[2];
+	bool ok;
+
+	if (len > PIPE_INPUT_MAX)
+		return dm_fail(err, DM_USAGE, "running %s: too much to tell it", argv[0]);
+	if (!cloexec_pipe(in))
+		return dm_fail_errno(err, errno, "running %s: making pipes", argv[0]);
+	/* an empty pipe takes it all at once */
+	ok = dm_write_all(in[1], input, len);
+	(void)close(in[1]);
+	ok = ok ? run(argv, NULL, in[0], timeout_ms, out, errout, status, err)
+		: dm_fail_errno(err, errno, "running %s: writing to it", argv[0]);
+	(void)close(in[0]);
+	return ok;
 }
 
 void
@@ -233,7 +267,7 @@ dm_start_background_in(const struct dm_background *request, pid_t *pid, struct d
 		return dm_fail_errno(err, errno, "starting %s", argv[0]);
 	if (child == 0) {
 		(void)setsid();
-		child_stdio(log, log);
+		child_stdio(-1, log, log);
 		/* a lock of the caller's shell, make's pipes: not to be held as long as it lives */
 		dm_close_others(report[1]);
 		if (chdir(request->dir) != 0)

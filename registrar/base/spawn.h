@@ -19,6 +19,10 @@
 bool dm_run(const char *const argv[], const char *drop_env, int64_t timeout_ms, struct dm_str *out,
     struct dm_str *errout, int *status, struct dm_err *err) DM_MUST;
 
+/* The same with at most 4096 bytes for its stdin: a secret is not to be among the arguments. */
+bool dm_run_with_input(const char *const argv[], const char *input, int64_t timeout_ms,
+    struct dm_str *out, struct dm_str *errout, int *status, struct dm_err *err) DM_MUST;
+
 /*
  * Starts argv[0] in a session of its own, working directory "/", stdin /dev/null, stdout and
  * stderr appended to log_path (made 0600). *pid is a direct child: dm_child_ended() tells if it

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "caddy/build.h"
+#include "caddy/gate.h"
 #include "caddy/mesh_log.h"
 #include "caddy/route.h"
 
@@ -55,56 +57,12 @@ static const char unclaimed_text[] =
     "devmesh: " LABEL " is not running: no worktree has claimed this name\n"
     "in the worktree that it belongs to: devmesh run -- npm run dev\n";
 
+/* For other devices: nothing about this machine. */
+static const char outside_html[] = PAGE("<p>Its developer has to start it.</p>");
+static const char outside_text[] = "devmesh: " LABEL " is not running\n";
+
 const char mesh_probe_caddyfile[] = ":0 {\n\treverse_proxy localhost:1 {\n"
 				    "\t\tstream_close_delay 1h\n\t}\n}\n";
-
-static cJSON *
-array_of(cJSON *item)
-{
-	cJSON *list = cJSON_CreateArray();
-
-	if (item != NULL)
-		(void)cJSON_AddItemToArray(list, item);
-	return list;
-}
-
-static cJSON *
-array_of_text(const char *text)
-{
-	return array_of(cJSON_CreateString(text));
-}
-
-static cJSON *
-handler(const char *name)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	(void)cJSON_AddStringToObject(o, "handler", name);
-	return o;
-}
-
-/* {"match": [<match>], "handle": [<handle>]}; without match if NULL. */
-static cJSON *
-route(cJSON *match, cJSON *handle)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	if (match != NULL)
-		(void)cJSON_AddItemToObject(o, "match", array_of(match));
-	(void)cJSON_AddItemToObject(o, "handle", array_of(handle));
-	(void)cJSON_AddBoolToObject(o, "terminal", true);
-	return o;
-}
-
-/* A route for every request whose handler may pass it on to the next route. */
-static cJSON *
-pass_through(cJSON *handle)
-{
-	cJSON *o = route(NULL, handle);
-
-	cJSON_DeleteItemFromObjectCaseSensitive(o, "terminal");
-	return o;
-}
 
 /* The route, whose requests are not logged. */
 static cJSON *
@@ -116,33 +74,12 @@ unlogged(cJSON *quiet)
 }
 
 static cJSON *
-subroute(cJSON *first, cJSON *second)
-{
-	cJSON *o = handler("subroute");
-	cJSON *routes = cJSON_AddArrayToObject(o, "routes");
-
-	(void)cJSON_AddItemToArray(routes, first);
-	(void)cJSON_AddItemToArray(routes, second);
-	return o;
-}
-
-/* {"<key>": {"<name>": [<value>]}} */
-static cJSON *
-matcher(const char *key, const char *name, const char *value)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	(void)cJSON_AddItemToObject(cJSON_AddObjectToObject(o, key), name, array_of_text(value));
-	return o;
-}
-
-static cJSON *
 host_matcher(const char *domain)
 {
 	DM_AUTO_FREE char *pattern = dm_asprintf("*.%s", domain);
 	cJSON *o = cJSON_CreateObject();
 
-	(void)cJSON_AddItemToObject(o, "host", array_of_text(pattern));
+	(void)cJSON_AddItemToObject(o, "host", build_text(pattern));
 	return o;
 }
 
@@ -150,30 +87,13 @@ host_matcher(const char *domain)
 static cJSON *
 static_response(int status, const char *type, const char *state, const char *body, bool claimed)
 {
-	cJSON *o = handler("static_response");
-	cJSON *headers;
+	cJSON *o = build_answer(status, type, body);
 
-	(void)cJSON_AddNumberToObject(o, "status_code", status);
-	headers = cJSON_AddObjectToObject(o, "headers");
-	(void)cJSON_AddItemToObject(headers, "Content-Type", array_of_text(type));
-	(void)cJSON_AddItemToObject(headers, "Cache-Control", array_of_text("no-store"));
-	(void)cJSON_AddItemToObject(headers, MESH_STATE_HEADER, array_of_text(state));
+	build_answer_header(o, MESH_STATE_HEADER, state);
 	if (claimed)
-		(void)cJSON_AddItemToObject(headers, ROUTE_ID_HEADER, array_of_text(LABEL));
+		build_answer_header(o, ROUTE_ID_HEADER, LABEL);
 	if (status == 503)
-		(void)cJSON_AddItemToObject(headers, "Retry-After", array_of_text("2"));
-	(void)cJSON_AddStringToObject(o, "body", body);
-	return o;
-}
-
-/* A file matcher for "<dir>/<label><suffix>"; it sees sockets as well. */
-static cJSON *
-file_exists(const char *dir, const char *suffix)
-{
-	DM_AUTO_FREE char *name = dm_asprintf("/" LABEL "%s", suffix);
-	cJSON *o = matcher("file", "try_files", name);
-
-	(void)cJSON_AddStringToObject(cJSON_GetObjectItemCaseSensitive(o, "file"), "root", dir);
+		build_answer_header(o, "Retry-After", "2");
 	return o;
 }
 
@@ -196,24 +116,25 @@ apology(const char *dir, bool claimed, const char *html_page, const char *text_p
 	DM_AUTO_FREE char *text = fill_in(text_page, dir);
 	const char *state = claimed ? "not-running" : "unclaimed";
 
-	return subroute(route(matcher("header", "Accept", "*text/html*"),
-			    static_response(503, "text/html; charset=utf-8", state, html, claimed)),
-	    route(NULL, static_response(503, "text/plain; charset=utf-8", state, text, claimed)));
+	return build_subroute(
+	    build_route(build_matcher("header", "Accept", "*text/html*"),
+		static_response(503, "text/html; charset=utf-8", state, html, claimed)),
+	    build_route(
+		NULL, static_response(503, "text/plain; charset=utf-8", state, text, claimed)),
+	    NULL);
 }
 
 /* A browser opens a page, and devmeshd listens for that. */
 static cJSON *
 wake_matcher(const char *identity_dir)
 {
-	cJSON *o = matcher("header", "Accept", "*text/html*");
-	cJSON *file = matcher("file", "try_files", "/" MESH_WAKE_SOCKET);
+	cJSON *o = build_file_matcher(identity_dir, "/" MESH_WAKE_SOCKET);
+	cJSON *accept = build_matcher("header", "Accept", "*text/html*");
 
-	(void)cJSON_AddItemToObject(o, "method", array_of_text("GET"));
-	(void)cJSON_AddStringToObject(
-	    cJSON_GetObjectItemCaseSensitive(file, "file"), "root", identity_dir);
+	(void)cJSON_AddItemToObject(o, "method", build_text("GET"));
 	(void)cJSON_AddItemToObject(
-	    o, "file", cJSON_DetachItemFromObjectCaseSensitive(file, "file"));
-	cJSON_Delete(file);
+	    o, "header", cJSON_DetachItemFromObjectCaseSensitive(accept, "header"));
+	cJSON_Delete(accept);
 	return o;
 }
 
@@ -222,26 +143,27 @@ static cJSON *
 wake(const char *identity_dir, cJSON *otherwise)
 {
 	DM_AUTO_FREE char *dial = dm_asprintf("unix/%s/" MESH_WAKE_SOCKET, identity_dir);
-	cJSON *o = handler("reverse_proxy"), *upstream = cJSON_CreateObject();
+	cJSON *o = build_handler("reverse_proxy"), *upstream = cJSON_CreateObject();
 	cJSON *response = cJSON_CreateObject(), *part;
 
 	(void)cJSON_AddStringToObject(upstream, "dial", dial);
-	(void)cJSON_AddItemToObject(o, "upstreams", array_of(upstream));
+	(void)cJSON_AddItemToObject(o, "upstreams", build_list(upstream));
 	part = cJSON_AddObjectToObject(o, "rewrite");
 	(void)cJSON_AddStringToObject(part, "uri", "/wake/" LABEL);
 	part = cJSON_AddObjectToObject(o, "transport");
 	(void)cJSON_AddStringToObject(part, "protocol", "http");
 	(void)cJSON_AddBoolToObject(cJSON_AddObjectToObject(part, "keep_alive"), "enabled", false);
 	part = cJSON_AddObjectToObject(response, "match");
-	(void)cJSON_AddItemToObject(part, "status_code", array_of(cJSON_CreateNumber(404)));
-	(void)cJSON_AddItemToObject(response, "routes", array_of(route(NULL, otherwise)));
-	(void)cJSON_AddItemToObject(o, "handle_response", array_of(response));
+	(void)cJSON_AddItemToObject(part, "status_code", build_list(cJSON_CreateNumber(404)));
+	(void)cJSON_AddItemToObject(response, "routes", build_list(build_route(NULL, otherwise)));
+	(void)cJSON_AddItemToObject(o, "handle_response", build_list(response));
 	return o;
 }
 
 /*
  * The answer for a name nobody listens for: is there a claim at least? With `identity_dir` devmeshd
- * is asked first; not where that has failed just now.
+ * is asked first; not where that has failed just now. Who comes from elsewhere is told no more than
+ * that.
  */
 static cJSON *
 not_running(const char *dir, const char *identity_dir)
@@ -249,12 +171,14 @@ not_running(const char *dir, const char *identity_dir)
 	cJSON *claimed = apology(dir, true, claimed_html, claimed_text);
 
 	if (identity_dir != NULL)
-		claimed = subroute(
-		    route(wake_matcher(identity_dir),
+		claimed = build_subroute(
+		    build_route(wake_matcher(identity_dir),
 			wake(identity_dir, apology(dir, true, claimed_html, claimed_text))),
-		    route(NULL, claimed));
-	return subroute(route(file_exists(dir, ".json"), claimed),
-	    route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
+		    build_route(NULL, claimed), NULL);
+	return build_subroute(
+	    build_route(gate_outside(), apology(dir, true, outside_html, outside_text)),
+	    build_route(build_file_matcher(dir, "/" LABEL ".json"), claimed),
+	    build_route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
 }
 
 /* Where a dial has failed, or its connection was cut. With a socket it was a request to it. */
@@ -262,12 +186,11 @@ static cJSON *
 failed(const char *dir)
 {
 	cJSON *o = cJSON_CreateObject(), *routes = cJSON_AddArrayToObject(o, "routes");
-	cJSON *no_socket = cJSON_CreateObject(), *quiet = pass_through(mesh_unlogged());
 
-	(void)cJSON_AddItemToObject(no_socket, "not", array_of(file_exists(dir, ".sock")));
-	(void)cJSON_AddItemToObject(quiet, "match", array_of(no_socket));
-	(void)cJSON_AddItemToArray(routes, quiet);
-	(void)cJSON_AddItemToArray(routes, route(NULL, not_running(dir, NULL)));
+	(void)cJSON_AddItemToArray(
+	    routes, build_pass_through(
+			build_not(build_file_matcher(dir, "/" LABEL ".sock")), mesh_unlogged()));
+	(void)cJSON_AddItemToArray(routes, build_route(NULL, not_running(dir, NULL)));
 	return o;
 }
 
@@ -275,11 +198,11 @@ static cJSON *
 proxy(const char *dir, bool stream_close_delay)
 {
 	DM_AUTO_FREE char *dial = dm_asprintf("unix/%s/" LABEL ".sock", dir);
-	cJSON *o = handler("reverse_proxy");
+	cJSON *o = build_handler("reverse_proxy");
 	cJSON *upstream = cJSON_CreateObject(), *part;
 
 	(void)cJSON_AddStringToObject(upstream, "dial", dial);
-	(void)cJSON_AddItemToObject(o, "upstreams", array_of(upstream));
+	(void)cJSON_AddItemToObject(o, "upstreams", build_list(upstream));
 	part = cJSON_AddObjectToObject(o, "transport");
 	(void)cJSON_AddStringToObject(part, "protocol", "http");
 	/* a pooled connection would reach the old server after a new one has bound the path */
@@ -291,7 +214,7 @@ proxy(const char *dir, bool stream_close_delay)
 	(void)cJSON_AddNumberToObject(o, "flush_interval", ROUTE_FLUSH_NS);
 	part = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "headers"), "response");
 	part = cJSON_AddObjectToObject(part, "set");
-	(void)cJSON_AddItemToObject(part, ROUTE_ID_HEADER, array_of_text(LABEL));
+	(void)cJSON_AddItemToObject(part, ROUTE_ID_HEADER, build_text(LABEL));
 	if (stream_close_delay)
 		(void)cJSON_AddStringToObject(o, "stream_close_delay", "24h");
 	return o;
@@ -299,11 +222,9 @@ proxy(const char *dir, bool stream_close_delay)
 
 /* The label as a pattern: what slug_valid() accepts, and DNS's 63 bytes for names by hand. */
 static cJSON *
-gate(const char *domain)
+label_matcher(const char *domain)
 {
 	DM_AUTO_STR struct dm_str pattern = dm_str_make(1024);
-	cJSON *o = cJSON_CreateObject(), *match = cJSON_AddObjectToObject(o, "vars_regexp");
-	cJSON *rule = cJSON_AddObjectToObject(match, "{http.request.host}");
 
 	(void)dm_str_addf(&pattern, "^([a-z0-9][a-z0-9-]{0,62})");
 	for (const char *p = domain, *dot; p != NULL; p = dot == NULL ? NULL : dot + 1) {
@@ -311,35 +232,51 @@ gate(const char *domain)
 		(void)dm_str_addf(&pattern, "\\.%.*s", (int)strcspn(p, "."), p);
 	}
 	(void)dm_str_addf(&pattern, "(:[0-9]+)?$");
-	(void)cJSON_AddStringToObject(rule, "name", "w");
-	(void)cJSON_AddStringToObject(rule, "pattern", pattern.data);
-	return o;
+	return build_regexp_matcher("{http.request.host}", "w", pattern.data);
+}
+
+/* devmesh's own checks stay out of the log; nobody else's words do. */
+static cJSON *
+check_route(void)
+{
+	cJSON *o = build_matcher("header", MESH_CHECK_HEADER, "1"), *inside = gate_inside();
+
+	(void)cJSON_AddItemToObject(
+	    o, "not", cJSON_DetachItemFromObjectCaseSensitive(inside, "not"));
+	cJSON_Delete(inside);
+	return build_pass_through(o, mesh_unlogged());
 }
 
 struct cJSON *
 mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay)
 {
-	/*
-	 * Matchers of one set run in no fixed order, and the file needs the gate's capture, so
-	 * nest. Only with a socket is there a dial: what is certain to fail loses no POST body.
-	 */
-	cJSON *by_socket =
-	    subroute(route(file_exists(dir, ".sock"), proxy(dir, stream_close_delay)),
-		unlogged(route(NULL, not_running(dir, identity_dir))));
-	cJSON *body = subroute(route(gate(domain), by_socket),
-	    unlogged(route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-				     "devmesh: this is not the name of a service\n", false))));
-	cJSON *routes = cJSON_GetObjectItemCaseSensitive(by_socket, "routes");
-	cJSON *check = pass_through(mesh_unlogged()), *whole;
+	DM_AUTO_FREE char *gate_dir =
+	    identity_dir == NULL ? NULL : dm_asprintf("%s/" GATE_SUBDIR, identity_dir);
+	cJSON *by_label = build_handler("subroute"),
+	      *routes = cJSON_AddArrayToObject(by_label, "routes");
+	cJSON *body = build_subroute(build_route(label_matcher(domain), by_label),
+	    unlogged(
+		build_route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+				      "devmesh: this is not the name of a service\n", false))),
+	    NULL);
+	cJSON *whole;
 
+	/*
+	 * Matchers of one set run in no fixed order, and files need the label's capture, so nest.
+	 * Only with a socket is there a dial: what is certain to fail loses no POST body.
+	 */
+	(void)cJSON_AddItemToArray(
+	    routes, build_pass_through(NULL, gate_build(gate_dir, LABEL, NULL)));
+	(void)cJSON_AddItemToArray(routes, check_route());
 	if (identity_dir != NULL)
-		(void)cJSON_InsertItemInArray(
-		    routes, 0, pass_through(route_identity(identity_dir, LABEL, mesh_unlogged())));
-	(void)cJSON_AddItemToObject(
-	    check, "match", array_of(matcher("header", MESH_CHECK_HEADER, "1")));
-	(void)cJSON_InsertItemInArray(routes, 0, check);
+		(void)cJSON_AddItemToArray(routes,
+		    build_pass_through(NULL, route_identity(identity_dir, LABEL, mesh_unlogged())));
+	(void)cJSON_AddItemToArray(routes, build_route(build_file_matcher(dir, "/" LABEL ".sock"),
+					       proxy(dir, stream_close_delay)));
+	(void)cJSON_AddItemToArray(
+	    routes, unlogged(build_route(NULL, not_running(dir, identity_dir))));
 	(void)cJSON_AddItemToObject(body, "errors", failed(dir));
-	whole = route(host_matcher(domain), body);
+	whole = build_route(host_matcher(domain), body);
 	(void)cJSON_AddStringToObject(whole, "@id", MESH_ROUTE_ID);
 	return whole;
 }
@@ -368,8 +305,8 @@ static cJSON *
 not_found(void)
 {
 	return unlogged(
-	    route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
-			    "devmesh: nothing is served under this name\n", false)));
+	    build_route(NULL, static_response(404, "text/plain; charset=utf-8", "no-such-name",
+				  "devmesh: nothing is served under this name\n", false)));
 }
 
 static cJSON *
@@ -401,7 +338,8 @@ https_server(const struct mesh_settings *settings)
 static cJSON *
 redirect_server(const struct mesh_settings *settings)
 {
-	cJSON *server = cJSON_CreateObject(), *list, *o = handler("static_response"), *headers;
+	cJSON *server = cJSON_CreateObject(), *list, *o = build_handler("static_response"),
+	      *headers;
 	DM_AUTO_FREE char *location =
 	    settings->https_port == 443
 		? dm_strdup("https://{http.request.host}{http.request.uri}")
@@ -413,9 +351,9 @@ redirect_server(const struct mesh_settings *settings)
 	    cJSON_AddObjectToObject(server, "automatic_https"), "disable", true);
 	(void)cJSON_AddNumberToObject(o, "status_code", 308);
 	headers = cJSON_AddObjectToObject(o, "headers");
-	(void)cJSON_AddItemToObject(headers, "Location", array_of_text(location));
+	(void)cJSON_AddItemToObject(headers, "Location", build_text(location));
 	list = cJSON_AddArrayToObject(server, "routes");
-	(void)cJSON_AddItemToArray(list, route(host_matcher(settings->domain), o));
+	(void)cJSON_AddItemToArray(list, build_route(host_matcher(settings->domain), o));
 	(void)cJSON_AddItemToArray(list, not_found());
 	return server;
 }
@@ -429,12 +367,12 @@ add_certificates(cJSON *apps, const char *domain)
 	cJSON *issuer = cJSON_CreateObject(), *pki, *ca;
 
 	(void)cJSON_AddItemToObject(
-	    cJSON_AddObjectToObject(tls, "certificates"), "automate", array_of_text(wildcard));
+	    cJSON_AddObjectToObject(tls, "certificates"), "automate", build_text(wildcard));
 	(void)cJSON_AddStringToObject(issuer, "module", "internal");
-	(void)cJSON_AddItemToObject(policy, "subjects", array_of_text(wildcard));
-	(void)cJSON_AddItemToObject(policy, "issuers", array_of(issuer));
+	(void)cJSON_AddItemToObject(policy, "subjects", build_text(wildcard));
+	(void)cJSON_AddItemToObject(policy, "issuers", build_list(issuer));
 	(void)cJSON_AddItemToObject(
-	    cJSON_AddObjectToObject(tls, "automation"), "policies", array_of(policy));
+	    cJSON_AddObjectToObject(tls, "automation"), "policies", build_list(policy));
 	pki = cJSON_AddObjectToObject(apps, "pki");
 	ca = cJSON_AddObjectToObject(
 	    cJSON_AddObjectToObject(pki, "certificate_authorities"), "local");

@@ -35,7 +35,7 @@ extern const char mesh_probe_caddyfile[];
  * route_build(). ROUTE_IDENTITY_PATH answers with the documents in `identity_dir`: a directory
  * that only the user may write to (links in it are followed); NULL: none. A page of a name that is
  * claimed is asked for at MESH_WAKE_SOCKET in it first, as "/wake/<label>", if that is there and
- * does not answer 404. The caller owns it.
+ * does not answer 404. Its gate (gate.h) is in front of everything. The caller owns it.
  */
 struct cJSON *
 mesh_route(const char *domain, const char *dir, const char *identity_dir, bool stream_close_delay);

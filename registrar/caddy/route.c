@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "caddy/build.h"
+#include "caddy/gate.h"
 #include "model/host.h"
 
 enum {
@@ -30,58 +32,26 @@ object_of_texts(const char *key, const char *const texts[], size_t count)
 	return o;
 }
 
-static cJSON *
-array_of(cJSON *item)
-{
-	cJSON *list = cJSON_CreateArray();
-
-	(void)cJSON_AddItemToArray(list, item);
-	return list;
-}
-
-static cJSON *
-handler(const char *name)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	(void)cJSON_AddStringToObject(o, "handler", name);
-	return o;
-}
-
 /* What is done once the document is known to be there. */
 static cJSON *
 send_document(const char *dir, const char *uri, const char *name, cJSON *first)
 {
-	cJSON *list = cJSON_CreateArray(), *rewrite = handler("rewrite");
-	cJSON *headers = handler("headers"), *file_server = handler("file_server"), *set;
-	const char *type = "application/json", *cache = "no-store";
+	cJSON *rewrite = build_handler("rewrite"),
+	      *route = build_route(build_file_matcher(dir, uri), first);
+	cJSON *headers = build_handler("headers"), *file_server = build_handler("file_server"),
+	      *set;
+	cJSON *list = get(route, "handle");
 
 	(void)cJSON_AddStringToObject(rewrite, "uri", uri);
 	set = cJSON_AddObjectToObject(cJSON_AddObjectToObject(headers, "response"), "set");
-	(void)cJSON_AddItemToObject(set, "Content-Type", cJSON_CreateStringArray(&type, 1));
-	(void)cJSON_AddItemToObject(set, "Cache-Control", cJSON_CreateStringArray(&cache, 1));
-	(void)cJSON_AddItemToObject(set, ROUTE_ID_HEADER, cJSON_CreateStringArray(&name, 1));
+	(void)cJSON_AddItemToObject(set, "Content-Type", build_text("application/json"));
+	(void)cJSON_AddItemToObject(set, "Cache-Control", build_text("no-store"));
+	(void)cJSON_AddItemToObject(set, ROUTE_ID_HEADER, build_text(name));
 	(void)cJSON_AddStringToObject(file_server, "root", dir);
-	if (first != NULL)
-		(void)cJSON_AddItemToArray(list, first);
 	(void)cJSON_AddItemToArray(list, rewrite);
 	(void)cJSON_AddItemToArray(list, headers);
 	(void)cJSON_AddItemToArray(list, file_server);
-	return list;
-}
-
-/* {"handler": "subroute", "routes": [{"match": [<match>], "handle": <handle>}]} */
-static cJSON *
-subroute(cJSON *match, cJSON *handle, bool terminal)
-{
-	cJSON *o = handler("subroute"), *route = cJSON_CreateObject();
-
-	(void)cJSON_AddItemToObject(route, "match", array_of(match));
-	(void)cJSON_AddItemToObject(route, "handle", handle);
-	if (terminal)
-		(void)cJSON_AddBoolToObject(route, "terminal", true);
-	(void)cJSON_AddItemToObject(o, "routes", array_of(route));
-	return o;
+	return route;
 }
 
 struct cJSON *
@@ -90,26 +60,24 @@ route_identity(const char *dir, const char *name, struct cJSON *first)
 	static const char *const paths[] = {ROUTE_IDENTITY_PATH}, *const methods[] = {
 								      "GET", "HEAD"};
 	DM_AUTO_FREE char *uri = dm_asprintf("/%s.json", name);
-	const char *file = uri;
-	cJSON *asked = object_of_texts("path", paths, 1), *there = cJSON_CreateObject(), *matcher;
+	cJSON *asked = gate_inside();
 
+	(void)cJSON_AddItemToObject(asked, "path", cJSON_CreateStringArray(paths, 1));
 	(void)cJSON_AddItemToObject(asked, "method", cJSON_CreateStringArray(methods, 2));
-	matcher = object_of_texts("try_files", &file, 1);
-	(void)cJSON_AddStringToObject(matcher, "root", dir);
-	(void)cJSON_AddItemToObject(there, "file", matcher);
 	/* nested: the file is looked for only when it is asked for; matchers have no order */
-	return subroute(
-	    asked, array_of(subroute(there, send_document(dir, uri, name, first), true)), false);
+	return build_subroute(build_pass_through(asked,
+				  build_subroute(send_document(dir, uri, name, first), NULL, NULL)),
+	    NULL, NULL);
 }
 
 static cJSON *
 build_proxy(const struct route_spec *spec, bool stream_close_delay)
 {
-	cJSON *proxy = handler("reverse_proxy");
+	cJSON *proxy = build_handler("reverse_proxy");
 	cJSON *upstream = cJSON_CreateObject(), *headers, *response;
 
 	(void)cJSON_AddStringToObject(upstream, "dial", spec->dial);
-	(void)cJSON_AddItemToObject(proxy, "upstreams", array_of(upstream));
+	(void)cJSON_AddItemToObject(proxy, "upstreams", build_list(upstream));
 	(void)cJSON_AddNumberToObject(proxy, "flush_interval", ROUTE_FLUSH_NS);
 	headers = cJSON_AddObjectToObject(proxy, "headers");
 	response = cJSON_AddObjectToObject(headers, "response");
@@ -133,13 +101,16 @@ route_build(const struct route_spec *spec, bool stream_close_delay)
 {
 	cJSON *route = cJSON_CreateObject(), *handle = cJSON_CreateArray();
 
+	if (spec->gate)
+		(void)cJSON_AddItemToArray(
+		    handle, gate_build(spec->gate_dir, spec->id, spec->account));
 	if (spec->identity_dir != NULL)
 		(void)cJSON_AddItemToArray(
 		    handle, route_identity(spec->identity_dir, spec->id, NULL));
 	(void)cJSON_AddItemToArray(handle, build_proxy(spec, stream_close_delay));
 	(void)cJSON_AddStringToObject(route, "@id", spec->id);
 	(void)cJSON_AddItemToObject(
-	    route, "match", array_of(object_of_texts("host", spec->hosts, spec->host_count)));
+	    route, "match", build_list(object_of_texts("host", spec->hosts, spec->host_count)));
 	(void)cJSON_AddItemToObject(route, "handle", handle);
 	(void)cJSON_AddBoolToObject(route, "terminal", true);
 	return route;

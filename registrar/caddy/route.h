@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct cJSON;
+struct gate_account;
 
 /* The response header that tells whose answer it is, and that a route is of our making. */
 #define ROUTE_ID_HEADER "X-Devmesh-Id"
@@ -26,6 +27,9 @@ struct route_spec {
 	size_t host_count;
 	const char *dial;	  /* "unix//path" or "host:port" */
 	const char *identity_dir; /* of identity documents; NULL: the route serves none */
+	bool gate;
+	const char *gate_dir;
+	const struct gate_account *account;
 };
 
 /*
@@ -36,10 +40,11 @@ struct route_spec {
 struct cJSON *route_build(const struct route_spec *spec, bool stream_close_delay);
 
 /*
- * A handler that answers ROUTE_IDENTITY_PATH with the file <dir>/<name>.json. Every other request
- * is passed on to what comes behind it, and so is this one while there is no such file. `name` is
- * an id, or Caddy's placeholder for one. `first`, if it is not NULL, is a handler that belongs to
- * the answer; it is taken over. The caller owns the result.
+ * A handler that answers ROUTE_IDENTITY_PATH, asked from this machine (gate_inside()), with the
+ * file <dir>/<name>.json. Every other request is passed on to what comes behind it, and so is this
+ * one while there is no such file. `name` is an id, or Caddy's placeholder for one. `first`, if it
+ * is not NULL, is a handler that belongs to the answer; it is taken over. The caller owns the
+ * result.
  */
 struct cJSON *route_identity(const char *dir, const char *name, struct cJSON *first);
 

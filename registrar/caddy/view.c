@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "caddy/gate.h"
 #include "caddy/route.h"
 
 enum {
@@ -136,6 +137,17 @@ listen_port(const char *address)
 	return dm_parse_uint(digits, 1, UINT16_MAX, &port) ? (uint16_t)port : 0;
 }
 
+/* Whether a listen address with a port can be connected to from elsewhere. */
+static bool
+listens_beyond(const char *address)
+{
+	const char *host = strrchr(address, '/');
+
+	host = host == NULL ? address : host + 1;
+	return !dm_starts_with(host, "127.") && !dm_starts_with(host, "[::1]") &&
+	       !dm_starts_with(host, "localhost:");
+}
+
 static uint16_t
 app_port(const struct caddy_view *view, const char *key, uint16_t fallback)
 {
@@ -164,18 +176,20 @@ front_rank(const struct front *front)
 }
 
 static struct front
-server_front(const struct caddy_view *view, const cJSON *server)
+server_front(const struct caddy_view *view, const cJSON *server, bool *lan)
 {
 	uint16_t http_port = app_port(view, "http_port", 80);
 	bool tls = speaks_tls(server);
 	struct front best = {false, 0};
 	const cJSON *address;
 
+	*lan = false;
 	cJSON_ArrayForEach (address, get(server, "listen")) {
 		struct front f = {false, 0};
 
 		if (cJSON_IsString(address))
 			f.port = listen_port(address->valuestring);
+		*lan |= f.port != 0 && listens_beyond(address->valuestring);
 		f.https = tls && f.port != http_port;
 		if (front_rank(&f) > front_rank(&best))
 			best = f;
@@ -199,8 +213,8 @@ fill_server(const struct caddy_view *view, const cJSON *server, struct caddy_ser
 
 	out->name = server->string == NULL ? "" : server->string;
 	out->routes = cJSON_IsArray(routes) ? routes : NULL;
-	out->front = server_front(view, server);
-	out->identity_dir = NULL;
+	out->front = server_front(view, server, &out->lan);
+	out->identity_dir = out->gate_dir = NULL;
 	return out->front.port != 0 && addressable(out->name);
 }
 
@@ -354,6 +368,7 @@ caddy_view_mesh(const struct caddy_view *view, const char *domain, const char *d
 		cJSON_ArrayForEach (route, out->routes) {
 			if (route_is_mesh(route, domain, dir)) {
 				out->identity_dir = route_identity_dir(route);
+				out->gate_dir = gate_find_dir(route);
 				return true;
 			}
 			/* anything in front of it that keeps the requests makes it useless */

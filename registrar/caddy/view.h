@@ -36,7 +36,9 @@ struct caddy_server {
 	const char *name;
 	const struct cJSON *routes; /* NULL: it has no list yet */
 	struct front front;	    /* how clients reach it once it serves our host */
-	const char *identity_dir;   /* of its mesh route (route_identity_dir()); NULL: none */
+	bool lan; /* other devices can connect: it listens on more than the loopback */
+	const char *identity_dir; /* of its mesh route (route_identity_dir()); NULL: none */
+	const char *gate_dir;	  /* of its mesh route (gate_find_dir()); NULL: it has no gate */
 };
 
 /*

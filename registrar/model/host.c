@@ -62,6 +62,12 @@ host_matches(const char *pattern, const char *host)
 	return *pattern == *host;
 }
 
+bool
+domain_is_localhost(const char *domain)
+{
+	return strcmp(domain, "localhost") == 0 || dm_ends_with(domain, ".localhost");
+}
+
 void
 url_make(const struct front *front, const char *host, char out[URL_MAX + 1])
 {

@@ -26,6 +26,9 @@ void host_join(const struct slug *label, const char *domain, char out[HOST_MAX +
 /* Whether `pattern` (a Caddy host matcher: exact, or with "*" as a whole label) covers `host`. */
 bool host_matches(const char *pattern, const char *host);
 
+/* Whether names below the domain lead to the very machine that asks (RFC 6761 §6.3). */
+bool domain_is_localhost(const char *domain);
+
 /* Where clients reach a proxy. */
 struct front {
 	bool https;

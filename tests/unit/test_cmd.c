@@ -124,6 +124,8 @@ verbs_are_there(void **state)
 	    "requests",
 	    "graph",
 	    "open",
+	    "share",
+	    "unshare",
 	    "gc",
 	    "init",
 	    "hook",

@@ -66,7 +66,8 @@ exact_shape(void **state)
 }
 
 #define ASKED \
-	"{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"path\":[" \
+	"{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"not\":[{\"vars\":{" \
+	"\"{http.vars.devmesh_outside}\":[\"yes\"]}}],\"path\":[" \
 	"\"/.well-known/devmesh\"],\"method\":[\"GET\",\"HEAD\"]}],\"handle\":["
 
 /* What a request for the identity gets, in front of the proxy; everything else goes past it. */
