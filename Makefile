@@ -31,8 +31,8 @@ DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
 DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 DM_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) \
 	$(if $(filter linux,$(OS)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
-LIBS := $(shell pkg-config --libs libcjson inih libevent_core 2>/dev/null || echo -lcjson -linih -levent_core) -ldl
-DAEMON_LIBS := $(shell pkg-config --libs sqlite3 libqrencode 2>/dev/null || echo -lsqlite3 -lqrencode)
+LIBS := $(shell pkg-config --libs libcjson inih libevent_core libqrencode 2>/dev/null || echo -lcjson -linih -levent_core -lqrencode) -ldl
+DAEMON_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null || echo -lsqlite3)
 
 other_os := $(filter-out $(OS),linux darwin)
 LIB_SRC  := $(filter-out registrar/main.c registrar/base/%_$(other_os).c, \

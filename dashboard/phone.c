@@ -30,6 +30,13 @@ enum {
 
 /* ---- what is known ------------------------------------------------------------------------- */
 
+/* What was found before Caddy was there, or elsewhere, is of no use. */
+static bool
+has_looked(const struct phone *phone)
+{
+	return phone->looked && dm_same_text(phone->url, phone->d->url);
+}
+
 struct phone_facts
 phone_facts(const struct phone *phone)
 {
@@ -39,11 +46,11 @@ phone_facts(const struct phone *phone)
 	    .port = phone->port,
 	    .domain = phone->domain,
 	    .url = phone->d->url,
-	    .looked = phone->looked,
+	    .looked = has_looked(phone),
 	    .dns = found->dns,
 	    .reachable = found->reachable,
 	    .ca = found->ca,
-	    .root = phone->looked && found->ca == PHONE_CA_PRIVATE ? &found->root : NULL};
+	    .root = has_looked(phone) && found->ca == PHONE_CA_PRIVATE ? &found->root : NULL};
 }
 
 static void
@@ -81,13 +88,15 @@ begin_look(struct phone *phone)
 	if (port != NULL && port[0] != '\0' && dm_parse_uint(port + 1, 1, 65535, &number))
 		look->port = (uint16_t)number;
 	phone->busy = true;
+	free(phone->url);
+	phone->url = dm_strdup(d->url);
 	workers_run(d->workers, phone_look_job, look, PHONE_LOOK_MS, on_found, phone);
 }
 
 bool
 phone_want(struct phone *phone, int64_t max_age_ms)
 {
-	if (phone->looked_ms != 0 && dm_now_ms() - phone->looked_ms < max_age_ms)
+	if (has_looked(phone) && dm_now_ms() - phone->looked_ms < max_age_ms)
 		return true;
 	if (phone->listener == NULL || phone->d->draining)
 		return true;
@@ -275,6 +284,7 @@ phone_free(struct phone *phone)
 	stop(phone);
 	event_free(phone->again);
 	free(phone->look.config_file);
+	free(phone->url);
 	phone->d->phone = NULL;
 	free(phone);
 }

@@ -33,6 +33,7 @@ struct phone {
 	bool busy, stale; /* a look is under way, and what it finds is of no use any more */
 	bool looked;
 	int64_t looked_ms;
+	char *url; /* devmeshd's own, by which that was found; NULL: none */
 	struct phone_found found;
 
 	struct phone_conn *oldest, **newest; /* by arrival */

@@ -92,10 +92,8 @@ phone_open_url(const struct phone_facts *facts, const struct slug *id, char out[
 {
 	char host[HOST_MAX + 1];
 
-	if (facts->url == NULL)
+	if (facts->url == NULL || id == NULL)
 		return false;
-	if (id == NULL)
-		return dm_snprintf(out, URL_MAX + 1, "%s", facts->url);
 	host_join(id, facts->domain, host);
 	return dm_snprintf(out, URL_MAX + 1, "%.*s%s%s",
 	    (int)(strstr(facts->url, "://") + 3 - facts->url), facts->url, host,
@@ -105,7 +103,7 @@ phone_open_url(const struct phone_facts *facts, const struct slug *id, char out[
 const char *
 phone_problem(const struct phone_facts *facts)
 {
-	if (strcmp(facts->domain, "localhost") == 0 || dm_ends_with(facts->domain, ".localhost"))
+	if (domain_is_localhost(facts->domain))
 		return "Its names end in .localhost, which leads every device to itself. Set "
 		       "[mesh] "
 		       "domain to a domain of your own, or to dev.test, then: devmesh stop && "
@@ -123,8 +121,19 @@ phone_problem(const struct phone_facts *facts)
 }
 
 static const char no_dns[] =
-    "This network does not know its names, and the computer does not answer for them on port 53 "
-    "either. There: devmesh doctor says what is missing.";
+    "Unless this network knows its names, the computer has to answer for them on port 53, which "
+    "it does not. There: devmesh doctor says what is missing.";
+
+/* What the root that is to be installed can do. The caller owns it. */
+static char *
+limits_text(const struct authority_root *root)
+{
+	if (root == NULL || root->zone[0] == '\0')
+		return dm_strdup(
+		    "What you install can vouch for any name: do so on a phone of your "
+		    "own only.");
+	return dm_asprintf("What you install can vouch for names below %s alone.", root->zone);
+}
 
 struct cJSON *
 phone_state(const struct phone_facts *facts, const struct slug *id)
@@ -133,6 +142,7 @@ phone_state(const struct phone_facts *facts, const struct slug *id)
 	DM_AUTO_FREE char *name = dm_asprintf(
 	    "http://" CHECK_LABEL ".%s:%u/phone/dns-ok", facts->domain, (unsigned)facts->port);
 	DM_AUTO_FREE char *tls = facts->url == NULL ? NULL : dm_asprintf("%s/healthz", facts->url);
+	DM_AUTO_FREE char *limits = limits_text(facts->root);
 	char open[URL_MAX + 1];
 
 	(void)cJSON_AddBoolToObject(o, "looked", facts->looked);
@@ -143,6 +153,8 @@ phone_state(const struct phone_facts *facts, const struct slug *id)
 	out_add_text(o, "open", phone_open_url(facts, id, open) ? open : NULL);
 	(void)cJSON_AddBoolToObject(o, "dns", facts->dns);
 	out_add_text(o, "ca", phone_ca_name(facts->ca));
+	out_add_text(o, "owner", facts->root == NULL ? NULL : facts->root->owner);
+	out_add_text(o, "limits", limits);
 	out_add_text(o, "fingerprint", facts->root == NULL ? NULL : facts->root->fingerprint);
 	return o;
 }
@@ -179,7 +191,8 @@ add_value(
 	const struct authority_root *root = facts->root;
 	bool lacks_dns = facts->looked && !facts->dns;
 	const char *problem = phone_problem(facts);
-	char open[URL_MAX + 1] = "";
+	DM_AUTO_FREE char *limits = limits_text(root);
+	char open[URL_MAX + 1];
 
 	if (!phone_open_url(facts, id, open))
 		open[0] = '\0';
@@ -194,18 +207,13 @@ add_value(
 	else if (strcmp(name, "owner") == 0)
 		add_text(out, root == NULL ? "devmesh" : root->owner);
 	else if (strcmp(name, "limits") == 0)
-		(void)dm_str_addf(out,
-		    root != NULL && root->zone[0] != '\0'
-			? "What you install can vouch for names below %s alone."
-			: "It can vouch for any name: install it on a phone of your own only.",
-		    root == NULL ? "" : root->zone);
+		add_text(out, limits);
 	else if (strcmp(name, "open") == 0)
-		add_text(out, open);
-	else if (strcmp(name, "shown") == 0)
 		add_text(out, open);
 	else if ((strcmp(name, "laptop") == 0 && problem == NULL && !lacks_dns) ||
 		 (strcmp(name, "dns") == 0 && (problem != NULL || lacks_dns)) ||
-		 (strcmp(name, "ca") == 0 && root == NULL))
+		 (strcmp(name, "ca") == 0 && root == NULL) ||
+		 (strcmp(name, "done") == 0 && open[0] == '\0'))
 		(void)dm_str_addf(out, " hidden");
 }
 

@@ -43,10 +43,10 @@ function show(state, step) {
 	for (const id of steps)
 		$(id).hidden = done || (all ? id === 'away' || (id === 'ca' && state.ca !== 'private') || (id === 'laptop' && step !== 'laptop') : id !== step);
 	if (step === 'laptop') $('problem').textContent = state.problem ?? state.no_dns;
-	$('fingerprint').textContent = state.fingerprint ?? '';
-	$('open').href = state.open;
-	$('open').querySelector('span').textContent = state.open;
-	$('done').hidden = !done;
+	for (const id of ['fingerprint', 'owner', 'limits']) $(id).textContent = state[id] ?? '';
+	$('open').href = state.open ?? '';
+	$('open').querySelector('span').textContent = state.open ?? '';
+	$('done').hidden = !done || state.open === null;
 	$('again').hidden = done;
 	$('all').hidden = done || all || step === 'laptop';
 	$('title').textContent = done ? 'This phone is ready' : 'Set up this phone';
