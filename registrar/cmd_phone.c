@@ -15,7 +15,8 @@
 #include "share.h"
 
 enum {
-	ANSWER_MS = 20000 /* devmeshd tries what a phone would */
+	ANSWER_MS = 20000,     /* devmeshd tries what a phone would */
+	FINGERPRINT_LINE = 24, /* characters of a fingerprint in a line: "AB:" eight times */
 };
 
 static const cJSON *
@@ -137,13 +138,12 @@ ask_daemon(struct cmd_ctx *ctx, struct dm_err *err)
 	return cJSON_Duplicate(reply.body, true);
 }
 
-/* The first and the last half of a fingerprint, as it is compared by eye. */
+/* In lines of eight bytes, as on the page: it is compared by eye. */
 static void
 print_fingerprint(const char *text)
 {
-	size_t half = (strlen(text) + 1) / 2;
-
-	(void)printf("     %.*s\n     %s\n", (int)half, text, text + half);
+	for (size_t len = strlen(text), i = 0; i < len; i += FINGERPRINT_LINE)
+		(void)printf("     %.*s\n", FINGERPRINT_LINE, text + i);
 }
 
 static void

@@ -158,8 +158,8 @@ async function test() {
 		const codes = await context.newPage();
 		const phoneCode = await pictureOf(codes, 'phone shop-main', 'phone-terminal');
 		assert.equal(phoneCode.url, page);
-		const [a, b] = [answer.fingerprint.slice(0, 48), answer.fingerprint.slice(48)];
-		assert.ok(phoneCode.text.includes(a) && phoneCode.text.includes(b), phoneCode.text);
+		for (let i = 0; i < answer.fingerprint.length; i += 24)
+			assert.ok(phoneCode.text.includes(answer.fingerprint.slice(i, i + 24)), phoneCode.text);
 		assert.equal((await pictureOf(codes, 'qr shop-main', 'qr-terminal')).url, url);
 	});
 	dns.close();
