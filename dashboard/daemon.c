@@ -25,6 +25,7 @@
 #include "notify.h"
 #include "parts.h"
 #include "services.h"
+#include "shares.h"
 #include "store.h"
 #include "supervisor.h"
 #include "timer.h"
@@ -70,6 +71,7 @@ daemon_caddy_changed(struct daemon *d)
 	home_settle(d);
 	if (d->wake != NULL)
 		wake_settle(d->wake);
+	shares_settle(d->shares);
 }
 
 void
@@ -77,7 +79,8 @@ daemon_hint(struct daemon *d, const char *dir, const char *name)
 {
 	if (strcmp(dir, registry_dir(d->session->registry)) == 0)
 		services_hint(d->services, name);
-	else
+	shares_hint(d->shares, dir);
+	if (strcmp(dir, registry_dir(d->session->registry)) != 0)
 		tree_watch_hint(d->trees, dir, name);
 }
 

@@ -28,6 +28,7 @@ struct daemon {
 	struct store *store;
 	struct workers *workers;
 	struct lan *lan;
+	struct shares *shares;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;

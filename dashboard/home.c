@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon.h"
 #include "model/name.h"
+#include "shares.h"
 #include "wake.h"
 #include "workers.h"
 
@@ -120,6 +121,7 @@ written(void *user, const struct worker_result *result)
 		remember(d, claim);
 		if (d->wake != NULL)
 			wake_settle(d->wake);
+		shares_settle(d->shares);
 		if (d->url != NULL)
 			dm_note("its own service is at %s", d->url);
 		home_settle(d); /* Caddy may have changed meanwhile */

@@ -11,6 +11,7 @@
 #include "phone.h"
 #include "request_watch.h"
 #include "requests.h"
+#include "shares.h"
 #include "wake.h"
 
 /* Without it everything but the API over HTTP goes on: others may have put a file in the way. */
@@ -33,6 +34,7 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->load = load_new(d);
 	d->wake = wake_new(d);
 	wake_settle(d->wake);
+	d->shares = shares_new(d);
 	d->facts = facts_new(d);
 	d->api = api_new(d);
 	d->phone = phone_new(d);
@@ -47,6 +49,8 @@ parts_stop_serving(struct daemon *d)
 	ctl_server_close(d->ctl);
 	api_free(d->api);
 	facts_free(d->facts);
+	shares_free(d->shares);
+	d->shares = NULL;
 	load_free(d->load);
 	request_watch_free(d->request_watch);
 	requests_free(d->requests);

@@ -14,6 +14,7 @@
 #include "mender.h"
 #include "out.h"
 #include "services.h"
+#include "shares.h"
 #include "store.h"
 #include "supervisor.h"
 #include "tree_watch.h"
@@ -52,6 +53,7 @@ state_of_service(const struct daemon *d, const struct service *svc)
 	out_add_text(o, "other_worktree", svc->other_worktree);
 	(void)cJSON_AddBoolToObject(o, "listening", svc->evidence.listening);
 	(void)cJSON_AddBoolToObject(o, "route_ok", svc->evidence.route_ok);
+	(void)cJSON_AddItemToObject(o, "share", shares_json(shares_find(d->shares, claim)));
 	(void)cJSON_AddItemToObject(
 	    o, "supervised", supervised_json(supervisor_find(d->supervisor, claim->id.s)));
 	return o;

@@ -215,19 +215,6 @@ format_until(const struct share *share, char out[UNTIL_MAX])
 		(void)snprintf(out, UNTIL_MAX, "until devmesh unshare");
 }
 
-static void
-add_share(cJSON *o, const struct share *share)
-{
-	cJSON *part = cJSON_AddObjectToObject(o, "share");
-
-	(void)cJSON_AddStringToObject(part, "reach", gate_reach_name(share->reach));
-	(void)cJSON_AddNumberToObject(part, "since", (double)share->since);
-	(void)cJSON_AddItemToObject(part, "until",
-	    share->until == GATE_FOREVER ? cJSON_CreateNull()
-					 : cJSON_CreateNumber((double)share->until));
-	out_add_text(part, "user", share->user[0] == '\0' ? NULL : share->user);
-}
-
 /* Other ways, for whoever is not on this network, where a program for them is at hand. */
 static void
 say_tunnels(const struct claim *claim)
@@ -256,7 +243,7 @@ print_share(const struct cmd_ctx *ctx, const struct claim *claim, const struct w
 		cJSON *o = out_object();
 
 		out_add_claim(o, claim);
-		add_share(o, &wish->share);
+		out_add_share(cJSON_AddObjectToObject(o, "share"), &wish->share);
 		out_add_text(o, "password", wish->made ? wish->password : NULL);
 		out_json(o);
 		return;
@@ -344,7 +331,7 @@ list_one(void *user, const struct share *share, const char *worktree)
 		out_add_text(o, "id", share->id.s);
 		out_add_text(o, "url", url);
 		out_add_text(o, "worktree", worktree);
-		add_share(o, share);
+		out_add_share(cJSON_AddObjectToObject(o, "share"), share);
 		(void)cJSON_AddItemToArray(l->list, o);
 		return;
 	}
@@ -392,7 +379,7 @@ list(struct cmd_ctx *ctx, struct dm_err *err)
 	}
 	if (o != NULL)
 		out_json(o);
-	else if (table.rows == 0)
+	else if (table.rows <= 1)
 		dm_note("nothing is shared");
 	else
 		table_print(&table);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "claim/claim.h"
+#include "share.h"
 #include "version.h"
 
 struct cJSON *
@@ -53,6 +54,17 @@ out_add_text(struct cJSON *o, const char *key, const char *text)
 		(void)cJSON_AddStringToObject(o, key, shown);
 	else
 		(void)cJSON_AddNullToObject(o, key);
+}
+
+void
+out_add_share(struct cJSON *object, const struct share *share)
+{
+	(void)cJSON_AddStringToObject(object, "reach", gate_reach_name(share->reach));
+	(void)cJSON_AddNumberToObject(object, "since", (double)share->since);
+	(void)cJSON_AddItemToObject(object, "until",
+	    share->until == GATE_FOREVER ? cJSON_CreateNull()
+					 : cJSON_CreateNumber((double)share->until));
+	out_add_text(object, "user", share->user[0] == '\0' ? NULL : share->user);
 }
 
 void

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct cJSON;
+struct share;
 struct claim;
 struct dm_err;
 
@@ -22,6 +23,9 @@ void out_add_claim(struct cJSON *object, const struct claim *claim);
 void out_url(const struct claim *claim, bool json);
 /* The member's text, or null: a member that comes and goes is harder to read. */
 void out_add_text(struct cJSON *object, const char *key, const char *text);
+
+/* Adds what there is to say of a share: reach, since, until, user. */
+void out_add_share(struct cJSON *object, const struct share *share);
 
 /* Adds the member "error" as every failure has it: code, message, hint. */
 void out_add_error(struct cJSON *object, const struct dm_err *err);

@@ -386,26 +386,13 @@ share_sweep(const char *dir)
 	return next;
 }
 
-/* ---- our own addresses ----------------------------------------------------------------- */
+/* ---- our own ---------------------------------------------------------------------------- */
 
-static bool
-is_own_file(const char *file, const struct dns_address *addresses, size_t count, int64_t until)
-{
-	char text[DNS_ADDRESS_TEXT], wanted[DNS_ADDRESS_TEXT + UNTIL_DIGITS + 3];
-
-	for (size_t i = 0; i < count; i++) {
-		dns_address_text(&addresses[i], text);
-		if (dm_snprintf(wanted, sizeof(wanted), "@%s.%010lld", text, (long long)until) &&
-		    strcmp(file, wanted) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Removes the files of addresses that are not these, or not until then. */
+/* Removes the other files that begin with `prefix`, and have not `until` as their end. */
 static void
-drop_other_addresses(int fd, const struct dns_address *addresses, size_t count, int64_t until)
+drop_others(int fd, const char *prefix, int64_t until)
 {
+	DM_AUTO_FREE char *end = dm_asprintf(".%010lld", (long long)until);
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = again < 0 ? NULL : fdopendir(again);
 	const struct dirent *file;
@@ -416,37 +403,49 @@ drop_other_addresses(int fd, const struct dns_address *addresses, size_t count, 
 		return;
 	}
 	for (int i = 0; i < FILES_MAX && (file = readdir(stream)) != NULL; i++) {
-		if (file->d_name[0] == '@' && !is_own_file(file->d_name, addresses, count, until))
+		if (dm_starts_with(file->d_name, prefix) && !dm_ends_with(file->d_name, end))
 			(void)unlinkat(fd, file->d_name, 0);
 	}
 	(void)closedir(stream);
 }
 
-void
-share_own_addresses(
-    const char *dir, const struct dns_address *addresses, size_t count, int64_t until)
+static void
+make_empty(int fd, const char *file)
 {
-	DM_AUTO_CLOSE int fd = -1;
-	char text[DNS_ADDRESS_TEXT];
-	bool made_dir;
+	int made = openat(fd, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	made_dir = mkdir(dir, 0755) == 0;
-	if ((fd = open_dir(dir)) < 0)
+	if (made >= 0)
+		(void)close(made);
+}
+
+void
+share_own(const char *dir, const struct dns_address *addresses, size_t count, const char *name,
+    int64_t until)
+{
+	bool made = mkdir(dir, 0755) == 0;
+	DM_AUTO_CLOSE int fd = open_dir(dir);
+	char text[DNS_ADDRESS_TEXT];
+
+	if (fd < 0)
 		return;
-	if (made_dir)
+	if (made)
 		(void)fchmod(fd, 0755);
 	for (size_t i = 0; i < count; i++) {
 		DM_AUTO_FREE char *file = NULL;
-		int made;
 
 		dns_address_text(&addresses[i], text);
 		file = dm_asprintf("@%s.%010lld", text, (long long)until);
-		made = openat(fd, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (made >= 0)
-			(void)close(made);
+		make_empty(fd, file);
 	}
 	/* the new ones are there first: nothing is refused in between */
-	drop_other_addresses(fd, addresses, count, until);
+	drop_others(fd, "@", until);
+	if (name != NULL) {
+		DM_AUTO_FREE char *prefix = dm_asprintf("%s.%s.", name, gate_reach_name(GATE_LAN));
+		DM_AUTO_FREE char *file = dm_asprintf("%s%010lld", prefix, (long long)until);
+
+		make_empty(fd, file);
+		drop_others(fd, prefix, until);
+	}
 }
 
 bool

@@ -65,11 +65,12 @@ void share_each(const char *dir, share_fn *fn, void *user);
 int64_t share_sweep(const char *dir);
 
 /*
- * Says until when these addresses, at most a few dozen, are this machine's own; others that were
- * are so no more. What the gate cannot tell for itself before Caddy 2.8.
+ * Says until when these addresses are this machine's own, which the gate cannot tell for itself
+ * before Caddy 2.8, and that `name`, the dashboard's, may be opened from elsewhere (NULL: none).
+ * What was said before is so no more.
  */
-void share_own_addresses(
-    const char *dir, const struct dns_address *addresses, size_t count, int64_t until);
+void share_own(const char *dir, const struct dns_address *addresses, size_t count, const char *name,
+    int64_t until);
 
 /* "24h", "90m", "7d", "3600" as seconds; at most a year. False if it is none of these. */
 bool share_parse_period(const char *text, int64_t *seconds);
