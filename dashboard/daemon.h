@@ -29,6 +29,7 @@ struct daemon {
 	struct workers *workers;
 	struct lan *lan;
 	struct shares *shares;
+	struct record_keeper *record;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;

@@ -43,6 +43,7 @@ event_kind_name(enum event_kind kind)
 	    [EVENT_WORKTREE_GONE] = "worktree-gone",
 	    [EVENT_MEND] = "mend",
 	    [EVENT_NETWORK] = "network",
+	    [EVENT_RECORD] = "record",
 	};
 
 	return names[kind];

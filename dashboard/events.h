@@ -33,6 +33,7 @@ enum event_kind {
 	EVENT_WORKTREE_GONE,
 	EVENT_MEND,    /* something was put right, and why */
 	EVENT_NETWORK, /* others reach this machine by another address, or no more */
+	EVENT_RECORD,  /* its public DNS record was written, or cannot be */
 };
 
 /* "service-gone": as in the API. Static storage. */

@@ -12,6 +12,7 @@
 #include "metrics.h"
 #include "network.h"
 #include "out.h"
+#include "record_keeper.h"
 #include "store.h"
 #include "version.h"
 #include "workers.h"
@@ -126,6 +127,7 @@ facts_document(const struct facts *facts, struct dm_err *err)
 	out_add_text(part, "problem", problem);
 	(void)cJSON_ReplaceItemInObjectCaseSensitive(
 	    o, "network", network_json(lan_state(d->lan), true));
+	(void)cJSON_ReplaceItemInObjectCaseSensitive(o, "record", record_keeper_json(d->record));
 	part = cJSON_AddObjectToObject(o, "devmeshd");
 	(void)cJSON_AddStringToObject(part, "version", DEVMESH_VERSION);
 	(void)cJSON_AddNumberToObject(part, "pid", (double)getpid());

@@ -12,6 +12,7 @@
 #include "lan.h"
 #include "mender.h"
 #include "phone.h"
+#include "record_keeper.h"
 #include "services.h"
 #include "store.h"
 #include "supervisor.h"
@@ -54,6 +55,7 @@ parts_open(struct daemon *d, struct dm_err *err)
 	open_store(d);
 	d->workers = workers_new(d->base);
 	d->lan = lan_new(d);
+	d->record = record_keeper_new(d);
 	if ((d->exits = exits_open(d->base, process_ended, d, err)) == NULL ||
 	    (d->watch = watch_open(d->base, hint, d, err)) == NULL ||
 	    (d->services = services_open(d, err)) == NULL ||
@@ -71,6 +73,7 @@ parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
 	phone_reload(d->phone);
+	record_keeper_reload(d->record);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
 	finder_hint(d->finder);
@@ -115,6 +118,7 @@ parts_close(struct daemon *d)
 		exits_close(d->exits);
 	if (d->store != NULL)
 		store_close(d->store);
+	record_keeper_free(d->record);
 	lan_free(d->lan);
 	events_free(d->events);
 }

@@ -92,8 +92,10 @@ phone_open_url(const struct phone_facts *facts, const struct slug *id, char out[
 {
 	char host[HOST_MAX + 1];
 
-	if (facts->url == NULL || id == NULL)
+	if (facts->url == NULL)
 		return false;
+	if (id == NULL)
+		return dm_snprintf(out, URL_MAX + 1, "%s", facts->url);
 	host_join(id, facts->domain, host);
 	return dm_snprintf(out, URL_MAX + 1, "%.*s%s%s",
 	    (int)(strstr(facts->url, "://") + 3 - facts->url), facts->url, host,

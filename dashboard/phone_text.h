@@ -51,8 +51,8 @@ bool phone_host_ok(const char *header, const struct phone_facts *facts);
 bool phone_query_id(const char *query, struct slug *out);
 
 /*
- * Where the service is, whether or not there is one: the page does not tell. False: no service was
- * asked for, or Caddy serves none.
+ * Where the service is, whether or not there is one: the page does not tell. Without an id devmesh
+ * itself, with the list of what is shared. False: there is no URL at all.
  */
 bool phone_open_url(const struct phone_facts *facts, const struct slug *id, char out[URL_MAX + 1]);
 

@@ -37,6 +37,7 @@ extern const struct cmd cmd_hook;
 extern const struct cmd cmd_skill;
 extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_system;
+extern const struct cmd cmd_record;
 extern const struct cmd cmd_setup;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
@@ -76,6 +77,7 @@ const struct cmd *const cmds[] = {
     &cmd_skill,
     &cmd_doctor,
     &cmd_system,
+    &cmd_record,
     &cmd_setup,
     &cmd_start,
     &cmd_stop,

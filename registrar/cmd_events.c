@@ -66,6 +66,30 @@ add_mend(struct dm_str *out, const cJSON *data)
 }
 
 static void
+add_network(struct dm_str *out, const cJSON *data)
+{
+	const char *address = text_of(data, "address");
+
+	if (address[0] != '\0')
+		(void)dm_str_addf(
+		    out, "this machine is at %s (%s)", address, text_of(data, "interface"));
+	else
+		(void)dm_str_addf(out, "%s", text_of(data, "problem"));
+}
+
+static void
+add_record(struct dm_str *out, const cJSON *data)
+{
+	const char *problem = text_of(data, "problem");
+
+	if (problem[0] != '\0')
+		(void)dm_str_addf(out, "%s", problem);
+	else
+		(void)dm_str_addf(
+		    out, "%s leads to %s", text_of(data, "name"), text_of(data, "address"));
+}
+
+static void
 add_daemon(struct dm_str *out, const cJSON *data)
 {
 	const char *reason = text_of(data, "reason");
@@ -94,6 +118,8 @@ static const struct {
     {"found-gone", add_found},
     {"worktree", add_worktree},
     {"mend", add_mend},
+    {"network", add_network},
+    {"record", add_record},
     {"daemon", add_daemon},
     {"hello", add_hello},
 };

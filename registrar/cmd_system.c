@@ -103,6 +103,24 @@ print_dns(const cJSON *o)
 }
 
 static void
+print_network(const cJSON *o)
+{
+	const cJSON *prefix = get(o, "prefix");
+	DM_AUTO_FREE char *address =
+	    cJSON_IsNumber(prefix)
+		? dm_asprintf("%s/%d", cJSON_GetStringValue(get(o, "address")), prefix->valueint)
+		: NULL;
+
+	(void)puts("\nNetwork");
+	say_member(o, "interface", "interface");
+	say("address", address);
+	say_member(o, "ipv6", "and");
+	say("others", cJSON_IsTrue(get(o, "enabled")) ? "may reach it (lan.enabled)"
+						      : "may not reach it (lan.enabled)");
+	say_trouble(o);
+}
+
+static void
 print_history(const cJSON *o)
 {
 	DM_AUTO_FREE char *bytes = dm_asprintf("%.0f bytes", get(o, "bytes")->valuedouble);
@@ -130,6 +148,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	print_caddy(get(o, "caddy"));
 	print_certificate(get(o, "certificate"));
 	print_dns(get(o, "dns"));
+	print_network(get(o, "network"));
 	print_history(get(o, "history"));
 	cJSON_Delete(o);
 	return true;

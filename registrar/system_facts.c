@@ -17,7 +17,9 @@
 #include "caddy/route.h"
 #include "doctor.h"
 #include "drift.h"
+#include "network.h"
 #include "out.h"
+#include "record.h"
 #include "setup_plan.h"
 
 #ifndef DEVMESH_SYSCONFDIR
@@ -292,6 +294,19 @@ dns_facts(struct doctor *d)
 	return o;
 }
 
+/* ---- the network --------------------------------------------------------------------------- */
+
+static cJSON *
+network_facts(struct doctor *d)
+{
+	struct lan_state state = {.serial = 0};
+	struct dm_err err;
+
+	if (!network_look(d->session->conf, &state, &err))
+		state.lack = "the addresses of this machine cannot be read";
+	return network_json(&state, false);
+}
+
 /* ---- the history --------------------------------------------------------------------------- */
 
 static cJSON *
@@ -319,6 +334,8 @@ history_facts(struct doctor *d)
 struct cJSON *
 system_facts(const char *config_file, const char *host, struct dm_err *err)
 {
+	/* what there is of it only devmeshd, which keeps it, knows without asking the provider */
+	const struct record record = {.written = false};
 	struct doctor d;
 	cJSON *o = NULL;
 
@@ -336,6 +353,9 @@ system_facts(const char *config_file, const char *host, struct dm_err *err)
 		(void)cJSON_AddItemToObject(o, "caddy", caddy_facts(&d));
 		(void)cJSON_AddItemToObject(o, "certificate", certificate_facts(&d));
 		(void)cJSON_AddItemToObject(o, "dns", dns_facts(&d));
+		(void)cJSON_AddItemToObject(o, "network", network_facts(&d));
+		(void)cJSON_AddItemToObject(
+		    o, "record", record_json(d.session->conf, &record, NULL));
 		(void)cJSON_AddItemToObject(o, "history", history_facts(&d));
 	}
 	doctor_release(&d);

@@ -95,6 +95,8 @@ function told({ kind, id, data }) {
 	case 'service-gone': return `${id}: gone (${data.reason})`;
 	case 'mend': return `put right: ${data.what} ${data.kind ?? ''} ${id} (${data.reason})`;
 	case 'caddy': return `Caddy is ${data.state} (${data.reason})`;
+	case 'network': return data.address ? `this machine is at ${data.address} (${data.interface})` : data.problem;
+	case 'record': return data.problem ?? `${data.name} leads to ${data.address}`;
 	case 'daemon': return `devmeshd: ${data.what}`;
 	default: return `${kind} ${id}`;
 	}

@@ -64,6 +64,8 @@ const appliers = {
 	},
 	caddy: (data) => { mesh.caddy = data; },
 	mend: () => {},
+	network: (data) => { mesh.network = data; },
+	record: (data) => { mesh.record = data; },
 	daemon: () => {},
 };
 

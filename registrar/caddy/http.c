@@ -161,12 +161,14 @@ set_options(const struct http *http, CURL *easy, const struct http_request *requ
 #endif
 	(void)set(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	(void)set(easy, CURLOPT_CONNECTTIMEOUT_MS,
-	    (long)(request->timeout_ms < CONNECT_TIMEOUT_MS ? request->timeout_ms
-							    : CONNECT_TIMEOUT_MS));
+	    (long)(request->outside || request->timeout_ms < CONNECT_TIMEOUT_MS
+		       ? request->timeout_ms
+		       : CONNECT_TIMEOUT_MS));
 	(void)set(easy, CURLOPT_FRESH_CONNECT, 1L);
 	(void)set(easy, CURLOPT_FORBID_REUSE, 1L);
 	/* a proxy in the environment is not meant for this machine's Caddy */
-	(void)set(easy, CURLOPT_PROXY, "");
+	if (!request->outside)
+		(void)set(easy, CURLOPT_PROXY, "");
 	(void)set(easy, CURLOPT_HTTPHEADER, headers);
 	(void)set(easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)set(easy, CURLOPT_WRITEDATA, reply);

@@ -32,6 +32,8 @@ struct http_request {
 	const char *connect_to; /* "host:port" to connect to instead (CURLOPT_CONNECT_TO) */
 	const char *headers[5]; /* "Name: value", or "Name;" for an empty one; NULL-terminated */
 	const char *body;	/* NULL: none */
+	bool outside;		/* of the Internet: by the environment's proxy, if it names one,
+				 * and connecting may take all of the time */
 	bool any_certificate;	/* do not check the TLS certificate */
 	bool want_certificate;	/* fill in reply->certificate */
 	const char *ca_file;	/* check it against the roots in this file; NULL: the system's */
