@@ -50,7 +50,7 @@ async function phone(home, rules, look) {
 const shown = (page) => page.evaluate(() => ['laptop', 'dns', 'ca', 'away', 'done'].filter((id) => !document.getElementById(id).hidden));
 
 async function settled(page, step, picture) {
-	await until(async () => `the step is ${step}, not ${await page.evaluate(() => document.body.dataset.step)}`,
+	await until(`the step is ${step}`,
 		async () => (await page.evaluate(() => document.body.dataset.step)) === step);
 	for (const [scheme, suffix] of [['light', ''], ['dark', '-dark']]) {
 		await page.emulateMedia({ colorScheme: scheme });
