@@ -44,6 +44,7 @@ check | node              | nodejs               | nodejs             | nodejs  
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
+check | zbarimg           | zbar-tools           | zbar               | zbar      | zbar               | zbar               | zbar
 check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl@3
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
