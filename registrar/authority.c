@@ -77,35 +77,37 @@ enum {
 	X(i2d_X509)
 
 struct crypto {
-#define MEMBER(name) __typeof__(name) *name;
+#define MEMBER(name) __typeof__(name) *(name);
 	SYMBOLS(MEMBER)
 #undef MEMBER
 };
 
-/* dlsym(3) gives an object pointer; POSIX says that it may be used as a function's. */
-static bool
-symbol(void *library, const char *name, void *function_pointer)
-{
-	void *p = dlsym(library, name);
-
-	memcpy(function_pointer, &p, sizeof(p));
-	return p != NULL;
-}
+static const struct {
+	const char *name;
+	size_t offset;
+} symbols[] = {
+#define ROW(name) {#name, offsetof(struct crypto, name)},
+    SYMBOLS(ROW)
+#undef ROW
+};
 
 /* The library stays loaded: unloading it is not safe once it has been used. */
 static bool
 load(struct crypto *c, struct dm_err *err)
 {
-	void *library = dlopen(dm_os_libcrypto(), RTLD_LAZY | RTLD_LOCAL);
-	bool all = library != NULL;
+	void *library = dlopen(dm_os_libcrypto(), RTLD_LAZY | RTLD_LOCAL), *p = library;
 
-#define LOAD(name) all = all && symbol(library, #name, &c->name);
-	SYMBOLS(LOAD)
-#undef LOAD
-	if (all)
+	memset(c, 0, sizeof(*c));
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]) && p != NULL; i++) {
+		p = dlsym(library, symbols[i].name);
+		/* dlsym(3) gives an object pointer; POSIX says that it may be a function's */
+		memcpy((char *)c + symbols[i].offset, &p, sizeof(p));
+	}
+	if (p != NULL)
 		return true;
 	(void)dm_fail(err, DM_FAILED, "loading libcrypto: %s", dlerror());
-	return dm_hint(err, "install OpenSSL 3 (Debian: libssl3, Homebrew: openssl@3)");
+	(void)dm_hint(err, "install OpenSSL 3 (Debian: libssl3, Homebrew: openssl@3)");
+	return false;
 }
 
 static bool

@@ -65,7 +65,7 @@ ask(struct world *w, const struct scene *s, const char *path, const char *const 
 	write_text(fmt(w, "%s/body", w->dir), "");
 	write_text(fmt(w, "%s/headers", w->dir), "");
 	r = lan_run(w, s->phone, argv);
-	return (struct answer){.status = atoi(r.out),
+	return (struct answer){.status = (int)strtol(r.out, NULL, 10),
 	    .body = read_text(w, fmt(w, "%s/body", w->dir)),
 	    .headers = read_text(w, fmt(w, "%s/headers", w->dir))};
 }
@@ -172,11 +172,12 @@ is_there(struct world *w, const void *arg)
 {
 	const struct moved *m = arg;
 
-	return atoi(lan_run(w, m->s->phone,
-		   ARGV("curl", "--silent", "--noproxy", "*", "--output", "/dev/null",
-		       "--write-out", "%{http_code}", "--max-time", "5",
-		       "http://" LAPTOP2 ":" PAGE_PORT "/phone"))
-			.out) == 200;
+	return strtol(lan_run(w, m->s->phone,
+			  ARGV("curl", "--silent", "--noproxy", "*", "--output", "/dev/null",
+			      "--write-out", "%{http_code}", "--max-time", "5",
+			      "http://" LAPTOP2 ":" PAGE_PORT "/phone"))
+			  .out,
+		   NULL, 10) == 200;
 }
 
 TEST(it_moves_with_the_address)
