@@ -22,6 +22,12 @@ enum {
 	DNS_PORT = 53,
 };
 
+/*
+ * How Caddy's CA calls its intermediates. To be asked for its root would make a Caddy without a CA
+ * have one, so only one that has signed with it is asked.
+ */
+#define CADDY_ISSUER " - ECC Intermediate"
+
 /* ---- in the worker ------------------------------------------------------------------------- */
 
 /* Whether the address answers DNS for the domain, with itself: no matter by whom. */
@@ -57,7 +63,7 @@ is_reachable(const struct phone_look *look)
 	return true;
 }
 
-/* The root that a Caddy of somebody else's signs by; asked only of one that does. */
+/* The root that a Caddy of somebody else's signs by. */
 static bool
 root_of_caddy(struct session *s, struct dm_str *pem)
 {
@@ -88,23 +94,6 @@ is_private_mesh(struct session *s)
 	path = session_private_admin(s);
 	address = dm_asprintf("unix://%s", path);
 	return strcmp(caddy_admin_address(s->admin), address) == 0;
-}
-
-/* What may have signed it: *file is to be removed if it is not the mesh's own. */
-static bool
-find_root(struct session *s, const char *issuer, struct dm_str *pem, char **file)
-{
-	struct dm_err err;
-
-	if (is_private_mesh(s)) {
-		*file = local_root_certificate(s);
-		return dm_read_file(*file, pem, &err);
-	}
-	/* to be asked for it would make a Caddy without a CA have one */
-	if (strstr(issuer, " - ECC Intermediate") == NULL || !root_of_caddy(s, pem))
-		return false;
-	*file = dm_asprintf("%s/phone-root.pem", s->state_dir);
-	return dm_write_file(*file, pem->data, pem->len, 0600, &err);
 }
 
 static void
@@ -138,12 +127,31 @@ add_root(cJSON *o, const struct dm_str *pem)
 
 /* By trying: it verifies against that root alone, or against what the system trusts. */
 static enum phone_ca
+try_signers(const struct phone_look *look, struct http *http, const char *file,
+    const struct dm_str *pem, cJSON *o)
+{
+	HTTP_AUTO_REPLY struct http_reply reply;
+	struct dm_err err;
+
+	http_reply_init(&reply);
+	if (file != NULL && certificate_ask(http, look->host, look->port, file, false, REQUEST_MS,
+				&reply, &err) == HTTP_ANSWERED)
+		return add_root(o, pem) ? PHONE_CA_PRIVATE : PHONE_CA_UNKNOWN;
+	return certificate_ask(http, look->host, look->port, NULL, false, REQUEST_MS, &reply,
+		   &err) == HTTP_ANSWERED
+		   ? PHONE_CA_PUBLIC
+		   : PHONE_CA_UNKNOWN;
+}
+
+static enum phone_ca
 find_signer(const struct phone_look *look, cJSON *o)
 {
 	HTTP_AUTO_REPLY struct http_reply reply;
 	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
 	DM_AUTO_FREE char *file = NULL;
 	struct certificate seen;
+	enum phone_ca ca;
+	bool ours = false;
 	struct dm_err err;
 	dm_auto(http) http = http_new(&err);
 	dm_auto(session) s = session_open(look->config_file, &err);
@@ -154,14 +162,20 @@ find_signer(const struct phone_look *look, cJSON *o)
 		HTTP_ANSWERED)
 		return PHONE_CA_UNKNOWN;
 	certificate_parse(reply.certificate.data == NULL ? "" : reply.certificate.data, &seen);
-	if (find_root(s, seen.issuer, &pem, &file) &&
-	    certificate_ask(http, look->host, look->port, file, false, REQUEST_MS, &reply, &err) ==
-		HTTP_ANSWERED)
-		return add_root(o, &pem) ? PHONE_CA_PRIVATE : PHONE_CA_UNKNOWN;
-	return certificate_ask(http, look->host, look->port, NULL, false, REQUEST_MS, &reply,
-		   &err) == HTTP_ANSWERED
-		   ? PHONE_CA_PUBLIC
-		   : PHONE_CA_UNKNOWN;
+	if (is_private_mesh(s)) {
+		ours = true;
+		file = local_root_certificate(s);
+		if (!dm_read_file(file, &pem, &err))
+			return PHONE_CA_UNKNOWN;
+	} else if (strstr(seen.issuer, CADDY_ISSUER) != NULL && root_of_caddy(s, &pem)) {
+		file = dm_asprintf("%s/phone-root.pem", s->state_dir);
+		if (!dm_write_file(file, pem.data, pem.len, 0600, &err))
+			return PHONE_CA_UNKNOWN;
+	}
+	ca = try_signers(look, http, file, &pem, o);
+	if (file != NULL && !ours)
+		(void)unlink(file);
+	return ca;
 }
 
 int

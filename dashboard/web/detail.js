@@ -111,7 +111,8 @@ function qr(service) {
 	if (!isLink(service.url)) return [];
 	if (/(^|\.)localhost$/.test(new URL(service.url).hostname))
 		return [el('h3', {}, 'On a phone'), el('p', { class: 'lead' }, 'Names below .localhost lead to the device itself: a phone needs a domain of your own (devmesh setup --domain).')];
-	return [el('h3', {}, 'On a phone'), el('div', { id: 'qr' }, el('img', { src: `/api/v1/services/${service.id}/qr`, alt: `QR code of ${service.url}`, width: 200, height: 200 }))];
+	return [el('h3', {}, 'On a phone'), el('div', { id: 'qr' }, el('img', { src: `/api/v1/services/${service.id}/qr`, alt: `QR code of ${service.url}`, width: 200, height: 200 })),
+		el('p', { class: 'lead' }, 'A phone that cannot open it is set up by:'), command(`devmesh phone ${service.id}`)];
 }
 
 function overview(service) {

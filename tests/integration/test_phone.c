@@ -148,6 +148,37 @@ TEST(nothing_else_is_there)
 	    status_of(w, &s, "/phone", ARGV("--header", fmt(w, "X: %09000d", 1))), 431);
 }
 
+/* A Caddy that devmesh has not configured, with a CA of its own, which knows no limits. */
+TEST(the_ca_of_another_caddy)
+{
+	struct scene s = {.phone = lan_connect(w)};
+	int http = free_port(w), https = free_port(w);
+	const cJSON *o;
+	struct answer a;
+
+	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.test");
+	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
+	world_env(w, "DEVMESH_LAN_PHONE_PORT", PAGE_PORT);
+	caddy_start(
+	    w, fmt(w,
+		   "{\"admin\":{\"listen\":\"unix/%s\",\"config\":{\"persist\":false}},\"apps\":{"
+		   "\"http\":{\"http_port\":%d,\"https_port\":%d,\"servers\":{\"srv0\":{"
+		   "\"listen\":[\":%d\"],\"routes\":[]}}},"
+		   "\"pki\":{\"certificate_authorities\":{\"local\":{\"install_trust\":false}}},"
+		   "\"tls\":{\"certificates\":{\"automate\":[\"*.dev.test\"]},\"automation\":{"
+		   "\"policies\":[{\"subjects\":[\"*.dev.test\"],\"issuers\":[{\"module\":"
+		   "\"internal\"}]},{\"issuers\":[{\"module\":\"internal\"}]}]}}}}",
+		   w->admin + 7, http, https, https));
+	(void)daemon_start(w);
+	o = phone_json(w, w->dir);
+	assert_string_equal(json_str(o, "ca"), "private");
+	assert_non_null(strstr(json_str(o, "ca_name"), "Caddy Local Authority"));
+	a = ask(w, &s, "/phone", NULL);
+	assert_non_null(strstr(a.body, json_str(o, "fingerprint")));
+	assert_non_null(strstr(a.body, "can vouch for any name"));
+	assert_false(exists(fmt(w, "%s/phone-root.pem", w->state)));
+}
+
 /* Neither on loopback, nor to who has come by way of a router. */
 TEST(only_the_network_is_let_in)
 {
@@ -254,6 +285,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(what_a_phone_gets),
 	    WORLD_TEST(nothing_else_is_there),
+	    WORLD_TEST(the_ca_of_another_caddy),
 	    WORLD_TEST(only_the_network_is_let_in),
 	    WORLD_TEST(it_moves_with_the_address),
 	    WORLD_TEST(silent_clients_do_not_matter),
