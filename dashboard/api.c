@@ -12,6 +12,7 @@
 #include "model/slug.h"
 #include "out.h"
 #include "services.h"
+#include "shares.h"
 #include "workers.h"
 
 #define JSON_TYPE "application/json"
@@ -51,6 +52,8 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/services/:id/restart", false, false, api_post_run_restart},
     {"POST", "/api/v1/services/:id/forget", false, false, api_post_forget},
     {"POST", "/api/v1/services/:id/pin", false, false, api_post_pin},
+    {"POST", "/api/v1/services/:id/share", false, false, api_post_share},
+    {"POST", "/api/v1/services/:id/unshare", false, false, api_post_unshare},
     {"POST", "/api/v1/services/:id/probe", false, false, api_post_probe},
     {"POST", "/api/v1/publish", false, false, api_post_publish},
     {"POST", "/api/v1/gc", false, false, api_post_gc},
@@ -255,8 +258,10 @@ on_verb_done(void *user, const struct worker_result *result)
 
 	call->api->waiting--;
 	daemon_drained(d);
-	if (call->sweep != NULL)
+	if (call->sweep != NULL) {
+		shares_look(d->shares);
 		services_sweep(d->services, call->sweep);
+	}
 	if (o != NULL && result->status <= (int)DM_TIMEOUT) {
 		bool failed = cJSON_GetObjectItemCaseSensitive(o, "error") != NULL;
 

@@ -47,6 +47,7 @@ struct api_reply {
 	const char *etag;     /* it may be kept, and asked for again by this; NULL: it may not */
 	bool gzip;	      /* the text is compressed */
 	bool page;	      /* HTML that loads what is below /web/, and asks the API */
+	bool styled;	      /* HTML with a style sheet in it, and nothing else that loads */
 	const char *location; /* with status 303 */
 	const char *cookie;   /* for Set-Cookie; NULL: none */
 	/* With status 200: the event stream is wanted, and `text` is empty. */

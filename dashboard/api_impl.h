@@ -76,7 +76,7 @@ api_handler api_get_page, api_get_web, api_get_login, api_get_session, api_get_q
     api_get_requests, api_get_events, api_get_graph, api_get_metrics, api_get_doctor,
     api_get_system, api_get_config, api_get_openapi, api_get_healthz, api_get_status, api_get_phone;
 api_handler api_post_run_start, api_post_run_stop, api_post_run_restart;
-api_handler api_post_forget, api_post_pin, api_post_probe, api_post_publish, api_post_gc,
-    api_post_login, api_post_stop, api_post_reload;
+api_handler api_post_forget, api_post_pin, api_post_share, api_post_unshare, api_post_probe,
+    api_post_publish, api_post_gc, api_post_login, api_post_stop, api_post_reload;
 
 #endif

@@ -13,6 +13,7 @@
 #include "model/slug.h"
 #include "out.h"
 #include "services.h"
+#include "share.h"
 #include "state.h"
 
 enum {
@@ -151,6 +152,51 @@ api_post_pin(struct api_call *call, const struct api_request *request, const cha
 	}
 	services_sweep(d->services, ours ? "pinned" : "its claim was released");
 	api_get_service(call, request, id);
+}
+
+void
+api_post_share(struct api_call *call, const struct api_request *request, const char *id)
+{
+	static const char *const names[] = {"reach", "expires", NULL};
+	const char *reach = cJSON_GetStringValue(member(request, "reach"));
+	const cJSON *expires = member(request, "expires");
+	const char *period = cJSON_GetStringValue(expires);
+	enum gate_reach known;
+	int64_t ignored;
+
+	if (!has_only(call, request, names))
+		return;
+	if (reach == NULL || !gate_reach_parse(reach, &known) ||
+	    (expires != NULL && (period == NULL || !share_parse_period(period, &ignored)))) {
+		answer_usage(call,
+		    "share wants {\"reach\": \"lan\", \"password\" or \"public\"}, and "
+		    "may have \"expires\": \"24h\"");
+	} else if (services_find(api_daemon(call)->services, id) == NULL) {
+		api_answer_no_service(call, id);
+	} else {
+		DM_AUTO_FREE char *flag = dm_asprintf("--%s", gate_reach_name(known));
+		DM_AUTO_FREE char *end = dm_asprintf("--expires=%s", period == NULL ? "" : period);
+		const char *const words[] = {"share", "--json", flag, period == NULL ? "--" : end,
+		    period == NULL ? id : "--", period == NULL ? NULL : id, NULL};
+
+		call->sweep = "shared";
+		api_answer_verb(call, words, VERB_MS);
+	}
+}
+
+void
+api_post_unshare(struct api_call *call, const struct api_request *request, const char *id)
+{
+	const char *const words[] = {"unshare", "--json", "--", id, NULL};
+
+	if (!api_body_is_empty(call, request))
+		return;
+	if (services_find(api_daemon(call)->services, id) == NULL) {
+		api_answer_no_service(call, id);
+		return;
+	}
+	call->sweep = "private again";
+	api_answer_verb(call, words, VERB_MS);
 }
 
 /* The process that was found to listen there; NULL if there is none. */

@@ -34,6 +34,7 @@ add_request(void *user, const struct request *request)
 	(void)cJSON_AddNumberToObject(o, "ms", requests_ms(request->duration_us));
 	(void)cJSON_AddNumberToObject(o, "bytes", (double)request->bytes);
 	(void)cJSON_AddStringToObject(o, "protocol", request->proto);
+	out_add_text(o, "from", request->from[0] == '\0' ? NULL : request->from);
 	(void)cJSON_AddItemToArray(user, o);
 }
 

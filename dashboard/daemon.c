@@ -79,8 +79,7 @@ daemon_hint(struct daemon *d, const char *dir, const char *name)
 {
 	if (strcmp(dir, registry_dir(d->session->registry)) == 0)
 		services_hint(d->services, name);
-	shares_hint(d->shares, dir);
-	if (strcmp(dir, registry_dir(d->session->registry)) != 0)
+	else if (!shares_hint(d->shares, dir))
 		tree_watch_hint(d->trees, dir, name);
 }
 

@@ -16,7 +16,9 @@
 #include "base/str.h"
 #include "daemon.h"
 #include "http_impl.h"
+#include "page.h"
 #include "sse.h"
+#include "state.h"
 
 enum {
 	REQUEST_S = 10, /* for a whole request */
@@ -104,7 +106,8 @@ add_head(struct http_conn *conn, const struct api_reply *reply)
 	    "Connection: close\r\n",
 	    reply->status, phrase_of(reply->status), date, reply->type,
 	    reply->etag != NULL ? "no-cache" : "no-store",
-	    reply->page
+	    reply->styled ? "style-src 'unsafe-inline'; "
+	    : reply->page
 		? "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
 		: "",
 	    is_health(conn) ? "cross-origin" : "same-origin");
@@ -286,24 +289,24 @@ read_body(struct http_conn *conn)
 	cJSON_Delete(body);
 }
 
-/*
- * For a person at another machine who opens the dashboard: what is shared with the network, which
- * is nothing yet. Not a word of what there is.
- */
+/* For a person at another machine who opens the dashboard: what is shared with the network. */
 static void
-show_nothing_shared(struct http_conn *conn)
+show_shared(struct http_conn *conn)
 {
-	static const char page[] =
-	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-	    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>devmesh</title>\n"
-	    "<h1>Nothing is shared with the network</h1>\n"
-	    "<p>The services of this machine are for its user. To see them from here: "
-	    "<code>devmesh open --print</code>, there, makes an address that logs in.\n";
-	const struct api_reply reply = {.status = 403,
-	    .type = "text/html; charset=utf-8",
-	    .text = page,
-	    .len = sizeof(page) - 1};
+	cJSON *state = state_whole(conn->server->d);
+	bool any;
+	DM_AUTO_FREE char *page = page_render_shared(state, &any);
+	struct api_reply reply = {
+	    .status = 403, .type = "text/html; charset=utf-8", .text = page, .styled = true};
 
+	cJSON_Delete(state);
+	if (page == NULL) {
+		http_conn_drop(conn);
+		return;
+	}
+	if (any)
+		reply.status = 200;
+	reply.len = strlen(page);
 	conn->server->counts.refused[HTTP_REFUSED_REMOTE]++;
 	send_reply(conn, &reply);
 }
@@ -314,8 +317,10 @@ look_at_head(struct http_conn *conn)
 {
 	const struct http_server *server = conn->server;
 	const struct http_head *head = &conn->head;
-	const struct http_self self = {
-	    .host = server->d->host, .url = server->d->url, .token = server->token.text};
+	const struct http_self self = {.host = server->d->host,
+	    .url = server->d->url,
+	    .token = server->token.text,
+	    .is_ours = dns_address_is_ours};
 	bool marked;
 	bool logged_in = http_login_holds(server->login, dm_now_ms(), http_header(head, "Cookie"),
 	    http_header(head, "X-Devmesh"), &marked);
@@ -342,7 +347,7 @@ look_at_head(struct http_conn *conn)
 		why = HTTP_REFUSED_SIZE;
 	}
 	if (why == HTTP_REFUSED_REMOTE && reads && strcmp(head->path, "/") == 0) {
-		show_nothing_shared(conn);
+		show_shared(conn);
 		return;
 	}
 	if (why != HTTP_ALLOWED) {

@@ -100,11 +100,10 @@ comes_from_elsewhere(const struct http_ask *ask)
  * is on this machine. Without the header it has come by the socket itself, so it is.
  */
 static bool
-is_local(const char *forwarded_for)
+is_local(const struct http_self *self, const char *forwarded_for)
 {
 	const char *last = forwarded_for == NULL ? NULL : strrchr(forwarded_for, ',');
-	struct in_addr v4;
-	struct in6_addr v6;
+	struct dns_address address = {.ipv6 = false};
 	char text[64];
 	size_t n;
 
@@ -116,11 +115,13 @@ is_local(const char *forwarded_for)
 	if (last[n + strspn(last + n, " \t")] != '\0' ||
 	    !dm_snprintf(text, sizeof(text), "%.*s", (int)n, last))
 		return false;
-	if (inet_pton(AF_INET, text, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, text, &v6) != 1)
-		return false;
-	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+	if (inet_pton(AF_INET, text, address.bytes) != 1) {
+		address.ipv6 = true;
+		if (inet_pton(AF_INET6, text, address.bytes) != 1)
+			return false;
+	}
+	return dns_address_is_loopback(&address) ||
+	       (self->is_ours != NULL && self->is_ours(&address));
 }
 
 static bool
@@ -153,7 +154,7 @@ http_guard(const struct http_self *self, const struct http_ask *ask, struct dm_e
 		(void)dm_fail(err, DM_DENIED, "a page of another site may not ask");
 		return HTTP_REFUSED_ORIGIN;
 	}
-	if (!is_local(ask->forwarded_for) && !has_token && !ask->logged_in &&
+	if (!is_local(self, ask->forwarded_for) && !has_token && !ask->logged_in &&
 	    strcmp(ask->path, "/healthz") != 0 && strcmp(ask->path, "/login") != 0) {
 		(void)dm_fail(err, DM_DENIED, "only this machine may ask, or who is logged in");
 		(void)dm_hint(err, "devmesh open --print, there, makes an address that logs in");

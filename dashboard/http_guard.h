@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/dns.h"
 #include "base/err.h"
 
 #define HTTP_METHODS "GET, HEAD, POST"
@@ -40,6 +41,8 @@ struct http_self {
 	const char *host;  /* NULL: not registered; then every name is refused */
 	const char *url;   /* "https://devmesh.dev.localhost:8443"; NULL: unknown */
 	const char *token; /* in hexadecimal */
+	/* Whether an address is this machine's; NULL: only loopback addresses are. */
+	bool (*is_ours)(const struct dns_address *address);
 };
 
 /* What a request says. Borrowed; NULL: it has no such header. */

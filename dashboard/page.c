@@ -311,3 +311,56 @@ page_render(const struct cJSON *state)
 	}
 	return out.overflow ? NULL : dm_str_take(&out);
 }
+
+static void
+add_shared(struct dm_str *out, const cJSON *service)
+{
+	const char *url = text_of(service, "url"), *state = text_of(service, "state");
+	const char *reach = text_of(member(service, "share"), "reach");
+
+	(void)dm_str_addf(out, "<li>");
+	if (is_link(url)) {
+		(void)dm_str_addf(out, "<a href=\"");
+		add_text(out, url);
+		(void)dm_str_addf(out, "\">");
+	}
+	add_text(out, text_of(service, "id"));
+	(void)dm_str_addf(out, "%s<span>%s%s</span></li>\n", is_link(url) ? "</a>" : "",
+	    strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0 ? "running" : "not running",
+	    strcmp(reach, "password") == 0 ? ", asks for a password" : "");
+}
+
+char *
+page_render_shared(const struct cJSON *state, bool *any)
+{
+	static const char head[] =
+	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+	    "<title>devmesh</title>\n<style>"
+	    ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
+	    "main{max-width:36rem;margin:auto;padding:1rem}h1{font-size:1.25rem}"
+	    "ul{padding:0;list-style:none}li{margin:.5rem 0;border:1px solid #8886;"
+	    "border-radius:.5rem;padding:.5rem 1rem}a{display:block;padding:.6rem 0;"
+	    "font-weight:600;overflow-wrap:anywhere}span,p{font-size:.875rem;opacity:.75}"
+	    "code{font-family:ui-monospace,monospace}</style>\n<main>\n";
+	DM_AUTO_STR struct dm_str out = dm_str_make(PAGE_MAX);
+	const cJSON *service;
+
+	(void)dm_str_addf(&out, "%s", head);
+	*any = false;
+	cJSON_ArrayForEach (service, member(state, "services")) {
+		if (!cJSON_IsObject(member(service, "share")))
+			continue;
+		if (!*any)
+			(void)dm_str_addf(&out, "<h1>Shared with you</h1>\n<ul>\n");
+		*any = true;
+		add_shared(&out, service);
+	}
+	(void)dm_str_addf(&out,
+	    "%s\n<p>%s of this machine are for its user. To see them from here: "
+	    "<code>devmesh open --print</code>, there, makes an address that logs "
+	    "in.</p>\n</main>\n",
+	    *any ? "</ul>" : "<h1>Nothing is shared with the network</h1>",
+	    *any ? "The other services" : "The services");
+	return out.overflow ? NULL : dm_str_take(&out);
+}

@@ -6,6 +6,8 @@
 #ifndef DEVMESH_PAGE_H
 #define DEVMESH_PAGE_H
 
+#include <stdbool.h>
+
 struct cJSON;
 
 /*
@@ -14,5 +16,11 @@ struct cJSON;
  * larger than 16 MiB.
  */
 char *page_render(const struct cJSON *state);
+
+/*
+ * What another device is shown: the services of the state that are shared, which may be none (then
+ * *any is false), with their addresses and whether they run, and nothing else. The caller owns it.
+ */
+char *page_render_shared(const struct cJSON *state, bool *any);
 
 #endif

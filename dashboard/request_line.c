@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "request_line.h"
 
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dns.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -90,6 +92,26 @@ take_host(const char *host, char out[HOST_MAX + 1])
 	return true;
 }
 
+/* An address as inet_ntop(3) writes it; loopback ones, and what is none, are not told. */
+static void
+take_from(const char *text, char out[REQUEST_FROM_MAX + 1])
+{
+	struct dns_address address = {.ipv6 = false};
+	char zoneless[REQUEST_FROM_MAX + 1];
+
+	out[0] = '\0';
+	if (text == NULL ||
+	    !dm_snprintf(zoneless, sizeof(zoneless), "%.*s", (int)strcspn(text, "%"), text))
+		return;
+	if (inet_pton(AF_INET, zoneless, address.bytes) != 1) {
+		address.ipv6 = true;
+		if (inet_pton(AF_INET6, zoneless, address.bytes) != 1)
+			return;
+	}
+	if (!dns_address_is_loopback(&address))
+		memcpy(out, zoneless, sizeof(zoneless));
+}
+
 static bool
 take(const cJSON *line, struct request_line *out)
 {
@@ -118,6 +140,7 @@ take(const cJSON *line, struct request_line *out)
 	take_path(uri, out->path, sizeof(out->path));
 	take_text(proto == NULL ? "" : proto, proto == NULL ? 0 : strlen(proto), out->proto,
 	    sizeof(out->proto));
+	take_from(text_of(request, "remote_ip"), out->from);
 	return true;
 }
 

@@ -16,6 +16,7 @@ enum {
 	REQUEST_METHOD_MAX = 24,
 	REQUEST_PROTO_MAX = 15,
 	REQUEST_PATH_MAX = 512,
+	REQUEST_FROM_MAX = 45, /* an address of IPv6 */
 };
 
 /* Texts are printable (dm_printable), and cut to their size. */
@@ -25,6 +26,7 @@ struct request_line {
 	char host[HOST_MAX + 1];	   /* lower case, without a port or a final dot */
 	char path[REQUEST_PATH_MAX + 1];   /* without a query; "*" and such as they are */
 	char proto[REQUEST_PROTO_MAX + 1]; /* "HTTP/2.0" */
+	char from[REQUEST_FROM_MAX + 1];   /* address of another device; "": this machine */
 	int status;			   /* 100 to 599; 0: it was not answered */
 	uint32_t duration_us;
 	uint64_t bytes; /* of the answer's body */

@@ -185,19 +185,21 @@ static struct record *
 record_of(const struct request_line *line)
 {
 	size_t method = strlen(line->method) + 1, proto = strlen(line->proto) + 1;
-	size_t path = strlen(line->path) + 1;
-	struct record *record = dm_calloc(1, sizeof(*record) + method + proto + path);
+	size_t path = strlen(line->path) + 1, from = strlen(line->from) + 1;
+	struct record *record = dm_calloc(1, sizeof(*record) + method + proto + path + from);
 	char *texts = record->texts;
 
 	memcpy(texts, line->method, method);
 	memcpy(texts + method, line->proto, proto);
 	memcpy(texts + method + proto, line->path, path);
+	memcpy(texts + method + proto + path, line->from, from);
 	record->request = (struct request){.status = line->status,
 	    .duration_us = line->duration_us,
 	    .bytes = line->bytes,
 	    .method = texts,
 	    .proto = texts + method,
-	    .path = texts + method + proto};
+	    .path = texts + method + proto,
+	    .from = texts + method + proto + path};
 	return record;
 }
 

@@ -37,6 +37,7 @@ struct request {
 	uint32_t duration_us;
 	uint64_t bytes;
 	const char *method, *proto, *path;
+	const char *from; /* address of the device that asked; "": this machine */
 };
 
 /* Which requests are wanted. */

@@ -89,9 +89,10 @@ settle_route(void *arg)
 {
 	const struct errand *errand = arg;
 	struct dm_err err;
+	dm_auto(session) s = session_open(errand->d->config_file, &err);
 	bool wrote;
 
-	if (register_again(errand->d->session, errand->claim, &wrote, &err))
+	if (s != NULL && register_again(s, errand->claim, &wrote, &err))
 		return 0;
 	dm_warn("%s", err.msg);
 	return 1;
@@ -175,8 +176,8 @@ compare(struct shares *s, struct shared *old, size_t old_count)
 	}
 }
 
-static void
-read_all(struct shares *s)
+void
+shares_look(struct shares *s)
 {
 	struct shared *old = s->list;
 	size_t old_count = s->count;
@@ -247,8 +248,10 @@ find_dirs(struct shares *s)
 		if (!dm_same_text(dirs[i], s->dirs[i])) {
 			if (s->dirs[i] != NULL)
 				watch_remove(s->d->watch, s->dirs[i]);
-			if (dirs[i] != NULL)
+			if (dirs[i] != NULL) {
+				share_own(dirs[i], NULL, 0, NULL, 0); /* makes it */
 				watch_add(s->d->watch, dirs[i]);
+			}
 		}
 		free(s->dirs[i]);
 		s->dirs[i] = dirs[i];
@@ -262,16 +265,19 @@ shares_settle(struct shares *s)
 		return;
 	find_dirs(s);
 	tell_own(s);
-	read_all(s);
+	shares_look(s);
 }
 
-void
+bool
 shares_hint(struct shares *s, const char *dir)
 {
 	for (size_t i = 0; s != NULL && i < DIRS; i++) {
-		if (s->dirs[i] != NULL && strcmp(s->dirs[i], dir) == 0)
+		if (s->dirs[i] != NULL && strcmp(s->dirs[i], dir) == 0) {
 			timer_in(s->timer, SETTLE_MS);
+			return true;
+		}
 	}
+	return false;
 }
 
 static void
@@ -283,7 +289,7 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	(void)what;
 	if (s->own_until - dm_wall_seconds() < OWN_S - RENEW_S)
 		tell_own(s);
-	read_all(s);
+	shares_look(s);
 }
 
 static void

@@ -8,7 +8,7 @@
 #ifndef DEVMESH_SHARES_H
 #define DEVMESH_SHARES_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "share.h"
 
@@ -20,8 +20,10 @@ struct shares;
 struct shares *shares_new(struct daemon *d);
 void shares_free(struct shares *shares);
 
-/* Something has changed in the directory; another directory is not ours to look at. */
-void shares_hint(struct shares *shares, const char *dir);
+/* Something has changed in the directory; false: it is not one of shares. */
+bool shares_hint(struct shares *shares, const char *dir);
+/* Looks now. */
+void shares_look(struct shares *shares);
 /* Caddy's view, the daemon's own name or this machine's addresses may have changed. */
 void shares_settle(struct shares *shares);
 

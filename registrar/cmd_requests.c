@@ -67,12 +67,13 @@ print_line(const cJSON *request)
 {
 	DM_AUTO_FREE char *path = dm_printable(text_of(request, "path"));
 	DM_AUTO_FREE char *method = dm_printable(text_of(request, "method"));
+	DM_AUTO_FREE char *from = dm_printable(text_of(request, "from"));
 	char when[32];
 
 	format_time(number_of(request, "time"), when, sizeof(when));
-	(void)printf("%s  %-7s %3.0f %9.1f ms %9.0f B  %s\n", when, method,
+	(void)printf("%s  %-7s %3.0f %9.1f ms %9.0f B  %s%s%s\n", when, method,
 	    number_of(request, "status"), number_of(request, "ms"), number_of(request, "bytes"),
-	    path);
+	    path, from[0] == '\0' ? "" : "  from ", from);
 }
 
 static void

@@ -438,7 +438,8 @@ share_own(const char *dir, const struct dns_address *addresses, size_t count, co
 		make_empty(fd, file);
 	}
 	/* the new ones are there first: nothing is refused in between */
-	drop_others(fd, "@", until);
+	if (until > 0)
+		drop_others(fd, "@", until);
 	if (name != NULL) {
 		DM_AUTO_FREE char *prefix = dm_asprintf("%s.%s.", name, gate_reach_name(GATE_LAN));
 		DM_AUTO_FREE char *file = dm_asprintf("%s%010lld", prefix, (long long)until);

@@ -106,15 +106,6 @@ function actions(service) {
 		] : []));
 }
 
-// The picture is asked for only where another device could use the address.
-function qr(service) {
-	if (!isLink(service.url)) return [];
-	if (/(^|\.)localhost$/.test(new URL(service.url).hostname))
-		return [el('h3', {}, 'On a phone'), el('p', { class: 'lead' }, 'Names below .localhost lead to the device itself: a phone needs a domain of your own (devmesh setup --domain).')];
-	return [el('h3', {}, 'On a phone'), el('div', { id: 'qr' }, el('img', { src: `/api/v1/services/${service.id}/qr`, alt: `QR code of ${service.url}`, width: 200, height: 200 })),
-		el('p', { class: 'lead' }, 'A phone that cannot open it is set up by:'), command(`devmesh phone ${service.id}`)];
-}
-
 function overview(service) {
 	return [...advice(service),
 		facts([
@@ -126,10 +117,10 @@ function overview(service) {
 			...supervision(service),
 			['Listens on', service.port ? `port ${service.port}` : service.socket],
 			['Led there by', service.registration === 'mesh' ? 'the mesh route' : 'a route of its own'],
-			['Name', service.id], ['Kept', service.pinned && 'pinned'],
+			['Name', service.id], ['Shared with', service.share && { lan: 'this network', password: 'whoever has the password', public: 'everybody' }[service.share.reach]], ['Kept', service.pinned && 'pinned'],
 		]),
 		el('h3', {}, 'In a terminal'), command(`cd ${word(service.worktree)}`), command(`devmesh assert ${service.id}`),
-		...qr(service), ...happened(service)];
+		...happened(service)];
 }
 
 // The other tabs are asked for when they are looked at; each has draw(box, service) and leave().
@@ -137,6 +128,7 @@ const parts = {
 	requests: () => import('./requests.js'),
 	logs: () => import('./logs.js'),
 	health: () => import('./health.js'),
+	share: () => import('./share.js'),
 };
 let part = null; // the module that has the body: {tab, module}
 

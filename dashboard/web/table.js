@@ -11,14 +11,14 @@ const select = (id) => go({ sel: view.sel === id ? null : id }, true);
 
 function makeRow(service) {
 	const badge = el('span', { class: 'badge' });
-	const text = el('bdi');
+	const text = el('bdi'), shared = el('span', { class: 'shared' });
 	const name = el('button', { type: 'button', class: 'open-detail', on: { click: () => select(service.id) } }, text);
 	const link = el('a', { rel: 'noopener' });
 	const button = el('button', { type: 'button', class: 'copy', title: 'Copy the URL', 'aria-label': `Copy the URL of ${service.id}` }, 'copy');
 	const worktree = el('bdi'), server = el('bdi'), since = el('time'), rate = el('span'), cpu = el('td', { class: 'cpu' });
 	const requests = el('td', { class: 'requests' }, rate);
 	const tr = el('tr', { 'data-id': service.id },
-		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, name),
+		el('td', { class: 'state' }, badge), el('td', { class: 'name' }, name, shared),
 		el('td', { class: 'url' }, link, button), el('td', { class: 'worktree' }, worktree),
 		el('td', { class: 'server' }, server), requests, cpu, el('td', { class: 'since' }, since));
 
@@ -26,7 +26,7 @@ function makeRow(service) {
 	tr.addEventListener('click', (event) => {
 		if (!event.target.closest('a, button') && !String(getSelection())) select(service.id);
 	});
-	return { tr, badge, name, text, link, button, worktree, server, since, requests, rate, cpu, path: null, d: '' };
+	return { tr, badge, name, text, shared, link, button, worktree, server, since, requests, rate, cpu, path: null, d: '' };
 }
 
 function setTitle(element, title) {
@@ -62,6 +62,7 @@ function fillRow(row, service, isNew) {
 	}
 	row.badge.title = service.reason ?? '';
 	setText(row.text, nameOf(service));
+	setText(row.shared, service.share ? 'shared' : '');
 	const linked = isLink(service.url);
 	row.link.hidden = row.button.hidden = !linked;
 	if (linked && setText(row.link, service.url)) row.link.href = service.url;

@@ -5,7 +5,7 @@ import { sortable, states } from './model.js';
 export const view = { view: 'services', q: '', states: new Set(), sort: 'name', down: false, sel: null, tab: 'overview' };
 
 // Of the pane of one service.
-export const tabs = ['overview', 'requests', 'logs', 'health'];
+export const tabs = ['overview', 'requests', 'logs', 'health', 'share'];
 
 export const views = ['services', 'worktrees', 'graph', 'logs', 'doctor', 'events', 'system', 'settings'];
 

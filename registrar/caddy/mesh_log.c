@@ -31,8 +31,8 @@ static cJSON *
 encoder(void)
 {
 	/* "client_ip" and "user_id" are of later versions; what is not there is not missed */
-	static const char *const never[] = {"request>headers", "request>tls", "request>remote_ip",
-	    "request>remote_port", "request>client_ip", "resp_headers", "user_id"};
+	static const char *const never[] = {"request>headers", "request>tls", "request>remote_port",
+	    "request>client_ip", "resp_headers", "user_id"};
 	cJSON *o = cJSON_CreateObject(), *fields, *uri;
 
 	(void)cJSON_AddStringToObject(o, "format", "filter");

@@ -230,6 +230,10 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL); /* by now with worktrees and servers */
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/probe", id), "{}");
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/pin", id), "{\"pinned\":true}");
+	/* this Caddy listens on the loopback only; where it does not: test_share.c */
+	note(&c, "POST", fmt(w, "/api/v1/services/%s/share", id));
+	expect(w, &c, 500, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"lan\"}");
+	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/unshare", id), "{}");
 	expect(w, &c, 200, "POST", "/api/v1/publish", body);
 	expect(w, &c, 409, "POST", "/api/v1/publish", body);
 	stale_socket(fmt(w, "%s/left.sock", w->sockets));
@@ -238,6 +242,11 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/forget", id), "{}");
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/probe", id), "{}");
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/pin", id), "{\"pinned\":true}");
+	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"lan\"}");
+	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/unshare", id), "{}");
+	expect(w, &c, 400, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"all\"}");
+	expect(w, &c, 400, "POST", fmt(w, "/api/v1/services/%s/share", id),
+	    "{\"reach\":\"lan\",\"expires\":\"--help\"}");
 	expect(w, &c, 404, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 404, "POST", "/api/v1/publish", "{\"pid\":1,\"port\":1}");
 	expect(w, &c, 400, "POST", "/api/v1/publish", "{\"pid\":1}");

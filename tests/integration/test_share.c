@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sharing, seen from both sides: the laptop that serves, and a phone on the same network. */
+#include "harness_api.h"
 #include "harness_daemon.h"
 #include "harness_lan.h"
 
@@ -324,6 +325,89 @@ TEST(this_machine_by_its_own_address)
 	assert_refused(w, &s, SHOP);
 }
 
+static bool
+has_list(struct world *w, const void *arg)
+{
+	const struct scene *s = arg;
+	struct lan_reply r =
+	    lan_get(w, s->phone, "devmesh.dev.test", s->port, LAN_LAPTOP, "/", NULL);
+
+	return r.status == 200 && strstr(r.body, "Shared with you") != NULL;
+}
+
+/* The dashboard from the phone: the list of what is shared, and nothing else. */
+TEST(the_list_on_the_phone)
+{
+	static const char *const paths[] = {"/api/v1/state", "/api/v1/services", "/web/app.js",
+	    "/api/v1/services/shop-main/requests", "/api/v1/logs", "/metrics"};
+	struct scene s = scene(w);
+	struct devmeshd *d = daemon_start(w);
+	const char *tree = worktree_add(w, s.repo, "secret");
+	struct lan_reply r;
+	cJSON *o;
+
+	wait_state(w, d, "shop-main", "up");
+	assert_string_equal(up_ok(w, tree), "shop-secret");
+	o = daemon_ask(w, d, "POST", "/api/v1/services/shop-main/share",
+	    "{\"reach\":\"lan\",\"expires\":\"1h\"}");
+	assert_string_equal(json_str(cJSON_GetObjectItem(o, "share"), "reach"), "lan");
+	assert_described(w,
+	    json_of(w, read_text(w, fmt(w, "%s/dashboard/openapi.json", source_dir()))), "POST",
+	    "/api/v1/services/shop-main/share",
+	    (struct reply){.status = 200,
+		.body = world_keep(w, cJSON_PrintUnformatted(o), free),
+		.headers = "Content-Type: application/json\r\n"});
+	o = service_of(w, d, "shop-main");
+	assert_string_equal(json_str(cJSON_GetObjectItem(o, "share"), "reach"), "lan");
+	assert_served(w, &s, SHOP, "shop-main");
+	assert_true(wait_until(w, has_list, &s, ANSWER_MS));
+	r = lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, "/", NULL);
+	assert_non_null(strstr(r.body, fmt(w, "href=\"https://" SHOP ":%d\"", s.port)));
+	assert_non_null(strstr(r.body, "running"));
+	assert_null(strstr(r.body, "secret"));
+	assert_null(strstr(r.body, w->dir));
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+		assert_int_equal(
+		    lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, paths[i], NULL)
+			.status,
+		    403);
+	/* who asked for what */
+	r = lan_get(w, s.phone, SHOP, s.port, LAN_LAPTOP, "/basket?id=7", NULL);
+	assert_int_equal(r.status, 200);
+	for (int64_t end = now_ms() + ANSWER_MS;;) {
+		struct result seen = DM(w, s.repo, "requests", "shop-main");
+
+		if (strstr(seen.out, "/basket  from " LAN_PHONE) != NULL)
+			break;
+		if (now_ms() > end)
+			fail_msg("%s", seen.out);
+		nap_us(50000);
+	}
+	(void)daemon_ask(w, d, "POST", "/api/v1/services/shop-main/unshare", "{}");
+	assert_refused(w, &s, SHOP);
+	r = lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, "/", NULL);
+	assert_int_equal(r.status, 403);
+	assert_non_null(strstr(r.body, "Nothing is shared"));
+}
+
+/* The end of a share that asks for a password, while devmeshd runs: its route goes. */
+TEST(devmeshd_settles_the_end_of_a_password)
+{
+	struct scene s = scene(w);
+	struct devmeshd *d = daemon_start(w);
+
+	wait_state(w, d, "shop-main", "up");
+	assert_exit(w, DM(w, s.repo, "share", "--password", "--expires", "2s"), 0);
+	assert_int_equal(count_routes(w, "shop-main"), 1);
+	for (int64_t end = now_ms() + ANSWER_MS; count_routes(w, "shop-main") != 0;) {
+		if (now_ms() > end)
+			fail_msg("%s", routes_text(w));
+		nap_us(50000);
+	}
+	assert_refused(w, &s, SHOP);
+	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
+}
+
 /* Who is not on the network at all: nothing listens there until the user turns it on. */
 TEST(private_mesh_stays_private)
 {
@@ -362,6 +446,8 @@ main(int argc, char *argv[])
 	    WORLD_TEST(explicit_routes_as_well),
 	    WORLD_TEST(shared_and_not_running),
 	    WORLD_TEST(this_machine_by_its_own_address),
+	    WORLD_TEST(the_list_on_the_phone),
+	    WORLD_TEST(devmeshd_settles_the_end_of_a_password),
 	    WORLD_TEST(private_mesh_stays_private),
 	};
 

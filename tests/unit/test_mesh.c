@@ -384,7 +384,7 @@ static void
 access_log(void **state)
 {
 	static const char *const never[] = {
-	    "request>headers", "resp_headers", "request>tls", "request>remote_ip", "user_id"};
+	    "request>headers", "resp_headers", "request>tls", "user_id"};
 	struct mesh_settings s = settings;
 	cJSON *without = config_of(&s), *with;
 	const cJSON *log;
