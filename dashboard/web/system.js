@@ -126,6 +126,19 @@ function names({ dns: d, domain }) {
 	], ...trouble(d));
 }
 
+// The newer of what was looked at and what an event has told since.
+const newer = (told, found) => (told && told.serial > found.serial ? told : found);
+
+function network({ network: found, record }) {
+	const n = newer(mesh.network, found), r = mesh.record ?? record;
+	const [state, word] = !n.address ? ['stale', 'none'] : r.problem ? ['degraded', 'record not kept'] : ['up', n.enabled ? 'shared' : 'this machine alone'];
+
+	return card('Network', state, word, [
+		['Address', n.address && `${n.address}/${n.prefix}`], ['And', n.ipv6], ['Interface', n.interface],
+		['DNS record', r.action && `${r.name} → ${r.address}`],
+	], ...trouble({ problem: n.problem ?? r.problem, fix: n.problem ? null : r.fix }));
+}
+
 function daemon({ devmeshd: m, history: h }) {
 	return card('devmeshd', h.problem ? 'degraded' : 'up', h.problem ? 'without history' : 'runs', [
 		['Version', m.version], ['Memory', m.rss && size(m.rss)], ['Running for', ago(m.started)], ['Process', String(m.pid)],
@@ -140,8 +153,8 @@ export function draw() {
 	once($('system-cards'), 'cards', () => [live.card, boxes]);
 	live.fill();
 	$('system-look').disabled = looking;
-	once(boxes, JSON.stringify([facts, failed, looking && !facts, facts && ago(facts.devmeshd.started)]), () => (facts
-		? [failed && el('p', {}, failed), caddy(facts), certificate(facts), names(facts), daemon(facts)].filter(Boolean)
+	once(boxes, JSON.stringify([facts, mesh.network, mesh.record, failed, looking && !facts, facts && ago(facts.devmeshd.started)]), () => (facts
+		? [failed && el('p', {}, failed), caddy(facts), certificate(facts), names(facts), network(facts), daemon(facts)].filter(Boolean)
 		: [el('p', { class: 'lead' }, looking ? 'Looking …' : failed ?? '')]));
 }
 

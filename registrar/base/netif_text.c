@@ -95,7 +95,7 @@ add_route(struct netif_list *out, uint32_t metrics[], const char *name, uint32_t
 void
 netif_routes_parse(const char *table, struct netif_list *out)
 {
-	uint32_t metrics[NETIF_ROUTES_MAX], destination, mask, flags, metric;
+	uint32_t metrics[NETIF_ROUTES_MAX] = {0}, destination, mask, flags, metric;
 	char word[FIELDS][FIELD_MAX];
 
 	out->route_count = 0;

@@ -19,6 +19,8 @@ void rows_run_parallel(struct world *w, int n);
 void rows_bridge(struct world *w);
 /* devmeshd: events, scans, what it costs. */
 void rows_daemon(struct world *w);
+/* devmeshd while the address of its machine changes. */
+void rows_network(struct world *w);
 
 /* `ca` NULL: plain HTTP. The strings are borrowed, but for the host. */
 void target_set(struct target *t, const char *name, const char *host, int port, const char *ca);

@@ -72,7 +72,7 @@ check_events(struct world *w, const cJSON *openapi, const struct raw *r, char *s
 TEST(every_event_is_as_described)
 {
 	static const char *const kinds[] = {"hello", "daemon", "service", "service-gone", "caddy",
-	    "found", "found-gone", "worktree", "worktree-gone", "mend"};
+	    "found", "found-gone", "worktree", "worktree-gone", "mend", "network", "record"};
 	struct proc *daemon = begin(w), *server, *stray;
 	cJSON *openapi = json_of(w, api(w, "GET", "/api/v1/openapi.json", NULL, NULL).body);
 	char *repo = repo_new(w, "shop"), *tree, *id, seen[512] = "";
@@ -101,8 +101,15 @@ TEST(every_event_is_as_described)
 	raw_wait(r, "\nevent: service-gone\n");
 	caddy_restart(w);
 	raw_wait(r, "\nevent: caddy\n");
+	/* a record that cannot be kept is an event as well */
+	write_text(fmt(w, "%s/devmesh.ini", w->home),
+	    "[lan]\nenabled = yes\naddress = 127.0.0.9\n[record]\nprovider = cloudflare\n");
 	signal_proc(daemon, SIGHUP);
+	raw_wait(r, "\nevent: network\n");
 	raw_wait(r, "\"what\":\"reloaded\"");
+	write_text(fmt(w, "%s/devmesh.ini", w->home), "[record]\nprovider = cloudflare\n");
+	signal_proc(daemon, SIGHUP);
+	raw_wait(r, "\nevent: record\n");
 	signal_proc(daemon, SIGTERM);
 	raw_wait(r, "\"what\":\"stopping\"");
 	raw_wait_end(r);

@@ -134,6 +134,7 @@ verbs_are_there(void **state)
 	    "skill",
 	    "doctor",
 	    "system",
+	    "record",
 	    "setup",
 	    "start",
 	    "stop",
