@@ -202,10 +202,12 @@ listen_there(struct phone *phone, const struct dns_address *address)
 	if (phone->listener == NULL) {
 		char why[sizeof(phone->problem)];
 
-		(void)snprintf(why, sizeof(why), "the phone page cannot listen on %s:%u: %s",
+		(void)snprintf(why, sizeof(why),
+		    "the phone page cannot listen on %s:%u (%s): set [lan] phone_port to another "
+		    "one",
 		    phone->address, (unsigned)phone->port, strerror(errno));
 		if (strcmp(why, phone->problem) != 0)
-			dm_warn("%s; set [lan] phone_port to another one", why);
+			dm_warn("%s", why);
 		memcpy(phone->problem, why, sizeof(why));
 		timer_in(phone->again, AGAIN_MS);
 		return;

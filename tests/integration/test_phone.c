@@ -227,6 +227,37 @@ TEST(it_moves_with_the_address)
 	    json_str(phone_json(w, w->dir), "page"), "http://" LAPTOP2 ":" PAGE_PORT "/phone");
 }
 
+static bool
+is_taken(struct world *w, const void *arg)
+{
+	(void)arg;
+	return run(w, w->dir, ARGV("curl", "--silent", "http://" LAN_LAPTOP ":" PAGE_PORT "/"))
+		   .code == 0;
+}
+
+static bool
+is_served(struct world *w, const void *arg)
+{
+	(void)arg;
+	return DM(w, w->dir, "phone").code == 0;
+}
+
+/* Its port is somebody's: that is said; and when it is free again, it is taken. */
+TEST(a_port_that_is_taken)
+{
+	struct scene s = {.phone = lan_connect(w)};
+	struct proc *other =
+	    start(w, w->dir, ARGV("python3", "-m", "http.server", "--bind", LAN_LAPTOP, PAGE_PORT));
+
+	assert_true(wait_until(w, is_taken, NULL, ANSWER_MS));
+	(void)mesh(w, "dev.test");
+	(void)daemon_start(w);
+	assert_error(w, DM(w, w->dir, "phone"), 1, "phone_port");
+	end_proc(w, other);
+	assert_true(wait_until(w, is_served, NULL, ANSWER_MS));
+	assert_int_equal(status_of(w, &s, "/phone", NULL), 200);
+}
+
 /* Connections that say nothing do not keep others out. */
 TEST(silent_clients_do_not_matter)
 {
@@ -288,6 +319,7 @@ main(int argc, char *argv[])
 	    WORLD_TEST(the_ca_of_another_caddy),
 	    WORLD_TEST(only_the_network_is_let_in),
 	    WORLD_TEST(it_moves_with_the_address),
+	    WORLD_TEST(a_port_that_is_taken),
 	    WORLD_TEST(silent_clients_do_not_matter),
 	    WORLD_TEST(the_verbs_say_what_is_missing),
 	};
