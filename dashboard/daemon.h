@@ -45,6 +45,7 @@ struct daemon {
 	struct facts *facts;
 	struct api *api;
 	struct phone *phone;
+	struct mdns *mdns;
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct notify *notify;

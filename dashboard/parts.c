@@ -10,6 +10,7 @@
 #include "finder.h"
 #include "http_server.h"
 #include "lan.h"
+#include "mdns.h"
 #include "mender.h"
 #include "phone.h"
 #include "record_keeper.h"
@@ -73,6 +74,7 @@ parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
 	phone_reload(d->phone);
+	mdns_settle(d->mdns);
 	record_keeper_reload(d->record);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
@@ -90,6 +92,7 @@ parts_drain(struct daemon *d)
 {
 	workers_on_idle(d->workers, no_worker_left, d);
 	phone_drain(d->phone);
+	mdns_settle(d->mdns);
 	if (d->http != NULL)
 		http_server_drain(d->http);
 }

@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "http_server.h"
 #include "load.h"
+#include "mdns.h"
 #include "parts.h"
 #include "phone.h"
 #include "request_watch.h"
@@ -38,12 +39,14 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->facts = facts_new(d);
 	d->api = api_new(d);
 	d->phone = phone_new(d);
+	d->mdns = mdns_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
 
 void
 parts_stop_serving(struct daemon *d)
 {
+	mdns_free(d->mdns);
 	phone_free(d->phone);
 	http_server_close(d->http);
 	ctl_server_close(d->ctl);

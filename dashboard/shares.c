@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "identity.h"
 #include "lan.h"
+#include "mdns.h"
 #include "out.h"
 #include "register.h"
 #include "services.h"
@@ -196,6 +197,7 @@ shares_look(struct shares *s)
 	s->count = reading.count;
 	compare(s, old, old_count);
 	release(old, old_count);
+	mdns_settle(s->d->mdns);
 	timer_in(s->timer, (next - now) * 1000 + SETTLE_MS);
 }
 

@@ -169,6 +169,7 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	    .http_port = mesh->http_port,
 	    .ipv6 = dm_has_ipv6_loopback(),
 	    .lan = s->conf->lan_enabled,
+	    .mdns = s->conf->lan_enabled && s->conf->mdns,
 	    .stream_close_delay = knows_close_delay(s)};
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 
