@@ -27,6 +27,7 @@ build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent
 build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
 build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
 build | lib:libcrypto     | libssl-dev           | openssl-devel      | openssl   | openssl-dev        | libopenssl-devel   | openssl@3
+build | is:avahi_headers  | libavahi-client-dev  | avahi-devel        | avahi     | avahi-dev          | libavahi-devel     | -
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
@@ -44,6 +45,8 @@ check | node              | nodejs               | nodejs             | nodejs  
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
+check | is:avahi          | avahi-daemon         | avahi              | avahi     | avahi              | avahi              | -
+check | is:dbus           | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1-daemon/dbus-1 | -
 check | zbarimg           | zbar-tools           | zbar               | zbar      | zbar               | zbar               | zbar
 check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl@3
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
@@ -67,6 +70,15 @@ EOF
 
 libc_headers() {
 	[ -e /usr/include/stdio.h ] || [ "$(uname)" = Darwin ]
+}
+
+avahi_headers() {
+	[ "$(uname)" = Darwin ] || { command -v pkg-config >/dev/null && pkg-config --exists avahi-client; }
+}
+
+# macOS has a responder of its own.
+avahi() {
+	command -v avahi-daemon >/dev/null || [ -x /usr/sbin/avahi-daemon ] || [ "$(uname)" = Darwin ]
 }
 
 fuzzer_runtime() {
@@ -96,6 +108,9 @@ has() {
 	is:compose) no_daemon || docker compose version >/dev/null 2>&1 ||
 		command -v docker-compose >/dev/null ;;
 	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
+	is:avahi_headers) avahi_headers ;;
+	is:avahi) avahi ;;
+	is:dbus) command -v dbus-daemon >/dev/null || [ "$(uname)" = Darwin ] ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
@@ -206,6 +221,9 @@ install_debian() {
 	done
 	case " $* " in
 	*" caddy "*) mask_units caddy.service caddy-api.service ;;
+	esac
+	case " $* " in
+	*" avahi-daemon "*) mask_units avahi-daemon.service avahi-daemon.socket ;;
 	esac
 	case " $* " in
 	*" docker.io "*) mask_units docker.service docker.socket containerd.service ;;

@@ -6,6 +6,7 @@
 
 #include "base/fsio.h"
 #include "base/spawn.h"
+#include "mdns.h"
 #include "phone_look.h"
 #include "phone_text.h"
 #include "qr.h"
@@ -282,6 +283,31 @@ looks(void **state)
 	assert_false(read_look("", &found));
 }
 
+/* ---- multicast DNS ------------------------------------------------------------------------- */
+
+static void
+lines_of_the_announcer(void **state)
+{
+	char line[] = "eth0 192.168.1.10 shop-main cart\n", nothing[] = "\n",
+	     few[] = "eth0 192.168.1.10";
+	char many[MDNS_LINE_MAX] = "eth0 192.168.1.10";
+	struct mdns_wish wish;
+
+	(void)state;
+	assert_true(mdns_line_parse(line, &wish));
+	assert_string_equal(wish.interface, "eth0");
+	assert_string_equal(wish.address, "192.168.1.10");
+	assert_int_equal(wish.count, 2);
+	assert_string_equal(wish.ids[1], "cart");
+	assert_false(mdns_line_parse(nothing, &wish));
+	assert_int_equal(wish.count, 0);
+	assert_false(mdns_line_parse(few, &wish));
+	for (size_t i = 0; i < 100; i++)
+		memcpy(many + strlen(many), " a-name", sizeof(" a-name"));
+	assert_true(mdns_line_parse(many, &wish));
+	assert_int_equal(wish.count, MDNS_NAMES_MAX);
+}
+
 /* ---- QR codes in a terminal ---------------------------------------------------------------- */
 
 /* The next character of UTF-8 text that has only these. */
@@ -412,6 +438,7 @@ main(void)
 	    cmocka_unit_test(states),
 	    cmocka_unit_test(profile_by_plistlib),
 	    cmocka_unit_test(looks),
+	    cmocka_unit_test(lines_of_the_announcer),
 	    cmocka_unit_test(codes_are_read),
 	    cmocka_unit_test(codes_have_a_quiet_zone),
 	};
