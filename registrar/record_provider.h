@@ -54,4 +54,8 @@ struct record_provider {
 
 extern const struct record_provider record_cloudflare;
 
+/* For the fuzzer: reads one page, as a list of zones and as one of records, for this name. */
+bool record_cloudflare_read(const char *text, size_t len, const char *name,
+    char zone_id[RECORD_ID_MAX], struct record_entries *out);
+
 #endif

@@ -259,6 +259,34 @@ collect_ranges(const struct netif_list *list, const struct lan_wish *wish, struc
 		add_range(out, &configured[i], LAN_RANGES_MAX);
 }
 
+/* FNV-1a, which is enough to tell one state of a machine from the next. */
+static uint32_t
+add_bytes(uint32_t digest, const void *bytes, size_t n)
+{
+	for (const uint8_t *p = bytes; n > 0; n--)
+		digest = (digest ^ *p++) * 16777619U;
+	return digest;
+}
+
+static uint32_t
+digest_of(const struct netif_list *list)
+{
+	uint32_t digest = 2166136261U;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct netif_address *a = &list->list[i];
+
+		if (a->address.ipv6 || a->loopback)
+			continue;
+		digest = add_bytes(digest, a->name, strlen(a->name) + 1);
+		digest = add_bytes(digest, a->address.bytes, 4);
+		digest = add_bytes(digest, &a->prefix, sizeof(a->prefix));
+	}
+	for (size_t i = 0; i < list->route_count; i++)
+		digest = add_bytes(digest, list->routes[i], strlen(list->routes[i]) + 1);
+	return digest;
+}
+
 void
 lan_choose(const struct netif_list *list, const struct lan_wish *wish, struct lan_state *out)
 {
@@ -268,6 +296,7 @@ lan_choose(const struct netif_list *list, const struct lan_wish *wish, struct la
 	memset(out, 0, sizeof(*out));
 	out->serial = serial;
 	out->enabled = wish->enabled;
+	out->digest = digest_of(list);
 	found = choose(list, wish, &out->lack);
 	if (found != NULL) {
 		out->has_address = true;
@@ -295,7 +324,7 @@ same_address(bool has_a, const struct netif_address *a, bool has_b, const struct
 bool
 lan_state_same(const struct lan_state *a, const struct lan_state *b)
 {
-	if (a->enabled != b->enabled || !dm_same_text(a->lack, b->lack) ||
+	if (a->enabled != b->enabled || a->digest != b->digest || !dm_same_text(a->lack, b->lack) ||
 	    !same_address(a->has_address, &a->address, b->has_address, &b->address) ||
 	    !same_address(a->has_ipv6, &a->ipv6, b->has_ipv6, &b->ipv6) ||
 	    a->range_count != b->range_count)

@@ -39,6 +39,8 @@ struct lan_state {
 	struct netif_address ipv6;
 	struct lan_range ranges[LAN_RANGES_MAX]; /* on-link prefixes of every interface that is */
 	size_t range_count;			 /* not loopback or a tunnel, then [lan] ranges */
+	/* Of all IPv4 addresses and default routes: whoever answers on several is told as well. */
+	uint32_t digest;
 	uint32_t serial; /* grows with every change of any of this, also over restarts (RFC 1982) */
 };
 

@@ -374,7 +374,7 @@ async function onASlowNetwork(t) {
 	await t.run(wt, 'node', 'tiny.cjs');
 	await shows(page, 'slowdeck-late', 'up');
 	await page.locator('nav a[data-view="system"]').click();
-	await until('the facts', async () => (await page.locator('#system .card').count()) === 5, 60000);
+	await until('the facts', async () => (await page.locator('#system .card').count()) === 6, 60000);
 	// cut off for a while: it says so, and comes back by itself
 	await session.send('Network.emulateNetworkConditions', { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 });
 	await t.world.devmesh(t.world.dir, 'daemon', 'restart');
@@ -529,7 +529,7 @@ async function isAccessible(t) {
 				if (hash.startsWith('#sel=')) await until('the pane', () => page.locator('#detail').isVisible());
 				if (hash.startsWith('#view=')) await until(hash, () => page.locator(`#${hash.slice(6)}`).isVisible());
 				if (hash.endsWith('tab=health')) await until('the bar', async () => (await page.locator('#detail .uptime rect').count()) === 60);
-				if (hash === '#view=system') await until('the facts', async () => (await page.locator('#system .card').count()) === 5);
+				if (hash === '#view=system') await until('the facts', async () => (await page.locator('#system .card').count()) === 6);
 				if (hash === '#view=settings') await until('settings', async () => (await page.locator('#settings-list dd').count()) > 0);
 				if (hash === '#view=doctor') await until('findings', async () => (await page.locator('.finding').count()) > 0);
 				await page.screenshot({ path: path.join(out, `dashboard-${colorScheme}-${width}-${hash.replace(/\W+/g, '') || 'home'}.png`) });
@@ -608,15 +608,15 @@ async function showsTheSystem(t) {
 
 	await page.keyboard.press('y');
 	await until('the view', () => page.locator('#system').isVisible());
-	await until('what was found', async () => (await page.locator('#system .card').count()) === 5);
+	await until('what was found', async () => (await page.locator('#system .card').count()) === 6);
 	const text = () => page.locator('#system').innerText();
 	await until('the machine, live', async () => /Disk\s+[\d.]+ [KMGT]?B of/.test(await text()));
 	await until('the processor', async () => /\d % of \d+ cores/.test(await text()));
 	for (const name of ['CPU', 'Memory', 'Disk']) assert.equal(await page.locator(`#system meter[aria-label="${name}"]`).count(), 1);
-	const shown = await text();
-	for (const part of ['as written', 'devmesh local', 'hours, until', t.world.dir]) assert.ok(shown.includes(part), `${part} in ${shown}`);
-	// what a bad day would bring
 	const facts = await page.evaluate(async () => (await fetch('/api/v1/system')).json());
+	const shown = await text();
+	for (const part of ['as written', 'devmesh local', 'hours, until', t.world.dir, 'Network', facts.network.address ?? 'no network']) assert.ok(shown.includes(part), `${part} in ${shown}`);
+	// what a bad day would bring
 	const now = Math.floor(Date.now() / 1000);
 	const told = async (certificate, caddy) => {
 		await page.unroute('**/api/v1/system?fresh=true');

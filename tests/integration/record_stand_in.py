@@ -11,9 +11,10 @@ the log. In the directory that is its argument:
   records   the records, a list; read at each request, and written
   fail      if it is there, what the next requests are answered with: {"status": 429, "code": 10000,
             "message": "...", "retry_after": "2", "times": 1, "raw": "not JSON"}
+  hold      while it is there, requests are not answered; "held" is made when one waits
   pages     if it is there, how many members a page has, whatever was asked for
 """
-import http.server, ipaddress, json, os, re, sys, urllib.parse
+import http.server, ipaddress, json, os, re, sys, time, urllib.parse
 
 DIR = sys.argv[1]
 TOKEN = "tEst-tokEn_0123456789abcdefghijklmnopqrs"
@@ -130,6 +131,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         note = {"method": self.command, "path": url.path, "query": query, "body": None, "wrong": None}
         headers, fail = {}, load("fail", None)
+        if os.path.exists(path_of("hold")):
+            open(path_of("held"), "w").close()
+        while os.path.exists(path_of("hold")):
+            time.sleep(0.005)
         try:
             self.authorize()
             if raw:

@@ -417,6 +417,36 @@ TEST(it_follows_the_address_with_one_write_each)
 	assert_null(strstr(daemon_log(w, d), TOKEN));
 }
 
+static bool
+is_held(struct world *w, const void *arg)
+{
+	const struct provider *p = arg;
+
+	return exists(fmt(w, "%s/held", p->dir));
+}
+
+/* A provider that takes its time holds nobody up, and what has changed meanwhile is not lost. */
+TEST(it_follows_while_the_provider_is_slow)
+{
+	struct provider *p = begin(w);
+	struct devmeshd *d = daemon_start(w);
+
+	(void)kept(w, d);
+	put(w, p, "hold", "");
+	netns_ip(w, p->ns, "addr add 10.20.30.40/8 dev wlan0");
+	netns_ip(w, p->ns, "addr del 192.168.1.10/24 dev wlan0");
+	assert_true(wait_until(w, is_held, p, ANSWER_MS));
+	netns_ip(w, p->ns, "addr add 172.16.0.2/12 dev wlan0");
+	netns_ip(w, p->ns, "addr del 10.20.30.40/8 dev wlan0");
+	while (strcmp(json_str(wait_event(w, d, "network", NULL, NULL)->data, "address"),
+		   "172.16.0.2") != 0)
+		;
+	assert_int_equal(unlink(fmt(w, "%s/hold", p->dir)), 0);
+	(void)told_of(w, d, "172.16.0.2");
+	assert_string_equal(json_str(record_of(w, p), "content"), "172.16.0.2");
+	assert_true(writes(w, p) <= 3);
+}
+
 TEST(it_is_patient_and_does_not_give_up)
 {
 	struct provider *p = begin(w);
@@ -466,6 +496,7 @@ main(void)
 	    WORLD_TEST(refusals_and_nonsense_are_told),
 	    WORLD_TEST(without_a_provider_there_is_nothing_to_keep),
 	    DAEMON_TEST(it_follows_the_address_with_one_write_each),
+	    DAEMON_TEST(it_follows_while_the_provider_is_slow),
 	    DAEMON_TEST(it_is_patient_and_does_not_give_up),
 	};
 

@@ -287,6 +287,10 @@ what_is_another_state(void **state)
 	    "wlan0 192.168.1.10/25; route wlan0",
 	    "wlan1 192.168.1.10/24; route wlan1",
 	    WIFI ", wlan0 fd00::1/64; route wlan0",
+	    /* nothing of what is chosen is another, but others can be answered there */
+	    WIFI "," VPN "; route wlan0",
+	    WIFI ", tun0 10.8.0.3/24 tunnel; route wlan0",
+	    WIFI "," VPN "; route wlan0 tun0",
 	    "",
 	};
 	struct lan_state states[COUNT(machines)] = {{.serial = 0}}, again = {.serial = 5};
