@@ -43,6 +43,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/graph", false, false, api_get_graph},
     {"GET", "/api/v1/doctor", false, false, api_get_doctor},
     {"GET", "/api/v1/system", false, false, api_get_system},
+    {"GET", "/api/v1/dns", false, false, api_get_dns},
     {"GET", "/api/v1/config", false, false, api_get_config},
     {"GET", "/api/v1/openapi.json", false, false, api_get_openapi},
     {"GET", "/healthz", false, false, api_get_healthz},

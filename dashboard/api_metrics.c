@@ -13,6 +13,7 @@
 #include "http_server.h"
 #include "mender.h"
 #include "metrics.h"
+#include "nameserver.h"
 #include "requests.h"
 #include "services.h"
 #include "store.h"
@@ -25,6 +26,7 @@ struct tables {
 	struct metrics_count answered[HTTP_STATUSES];
 	char statuses[HTTP_STATUSES][4];
 	size_t status_count;
+	struct metrics_count dns[6];
 	struct metrics_answers answers[REQUESTS_SERVICES];
 	size_t answers_count;
 };
@@ -54,6 +56,16 @@ count_http(const struct http_counts *counts, struct tables *t)
 		*one = (struct metrics_count){t->statuses[i], counts->answered[i]};
 		t->status_count++;
 	}
+}
+
+static void
+count_dns(const struct nameserver_counts *c, struct tables *t)
+{
+	const struct metrics_count counts[] = {{"answered", c->answered}, {"refused", c->refused},
+	    {"malformed", c->malformed}, {"dropped", c->dropped}, {"foreign", c->foreign},
+	    {"limited", c->limited}};
+
+	memcpy(t->dns, counts, sizeof(counts));
 }
 
 static uint64_t
@@ -103,6 +115,8 @@ api_get_metrics(struct api_call *call, const struct api_request *request, const 
 	count_services(d, t);
 	if (d->http != NULL)
 		count_http(http_server_counts(d->http), t);
+	count_dns(nameserver_counts(d->nameserver), t);
+	in.dns = (struct metrics_counts){t->dns, sizeof(t->dns) / sizeof(t->dns[0])};
 	requests_totals(d->requests, count_answers, t);
 	in.answers = t->answers;
 	in.answers_count = t->answers_count;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What the API tells of what the services stand on. */
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api_impl.h"
 #include "daemon.h"
 #include "facts.h"
+#include "nameserver.h"
+#include "out.h"
 
 static void
 answer(struct api_call *call)
@@ -26,6 +29,18 @@ wait_for_it(struct api_call *call)
 		api_later(call, wait_for_it);
 	else
 		answer(call);
+}
+
+void
+api_get_dns(struct api_call *call, const struct api_request *request, const char *id)
+{
+	struct cJSON *o = out_object();
+
+	(void)request;
+	(void)id;
+	(void)cJSON_AddItemToObject(
+	    o, "dns_server", nameserver_document(api_daemon(call)->nameserver));
+	api_answer_json(call, 200, o);
 }
 
 void

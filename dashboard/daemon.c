@@ -31,7 +31,6 @@
 #include "timer.h"
 #include "tree_watch.h"
 #include "version.h"
-#include "wake.h"
 
 enum {
 	LOG_MAX = 5 << 20,
@@ -69,9 +68,7 @@ void
 daemon_caddy_changed(struct daemon *d)
 {
 	home_settle(d);
-	if (d->wake != NULL)
-		wake_settle(d->wake);
-	shares_settle(d->shares);
+	parts_caddy_changed(d);
 }
 
 void

@@ -28,8 +28,9 @@ struct daemon {
 	struct store *store;
 	struct workers *workers;
 	struct lan *lan;
-	struct shares *shares;
+	struct nameserver *nameserver;
 	struct record_keeper *record;
+	struct shares *shares;
 	struct exits *exits;
 	struct watch *watch;
 	struct services *services;

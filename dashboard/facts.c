@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "lan.h"
 #include "metrics.h"
+#include "nameserver.h"
 #include "network.h"
 #include "out.h"
 #include "record_keeper.h"
@@ -127,6 +128,7 @@ facts_document(const struct facts *facts, struct dm_err *err)
 	out_add_text(part, "problem", problem);
 	(void)cJSON_ReplaceItemInObjectCaseSensitive(
 	    o, "network", network_json(lan_state(d->lan), true));
+	(void)cJSON_AddItemToObject(o, "dns_server", nameserver_document(d->nameserver));
 	(void)cJSON_ReplaceItemInObjectCaseSensitive(o, "record", record_keeper_json(d->record));
 	part = cJSON_AddObjectToObject(o, "devmeshd");
 	(void)cJSON_AddStringToObject(part, "version", DEVMESH_VERSION);

@@ -100,6 +100,8 @@ metrics_render(const struct metrics_input *in)
 	    "HTTP requests answered, by status.", "code", &in->http_requests);
 	add_counts(&out, "devmesh_http_refused_total", "counter",
 	    "HTTP requests refused, by reason.", "reason", &in->http_refused);
+	add_counts(&out, "devmesh_dns_questions_total", "counter",
+	    "DNS questions, by what became of them.", "result", &in->dns);
 	add_answers(&out, in->answers, in->answers_count);
 	if (in->scan_us >= 0)
 		add_seconds(&out, "devmesh_scan_seconds",

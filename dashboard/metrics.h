@@ -42,6 +42,7 @@ struct metrics_input {
 	struct metrics_counts services;	       /* by state; those of 0 as well */
 	struct metrics_counts http_requests;   /* answered, by status */
 	struct metrics_counts http_refused;    /* by reason */
+	struct metrics_counts dns;	       /* questions, by what became of them */
 	const struct metrics_answers *answers; /* of the services that were asked */
 	size_t answers_count;
 	uint64_t mends, mend_failures, events;

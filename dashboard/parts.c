@@ -13,6 +13,7 @@
 #include "mdns.h"
 #include "mender.h"
 #include "phone.h"
+#include "nameserver.h"
 #include "record_keeper.h"
 #include "services.h"
 #include "store.h"
@@ -52,6 +53,7 @@ open_store(struct daemon *d)
 bool
 parts_open(struct daemon *d, struct dm_err *err)
 {
+	d->nameserver = nameserver_new(d);
 	d->events = events_new();
 	open_store(d);
 	d->workers = workers_new(d->base);
@@ -79,6 +81,7 @@ parts_reload(struct daemon *d)
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
 	finder_hint(d->finder);
+	nameserver_settle(d->nameserver);
 }
 
 static void
@@ -121,6 +124,7 @@ parts_close(struct daemon *d)
 		exits_close(d->exits);
 	if (d->store != NULL)
 		store_close(d->store);
+	nameserver_free(d->nameserver);
 	record_keeper_free(d->record);
 	lan_free(d->lan);
 	events_free(d->events);

@@ -15,6 +15,8 @@ bool parts_open(struct daemon *d, struct dm_err *err) DM_MUST;
 bool parts_serve(struct daemon *d, struct dm_err *err) DM_MUST;
 /* The configuration is another one. */
 void parts_reload(struct daemon *d);
+/* What Caddy is known to be configured to is another one. */
+void parts_caddy_changed(struct daemon *d);
 /* Closes what answers again, at once. */
 void parts_stop_serving(struct daemon *d);
 /* Nobody new is served; what is under way may end. */

@@ -8,6 +8,7 @@
 #include "http_server.h"
 #include "load.h"
 #include "mdns.h"
+#include "nameserver.h"
 #include "parts.h"
 #include "phone.h"
 #include "request_watch.h"
@@ -30,6 +31,7 @@ serve_http(struct daemon *d)
 bool
 parts_serve(struct daemon *d, struct dm_err *err)
 {
+	nameserver_start(d->nameserver);
 	d->requests = requests_new();
 	d->request_watch = request_watch_new(d);
 	d->load = load_new(d);
@@ -41,6 +43,15 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->phone = phone_new(d);
 	d->mdns = mdns_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
+}
+
+void
+parts_caddy_changed(struct daemon *d)
+{
+	if (d->wake != NULL)
+		wake_settle(d->wake);
+	shares_settle(d->shares);
+	nameserver_settle(d->nameserver);
 }
 
 void

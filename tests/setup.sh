@@ -28,6 +28,8 @@ build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite  
 build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
 build | lib:libcrypto     | libssl-dev           | openssl-devel      | openssl   | openssl-dev        | libopenssl-devel   | openssl@3
 build | is:avahi_headers  | libavahi-client-dev  | avahi-devel        | avahi     | avahi-dev          | libavahi-devel     | -
+build | lib:ldns          | libldns-dev          | ldns-devel         | ldns      | ldns-dev           | ldns-devel         | ldns
+build | lib:libpsl        | libpsl-dev           | libpsl-devel       | libpsl    | libpsl-dev         | libpsl-devel       | libpsl
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
 run   | caddy             | caddy                | caddy              | caddy     | caddy              | caddy              | caddy
 check | lib:cmocka        | libcmocka-dev        | libcmocka-devel    | cmocka    | cmocka-dev         | libcmocka-devel    | cmocka
@@ -44,6 +46,11 @@ check | faketime          | faketime             | libfaketime        | libfaket
 check | node              | nodejs               | nodejs             | nodejs    | nodejs             | nodejs             | node
 check | systemd-analyze   | systemd              | systemd            | systemd   | -                  | systemd            | -
 check | is:ip             | iproute2             | iproute            | iproute2  | iproute2           | iproute2           | -
+check | dig               | bind9-dnsutils/dnsutils | bind-utils      | bind      | bind-tools         | bind-utils         | bind
+check | kdig              | knot-dnsutils        | knot-utils         | knot      | knot-utils         | knot-utils         | knot
+check | is:knotd          | knot                 | knot               | knot      | knot               | knot               | knot
+check | is:dnsmasq        | dnsmasq-base         | dnsmasq            | dnsmasq   | dnsmasq            | dnsmasq            | dnsmasq
+check | dnsperf           | dnsperf              | dnsperf            | dnsperf   | dnsperf            | dnsperf            | dnsperf
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | is:avahi          | avahi-daemon         | avahi              | avahi     | avahi              | avahi              | -
 check | is:dbus           | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1-daemon/dbus-1 | -
@@ -111,6 +118,8 @@ has() {
 	is:avahi_headers) avahi_headers ;;
 	is:avahi) avahi ;;
 	is:dbus) command -v dbus-daemon >/dev/null || [ "$(uname)" = Darwin ] ;;
+	is:knotd) command -v knotd >/dev/null || [ -x /usr/sbin/knotd ] ;;
+	is:dnsmasq) command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
@@ -157,7 +166,7 @@ packages() {
 	echo "$lacking" | cut -d ' ' -f 2 | sort -u | tr '\n' ' '
 }
 
-# Debian's packages of Caddy and Docker enable and start system-wide services. Nobody asked for that
+# Debian's packages of Caddy, Docker and Knot enable and start system-wide services. Nobody asked for that
 # here: units that are new are masked while the packages are set up, and left disabled.
 mask_units() {
 	[ -d /run/systemd/system ] && command -v systemctl >/dev/null || return 0
@@ -227,6 +236,9 @@ install_debian() {
 	esac
 	case " $* " in
 	*" docker.io "*) mask_units docker.service docker.socket containerd.service ;;
+	esac
+	case " $* " in
+	*" knot "*) mask_units knot.service ;;
 	esac
 	if [ $# -gt 0 ]; then
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "caddy/view.h"
 
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,43 @@ listen_port(const char *address)
 		return 0;
 	digits = dm_strndup(colon + 1, strcspn(colon + 1, "-"));
 	return dm_parse_uint(digits, 1, UINT16_MAX, &port) ? (uint16_t)port : 0;
+}
+
+/* Whether the listen address is this one's, or a wildcard: Go takes ":443", "0.0.0.0:443" and
+ * "[::]:443" alike, for both families (net.Listen). */
+static bool
+listens_on(const char *listen, const struct dns_address *address)
+{
+	const char *slash = strchr(listen, '/'), *host = slash == NULL ? listen : slash + 1, *colon;
+	DM_AUTO_FREE char *text = NULL;
+	uint8_t bytes[16];
+
+	if (listen_port(listen) == 0 || (dm_starts_with(listen, "tcp4/") && address->ipv6) ||
+	    (dm_starts_with(listen, "tcp6/") && !address->ipv6))
+		return false;
+	colon = strrchr(host, ':');
+	if (host[0] == '[' && colon > host + 1 && colon[-1] == ']')
+		text = dm_strndup(host + 1, (size_t)(colon - host) - 2);
+	else
+		text = dm_strndup(host, (size_t)(colon - host));
+	if (text[0] == '\0' || strcmp(text, "0.0.0.0") == 0 || strcmp(text, "::") == 0)
+		return true;
+	return inet_pton(address->ipv6 ? AF_INET6 : AF_INET, text, bytes) == 1 &&
+	       memcmp(bytes, address->bytes, address->ipv6 ? 16 : 4) == 0;
+}
+
+bool
+caddy_view_listens(const struct caddy_view *view, const struct dns_address *address)
+{
+	const cJSON *server, *listen;
+
+	cJSON_ArrayForEach (server, servers_of(view)) {
+		cJSON_ArrayForEach (listen, get(server, "listen")) {
+			if (cJSON_IsString(listen) && listens_on(listen->valuestring, address))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Whether a listen address with a port can be connected to from elsewhere. */

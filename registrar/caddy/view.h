@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/dns.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "caddy/admin.h"
@@ -72,6 +73,9 @@ const struct cJSON *caddy_view_object(const struct caddy_view *view, const char 
 
 /* How many objects have it. */
 unsigned caddy_view_count(const struct caddy_view *view, const char *id);
+
+/* Whether a server listens on this address, or on all: one that is reached there. */
+bool caddy_view_listens(const struct caddy_view *view, const struct dns_address *address);
 
 /* Calls fn for every server that listens on a TCP port; `server` is valid during the call. */
 void caddy_view_each_server(const struct caddy_view *view,

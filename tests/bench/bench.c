@@ -3,7 +3,8 @@
  * `make bench`: the figures of devmesh beside those of its peers and of a raw baseline, measured in
  * one run, in turn, in a private world that is taken down at the end.
  *
- *	bench [--quick] [--only-run | --only-daemon | --only-network] [--src DIR] DEVMESH BUILD-DIR
+ *	bench [--quick] [--only-run | --only-daemon | --only-network | --only-dns] [--src DIR]
+ *	      DEVMESH BUILD-DIR
  *
  * DEVMESH is the program, BUILD-DIR where npm puts portless (once), DIR this folder. raw_route is
  * looked for beside this program. Exit status 0 also when a target is missed: figures of a shared
@@ -73,6 +74,8 @@ measure(struct world *w)
 	measure_run(w);
 	say("devmeshd");
 	rows_daemon(w);
+	say("DNS");
+	rows_dns(w);
 	say("the network");
 	rows_network(w);
 	say("up, list and status at 1,000 services");
@@ -88,7 +91,7 @@ main(int argc, char **argv)
 	const char *slash = strrchr(argv[0], '/');
 	static char devmesh[PATH_MAX];
 	double start = now_ms();
-	bool only_run = false, only_daemon = false, only_network = false;
+	bool only_run = false, only_daemon = false, only_network = false, only_dns = false;
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
@@ -98,6 +101,8 @@ main(int argc, char **argv)
 			only_run = true;
 		else if (strcmp(argv[i], "--only-daemon") == 0)
 			only_daemon = true;
+		else if (strcmp(argv[i], "--only-dns") == 0)
+			only_dns = w.bare = true;
 		else if (strcmp(argv[i], "--only-network") == 0)
 			only_network = true;
 		else if (strcmp(argv[i], "--src") == 0 && i + 1 < argc)
@@ -106,8 +111,7 @@ main(int argc, char **argv)
 			break;
 	if (argc - i != 2 || argv[i][0] == '-') {
 		fprintf(stderr, "usage: bench [--quick] [--only-run | --only-daemon | "
-				"--only-network] [--src DIR] "
-				"DEVMESH BUILD-DIR\n");
+				"--only-network | --only-dns] [--src DIR] DEVMESH BUILD-DIR\n");
 		return 2;
 	}
 	w.devmesh = realpath(argv[i], devmesh) != NULL ? devmesh : argv[i];
@@ -119,7 +123,9 @@ main(int argc, char **argv)
 	world_init(&w);
 	if (!quitting()) {
 		print_setting(&w);
-		if (only_run)
+		if (only_dns)
+			rows_dns(&w);
+		else if (only_run)
 			measure_run(&w);
 		else if (only_daemon)
 			rows_daemon(&w);

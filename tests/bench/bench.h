@@ -109,6 +109,7 @@ bool proc_usage(pid_t pid, struct usage *u);
 
 struct world {
 	bool quick;
+	bool bare; /* directories and environments only: nothing is installed or started */
 	const char *devmesh, *build, *src;
 	char raw_route[BENCH_PATH];
 	char tmp[64];

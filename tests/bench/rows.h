@@ -19,6 +19,8 @@ void rows_run_parallel(struct world *w, int n);
 void rows_bridge(struct world *w);
 /* devmeshd: events, scans, what it costs. */
 void rows_daemon(struct world *w);
+/* Its name server beside dnsmasq; needs no more than a bare world. */
+void rows_dns(struct world *w);
 /* devmeshd while the address of its machine changes. */
 void rows_network(struct world *w);
 

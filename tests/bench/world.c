@@ -87,6 +87,7 @@ set_environments(struct world *w)
 	env_set(e, "DEVMESH_LOCAL_HTTPS_PORT", "%d", w->https_port);
 	env_set(e, "DEVMESH_LOCAL_HTTP_PORT", "%d", w->http_port);
 	env_set(e, "DEVMESH_DAEMON_START", "no");
+	env_set(e, "DEVMESH_DNS_ENABLED", "no");
 
 	env_copy(&w->mesh, e);
 	env_set(&w->mesh, "DEVMESH_SOCKETS_DIR", "%s", w->sockets);
@@ -342,6 +343,8 @@ world_init(struct world *w)
 	find_program("wrk", w->wrk, sizeof w->wrk);
 	w->have_devmesh = access(w->devmesh, X_OK) == 0;
 
+	if (w->bare)
+		return;
 	install_portless(w);
 	make_absolute(w->node, sizeof w->node);
 	make_absolute(w->portless, sizeof w->portless);

@@ -80,6 +80,7 @@ export class World {
 			DEVMESH_LOCAL_HTTPS_PORT: String(https),
 			DEVMESH_LOCAL_HTTP_PORT: String(http),
 			DEVMESH_DAEMON_START: 'no',
+			DEVMESH_DNS_ENABLED: 'no',
 			GIT_CONFIG_NOSYSTEM: '1',
 			GIT_AUTHOR_NAME: 'Ann', GIT_AUTHOR_EMAIL: 'ann@example.com',
 			GIT_COMMITTER_NAME: 'Ann', GIT_COMMITTER_EMAIL: 'ann@example.com',

@@ -153,6 +153,8 @@ set_environment(struct world *w)
 	/* what is not tested is not started: world_env(w, "DEVMESH_DAEMON_START", NULL) has it
 	 * started */
 	world_env(w, "DEVMESH_DAEMON_START", "no");
+	/* there is one port 53, and others may be using it */
+	world_env(w, "DEVMESH_DNS_ENABLED", "no");
 }
 
 static bool

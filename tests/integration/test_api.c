@@ -227,6 +227,7 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 404, "GET", "/api/v1/services/nobody/history", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/doctor", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/system", NULL);
+	expect(w, &c, 200, "GET", "/api/v1/dns", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/system?fresh=true", NULL);
 	expect(w, &c, 200, "GET", "/api/v1/config", NULL);
 	body = find_server(w, worktree_add(w, repo, "stray"));

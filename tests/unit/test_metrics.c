@@ -8,6 +8,7 @@
 
 static const struct metrics_count services[] = {{"up", 3}, {"stale", 0}};
 static const struct metrics_count requests[] = {{"200", UINT64_MAX}, {"404", 2}};
+static const struct metrics_count dns[] = {{"answered", 8}, {"limited", 0}};
 static const struct metrics_count refused[] = {{"host", 1}};
 
 static const struct metrics_answers answers[] = {
@@ -27,6 +28,7 @@ some(void)
 	    .services = {services, COUNT(services)},
 	    .http_requests = {requests, COUNT(requests)},
 	    .http_refused = {refused, COUNT(refused)},
+	    .dns = {dns, COUNT(dns)},
 	    .answers = answers,
 	    .answers_count = COUNT(answers),
 	    .mends = 4,
@@ -77,6 +79,8 @@ says_all_of_it(void **state)
 	    "devmesh_http_requests_total{code=\"200\"} 18446744073709551615\n"
 	    "devmesh_http_requests_total{code=\"404\"} 2\n"
 	    "devmesh_http_refused_total{reason=\"host\"} 1\n"
+	    "devmesh_dns_questions_total{result=\"answered\"} 8\n"
+	    "devmesh_dns_questions_total{result=\"limited\"} 0\n"
 	    "devmesh_requests_total{service=\"shop-main\",code=\"2xx\"} 7\n"
 	    "devmesh_requests_total{service=\"shop-main\",code=\"5xx\"} 1\n"
 	    "devmesh_scan_seconds 0.012034\n"
@@ -125,8 +129,8 @@ keeps_the_format(void **state)
 		}
 		p += n + 1;
 	}
-	/* HELP and TYPE of 17 metrics, and 20 samples */
-	assert_int_equal(lines, 2 * 17 + 20);
+	/* HELP and TYPE of 18 metrics, and 22 samples */
+	assert_int_equal(lines, 2 * 18 + 22);
 }
 
 static void

@@ -533,6 +533,45 @@ matchers_in_a_list(void **state)
 		       "'routes':[{'match':[['x']],'handle':[{}]}]}}}}");
 }
 
+static void
+addresses_that_are_listened_on(void **state)
+{
+	static const struct {
+		const char *listen;
+		bool ipv4, ipv6; /* 192.168.1.10, fd00::7 */
+	} cases[] = {
+	    {":443", true, true},
+	    {"[::]:443", true, true},
+	    {"0.0.0.0:443", true, true}, /* Go's idea of it */
+	    {"tcp4/:443", true, false},
+	    {"tcp6/[::]:443", false, true},
+	    {"127.0.0.1:443", false, false},
+	    {"[::1]:443", false, false},
+	    {"192.168.1.10:443", true, false},
+	    {"[fd00:0::7]:8443-8450", false, true},
+	    {"tcp/[fd00::8]:443", false, false},
+	    {"[]:443", true, true},
+	    {"]:443", false, false},
+	    {"host.example:443", false, false},
+	    {"unix//run/x:443", false, false},
+	    {"udp/:443", false, false},
+	    {"", false, false},
+	};
+	const struct dns_address a = {.bytes = {192, 168, 1, 10}};
+	const struct dns_address b = {.ipv6 = true, .bytes = {0xfd, [15] = 7}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		DM_AUTO_FREE char *text = dm_asprintf(
+		    "{'http':{'servers':{'a':{'listen':[7,'%s']},'b':{}}}}", cases[i].listen);
+		dm_auto(caddy_view) view = view_of(text);
+
+		if (caddy_view_listens(view, &a) != cases[i].ipv4 ||
+		    caddy_view_listens(view, &b) != cases[i].ipv6)
+			fail_msg("%s", cases[i].listen);
+	}
+}
+
 int
 main(void)
 {
@@ -554,6 +593,7 @@ main(void)
 	    cmocka_unit_test(hostile_shapes),
 	    cmocka_unit_test(servers_in_a_list),
 	    cmocka_unit_test(matchers_in_a_list),
+	    cmocka_unit_test(addresses_that_are_listened_on),
 	};
 
 	return cmocka_run_group_tests_name("view", tests, NULL, NULL);
