@@ -44,6 +44,13 @@ parts_serve(struct daemon *d, struct dm_err *err)
 }
 
 void
+parts_serve_settle(struct daemon *d)
+{
+	phone_settle(d->phone);
+	mdns_settle(d->mdns);
+}
+
+void
 parts_stop_serving(struct daemon *d)
 {
 	mdns_free(d->mdns);
