@@ -10,9 +10,7 @@
 #include "finder.h"
 #include "http_server.h"
 #include "lan.h"
-#include "mdns.h"
 #include "mender.h"
-#include "phone.h"
 #include "nameserver.h"
 #include "record_keeper.h"
 #include "services.h"
@@ -75,8 +73,7 @@ void
 parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
-	phone_reload(d->phone);
-	mdns_settle(d->mdns);
+	parts_serve_settle(d);
 	record_keeper_reload(d->record);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
@@ -94,8 +91,7 @@ void
 parts_drain(struct daemon *d)
 {
 	workers_on_idle(d->workers, no_worker_left, d);
-	phone_drain(d->phone);
-	mdns_settle(d->mdns);
+	parts_serve_settle(d);
 	if (d->http != NULL)
 		http_server_drain(d->http);
 }

@@ -55,6 +55,13 @@ parts_caddy_changed(struct daemon *d)
 }
 
 void
+parts_serve_settle(struct daemon *d)
+{
+	phone_settle(d->phone);
+	mdns_settle(d->mdns);
+}
+
+void
 parts_stop_serving(struct daemon *d)
 {
 	mdns_free(d->mdns);

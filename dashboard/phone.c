@@ -292,17 +292,10 @@ phone_free(struct phone *phone)
 }
 
 void
-phone_reload(struct phone *phone)
+phone_settle(struct phone *phone)
 {
 	if (phone == NULL)
 		return;
 	settle(phone);
 	phone->looked_ms = 0;
-}
-
-void
-phone_drain(struct phone *phone)
-{
-	if (phone != NULL)
-		stop(phone);
 }

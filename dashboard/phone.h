@@ -18,10 +18,8 @@ struct phone;
 struct phone *phone_new(struct daemon *d);
 void phone_free(struct phone *phone);
 
-/* The configuration was read again. */
-void phone_reload(struct phone *phone);
-/* Nobody new is let in. */
-void phone_drain(struct phone *phone);
+/* The configuration was read again; or the daemon ends, and nobody new is let in. */
+void phone_settle(struct phone *phone);
 
 /* Whether what was found is younger than that; if not, a look begins, unless one is under way. */
 bool phone_want(struct phone *phone, int64_t max_age_ms);
