@@ -4,16 +4,14 @@
 #include <avahi-client/publish.h>
 #include <avahi-common/error.h>
 #include <avahi-common/simple-watch.h>
-#include <dlfcn.h>
 #include <net/if.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
+#include "base/symbols.h"
 #include "mdns.h"
 
 #define SYMBOLS(X) \
@@ -33,19 +31,11 @@
 	X(avahi_strerror)
 
 struct avahi {
-#define MEMBER(name) __typeof__(name) *(name);
-	SYMBOLS(MEMBER)
-#undef MEMBER
+	SYMBOLS(DM_SYMBOL_MEMBER)
 };
 
-static const struct {
-	const char *name;
-	size_t offset;
-} symbols[] = {
-#define ROW(name) {#name, offsetof(struct avahi, name)},
-    SYMBOLS(ROW)
-#undef ROW
-};
+#define ROW(name) DM_SYMBOL(struct avahi, name)
+static const struct dm_symbol symbols[] = {SYMBOLS(ROW)};
 
 struct announcer {
 	struct avahi a;
@@ -60,18 +50,6 @@ struct announcer {
 	struct mdns_wish wish;
 	AvahiEntryGroup *groups[MDNS_NAMES_MAX]; /* one for each name: one may be somebody's */
 };
-
-static bool
-load(struct avahi *a)
-{
-	void *library = dlopen("libavahi-client.so.3", RTLD_NOW | RTLD_LOCAL), *p = library;
-
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]) && p != NULL; i++) {
-		p = dlsym(library, symbols[i].name);
-		memcpy((char *)a + symbols[i].offset, &p, sizeof(p));
-	}
-	return p != NULL;
-}
 
 static void
 withdraw(struct announcer *m)
@@ -183,13 +161,13 @@ mdns_announce(int fd)
 {
 	struct announcer *m = dm_calloc(1, sizeof(*m));
 	const AvahiPoll *api;
+	struct dm_err err;
 	int error = 0;
 
 	m->fd = fd;
-	if (!load(&m->a)) {
-		dm_note(
-		    "names below .local need Avahi (Debian: avahi-daemon, libavahi-client3): %s",
-		    dlerror());
+	if (!dm_symbols_load("libavahi-client.so.3", symbols, sizeof(symbols) / sizeof(symbols[0]),
+		&m->a, &err)) {
+		dm_note("names below .local need Avahi (Debian: avahi-daemon): %s", err.msg);
 		return 1;
 	}
 	m->poll = m->a.avahi_simple_poll_new();

@@ -2,7 +2,6 @@
 #include "authority.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
@@ -23,6 +22,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "base/symbols.h"
 
 enum {
 	DAYS = 3650,	 /* as Caddy's own */
@@ -77,35 +77,19 @@ enum {
 	X(i2d_X509)
 
 struct crypto {
-#define MEMBER(name) __typeof__(name) *(name);
-	SYMBOLS(MEMBER)
-#undef MEMBER
+	SYMBOLS(DM_SYMBOL_MEMBER)
 };
 
-static const struct {
-	const char *name;
-	size_t offset;
-} symbols[] = {
-#define ROW(name) {#name, offsetof(struct crypto, name)},
-    SYMBOLS(ROW)
-#undef ROW
-};
+#define ROW(name) DM_SYMBOL(struct crypto, name)
+static const struct dm_symbol symbols[] = {SYMBOLS(ROW)};
 
-/* The library stays loaded: unloading it is not safe once it has been used. */
 static bool
 load(struct crypto *c, struct dm_err *err)
 {
-	void *library = dlopen(dm_os_libcrypto(), RTLD_LAZY | RTLD_LOCAL), *p = library;
-
 	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]) && p != NULL; i++) {
-		p = dlsym(library, symbols[i].name);
-		/* dlsym(3) gives an object pointer; POSIX says that it may be a function's */
-		memcpy((char *)c + symbols[i].offset, &p, sizeof(p));
-	}
-	if (p != NULL)
+	if (dm_symbols_load(
+		dm_os_libcrypto(), symbols, sizeof(symbols) / sizeof(symbols[0]), c, err))
 		return true;
-	(void)dm_fail(err, DM_FAILED, "loading libcrypto: %s", dlerror());
 	(void)dm_hint(err, "install OpenSSL 3 (Debian: libssl3, Homebrew: openssl@3)");
 	return false;
 }

@@ -96,18 +96,15 @@ start_avahi(struct world *w)
 static int
 mesh(struct world *w)
 {
-	int http = free_port(w), https = free_port(w);
+	const cJSON *o;
 
-	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
 	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.test");
 	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
 	world_env(w, "DEVMESH_LAN_MDNS", "yes");
-	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
-	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
-	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
-	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	return http;
+	(void)private_mesh_as_set(w);
+	o = world_keep(
+	    w, cJSON_Parse(DM(w, NULL, "start", "--json").out), (void (*)(void *))cJSON_Delete);
+	return (int)json_number(o, "http_port");
 }
 
 /* GET of http://<host>:<port>/ on the phone, led to the laptop: "200 body". */

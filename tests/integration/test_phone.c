@@ -17,18 +17,10 @@ struct scene {
 static int
 mesh(struct world *w, const char *domain)
 {
-	int http = free_port(w), https = free_port(w);
-
-	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
 	world_env(w, "DEVMESH_MESH_DOMAIN", domain);
 	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
 	world_env(w, "DEVMESH_LAN_PHONE_PORT", PAGE_PORT);
-	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
-	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
-	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
-	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	return https;
+	return private_mesh_as_set(w);
 }
 
 static struct scene
