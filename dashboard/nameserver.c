@@ -146,20 +146,22 @@ say_problem(struct nameserver *server, const char *text)
 		server->problems[server->problem_count++] = dm_strdup(text);
 }
 
-/* Port 53 where that is allowed, else the high one; the sockets that were passed on before all. */
+/*
+ * Port 53 where that is allowed, else the high one, and *why, which the caller owns; the sockets
+ * that were passed on before all.
+ */
 static bool
-open_pair(struct nameserver *server, const struct dns_address *at, struct dns_pair *out)
+open_pair(struct nameserver *server, const struct dns_address *at, struct dns_pair *out, char **why)
 {
 	const uint16_t ports[] = {server->port == 0 ? PORT : (uint16_t)server->port, HIGH_PORT};
 	struct dm_err first, err;
-	char text[DNS_ADDRESS_TEXT];
 
 	if (dns_passed_find(&server->passed, at, out, &err) ||
 	    dns_pair_open(at, ports[0], out, &first))
 		return true;
 	if (server->port == 0 && dns_pair_open(at, ports[1], out, &err)) {
 		/* not for this machine, whose resolver is told the port; a phone asks 53 only */
-		dns_address_text(at, text);
+		*why = dm_strdup(first.msg);
 		if (!dns_address_is_loopback(at))
 			dm_note("%s; devmeshd answers at port %d, where no phone asks", first.msg,
 			    HIGH_PORT);
@@ -174,13 +176,14 @@ open_endpoint(struct nameserver *server, const struct dns_place *place)
 {
 	struct endpoint *endpoint;
 	struct dns_pair pair;
-	char text[DNS_ADDRESS_TEXT];
+	char text[DNS_ADDRESS_TEXT], *why = NULL;
 
-	if (!open_pair(server, &place->address, &pair))
+	if (!open_pair(server, &place->address, &pair, &why))
 		return;
 	endpoint = dm_calloc(1, sizeof(*endpoint));
 	endpoint->server = server;
 	endpoint->pair = pair;
+	endpoint->why = why;
 	endpoint->asked = place->asked;
 	endpoint->memo = dns_memo_new();
 	endpoint->readable =
@@ -206,6 +209,7 @@ close_endpoint(struct endpoint *endpoint)
 	event_free(endpoint->readable);
 	dns_memo_free(endpoint->memo);
 	dns_pair_close(&endpoint->pair);
+	free(endpoint->why);
 	free(endpoint);
 }
 

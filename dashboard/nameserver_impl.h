@@ -32,6 +32,7 @@ enum {
 struct endpoint {
 	struct nameserver *server;
 	struct dns_pair pair;
+	char *why;		/* it is not port 53; NULL: it is, or was not to be */
 	struct dns_asked asked; /* what is true for who asks here */
 	struct dns_memo *memo;
 	struct event *readable; /* its UDP socket */

@@ -30,6 +30,7 @@ nameserver_document(const struct nameserver *server)
 		(void)cJSON_AddStringToObject(one, "address", text);
 		(void)cJSON_AddNumberToObject(one, "port", e->pair.port);
 		(void)cJSON_AddBoolToObject(one, "passed", e->pair.passed);
+		out_add_text(one, "why", e->why);
 		(void)cJSON_InsertItemInArray(list, 0, one);
 	}
 	list = cJSON_AddArrayToObject(o, "problems");

@@ -326,6 +326,8 @@ TEST(port_53_is_taken_where_that_is_allowed)
 	net.d = dns_daemon(w, 0);
 	assert_lan_port(w, net.d, 5453);
 	assert_has(daemon_log(w, net.d), "where no phone asks");
+	assert_has(json_text(w, dns_document(w, net.d)),
+	    "\"why\":\"answering DNS at 192.168.1.10 port 53: Permission denied\"");
 	assert_int_equal(
 	    cJSON_GetArraySize(cJSON_GetObjectItem(dns_document(w, net.d), "problems")), 0);
 	daemon_end(w, net.d);
