@@ -18,6 +18,7 @@ void
 certificate_parse(const char *lines, struct certificate *out)
 {
 	take_field(lines, "X509v3 Subject Alternative Name", out->names, sizeof(out->names));
+	take_field(lines, "X509v3 Extended Key Usage", out->usage, sizeof(out->usage));
 	take_field(lines, "Issuer", out->issuer, sizeof(out->issuer));
 	take_field(lines, "Start date", out->from, sizeof(out->from));
 	take_field(lines, "Expire date", out->until, sizeof(out->until));

@@ -15,6 +15,7 @@ enum {
 struct certificate {
 	char names[CERTIFICATE_TEXT]; /* "DNS:*.dev.test, DNS:dev.test" */
 	char issuer[CERTIFICATE_TEXT];
+	char usage[CERTIFICATE_TEXT]; /* "TLS Web Server Authentication, ..." */
 	char from[64], until[64];
 	int64_t begin, end; /* the same, in seconds since the epoch; -1: unknown */
 };

@@ -45,6 +45,7 @@ extern const struct cmd cmd_restart;
 extern const struct cmd cmd_trust;
 extern const struct cmd cmd_daemon;
 extern const struct cmd cmd_service;
+extern const struct cmd cmd_dns;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
@@ -85,6 +86,7 @@ const struct cmd *const cmds[] = {
     &cmd_trust,
     &cmd_daemon,
     &cmd_service,
+    &cmd_dns,
     &cmd_config,
     &cmd_completion,
     &cmd_help,

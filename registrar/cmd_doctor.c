@@ -194,6 +194,7 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 
 	(void)err;
 	doctor_init(&d, ctx->line->config, dir != NULL ? dir : ".");
+	d.ask_public = cmd_value(ctx, "public") != NULL;
 	doctor_run(&d);
 	if (ctx->line->json)
 		print_json(&d);
@@ -204,7 +205,9 @@ run(struct cmd_ctx *ctx, struct dm_err *err)
 	return true;
 }
 
-static const struct cmd_opt opts[] = {CMD_OPT_DIRECTORY, {NULL, 0, NULL, false, NULL}};
+static const struct cmd_opt opts[] = {CMD_OPT_DIRECTORY,
+    {"public", 0, NULL, false, "ask a public name server about the domain as well (1.1.1.1)"},
+    {NULL, 0, NULL, false, NULL}};
 
 extern const struct cmd cmd_doctor;
 const struct cmd cmd_doctor = {

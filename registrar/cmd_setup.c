@@ -3,7 +3,6 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -50,23 +49,6 @@ read_options(const struct cmd_ctx *ctx, struct setup_options *o, struct dm_err *
 		return dm_fail(err, DM_USAGE, "--out: \"%.80s\" is not an absolute path", o->out);
 	return port_option(ctx, "https-port", 443, &o->https_port, err) &&
 	       port_option(ctx, "http-port", 80, &o->http_port, err);
-}
-
-static bool
-confirm(const struct cmd_ctx *ctx, struct dm_err *err)
-{
-	char line[16];
-
-	if (cmd_value(ctx, "yes") != NULL)
-		return true;
-	if (!isatty(STDIN_FILENO) || ctx->line->json) {
-		(void)dm_fail(err, DM_USAGE, "nothing was changed: nobody has agreed to it");
-		return dm_hint(err, "--dry-run shows everything; --yes does it");
-	}
-	(void)fprintf(stderr, "do this? [y/N] ");
-	if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
-		return true;
-	return dm_fail(err, DM_DENIED, "nothing was changed");
 }
 
 /* `state` is what was observed: "planned", "unchanged", "written", "pending", "ready", "removed" */
@@ -182,9 +164,9 @@ install(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
 			setup_show(stderr, u);
-		if (!confirm(ctx, err) || !setup_backup(u, err) ||
-		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
-		    !setup_activate(u, err))
+		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) ||
+		    !setup_backup(u, err) || !setup_run_commands(u, true, err) ||
+		    !setup_write(u, err) || !setup_activate(u, err))
 			return false;
 	}
 	if (!setup_verify(u, &answer, err) || !setup_check_socket(u, err))
@@ -211,8 +193,9 @@ uninstall(struct cmd_ctx *ctx, struct setup *u, struct dm_err *err)
 	if (!same) {
 		if (!ctx->line->quiet && !ctx->line->json)
 			setup_show(stderr, u);
-		if (!confirm(ctx, err) || !setup_run_commands(u, true, err) ||
-		    !setup_write(u, err) || !setup_run_commands(u, false, err))
+		if (!setup_confirm(cmd_value(ctx, "yes") != NULL, ctx->line->json, err) ||
+		    !setup_run_commands(u, true, err) || !setup_write(u, err) ||
+		    !setup_run_commands(u, false, err))
 			return false;
 	}
 	if (ctx->line->json) {

@@ -44,7 +44,6 @@ static bool
 make_password(char out[PASSWORD_MAX + 1], struct dm_err *err)
 {
 	static const char letters[] = "23456789abcdefghjkmnpqrstuvwxyz";
-	DM_AUTO_STR struct dm_str random = dm_str_make(PASSWORD_MADE * 4);
 	FILE *source = fopen("/dev/urandom", "re");
 	size_t n = 0;
 	int c;

@@ -12,11 +12,13 @@
 #include "base/mem.h"
 #include "base/spawn.h"
 #include "base/str.h"
+#include "doctor_lan.h"
 
 #define FILES	 "Configuration and files"
 #define CADDY	 "Caddy"
 #define ROUTE	 "Routes"
 #define NAMES	 "Names and certificates"
+#define LAN	 "The local network"
 #define WORKTREE "This worktree"
 
 /* In this order: the first ones find out what later ones need. */
@@ -58,6 +60,17 @@ const struct doctor_check doctor_checks[] = {
 	doctor_check_domain},
     {"hosts-file", NAMES, "the hosts file does not lead names elsewhere", NEEDS_CONF,
 	doctor_check_hosts},
+    {"dns-installed", NAMES, "what devmesh dns has installed is up to date",
+	NEEDS_CONF | NEEDS_TIME, doctor_check_dns_installed},
+    {"dns-answers", NAMES, "whoever is asked for the domain gives the same answer",
+	NEEDS_CONF | NEEDS_TIME, doctor_check_dns_answers},
+    {"lan", LAN, "other devices get to Caddy", NEEDS_CADDY, doctor_check_lan},
+    {"dns-port", LAN, "devmeshd answers on port 53, where phones ask", NEEDS_CONF | NEEDS_TIME,
+	doctor_check_dns_port},
+    {"firewall", LAN, "no firewall keeps other devices away", NEEDS_CONF | NEEDS_TIME,
+	doctor_check_firewall},
+    {"phone-certificate", LAN, "phones accept the certificate", NEEDS_CADDY | NEEDS_TIME,
+	doctor_check_phone_certificate},
     {"next", WORKTREE, "Next.js serves its files to this domain", 0, doctor_check_trap},
     {"webpack", WORKTREE, "webpack-dev-server answers for this domain", 0, doctor_check_trap},
     {"vite", WORKTREE, "Vite's hot reload follows the page's address", 0, doctor_check_trap},

@@ -73,6 +73,7 @@ struct doctor {
 	const char *dir;		      /* the worktree to look at; borrowed */
 	const char *hosts_file, *resolv_conf; /* borrowed; the system's unless a test says other */
 	int64_t deadline;		      /* dm_now_ms() */
+	bool ask_public;		      /* also name servers out there may be asked */
 
 	const struct doctor_check *current;
 	struct doctor_finding *findings;

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The doctor on certificates and on what names resolve to. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,6 +14,7 @@
 #include "doctor_dns.h"
 #include "doctor_text.h"
 #include "local.h"
+#include "lookup.h"
 
 enum {
 	TLS_MS = 1500,
@@ -197,73 +192,6 @@ doctor_check_certificate(struct doctor *d)
 		}
 	}
 	check_trust(d, http, root);
-}
-
-/* What getaddrinfo(3) says, in a child: its own time limits are not ours. */
-struct lookup {
-	pid_t pid;
-	int fd;
-	int error; /* EAI_...; 0: found */
-	bool silent;
-	struct dns_address addresses[DNS_ADDRESSES_MAX];
-	size_t count;
-};
-
-static void
-look_up(const char *name, struct lookup *out)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL, *i;
-
-	out->error = getaddrinfo(name, NULL, &hints, &found);
-	for (i = out->error == 0 ? found : NULL; i != NULL && out->count < DNS_ADDRESSES_MAX;
-	     i = i->ai_next) {
-		struct dns_address *address = &out->addresses[out->count++];
-
-		address->ipv6 = i->ai_family == AF_INET6;
-		if (address->ipv6)
-			memcpy(address->bytes,
-			    &((struct sockaddr_in6 *)(void *)i->ai_addr)->sin6_addr, 16);
-		else
-			memcpy(address->bytes,
-			    &((struct sockaddr_in *)(void *)i->ai_addr)->sin_addr, 4);
-	}
-}
-
-static bool
-lookup_begin(const char *name, struct lookup *out)
-{
-	int ends[2];
-
-	memset(out, 0, sizeof(*out));
-	if (pipe(ends) != 0)
-		return false;
-	if ((out->pid = fork()) == 0) {
-		look_up(name, out);
-		(void)!write(ends[1], out, sizeof(*out));
-		_exit(0);
-	}
-	(void)close(ends[1]);
-	out->fd = ends[0];
-	if (out->pid < 0)
-		(void)close(ends[0]);
-	return out->pid > 0;
-}
-
-static void
-lookup_end(struct lookup *out, int64_t timeout_ms)
-{
-	struct pollfd p = {.fd = out->fd, .events = POLLIN};
-	struct lookup answer;
-	pid_t pid = out->pid;
-
-	out->silent = true;
-	if (poll(&p, 1, (int)timeout_ms) > 0 &&
-	    read(out->fd, &answer, sizeof(answer)) == (ssize_t)sizeof(answer))
-		*out = answer; /* one write of less than PIPE_BUF is read whole */
-	(void)close(p.fd);
-	(void)kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 /* What came of it, for whoever wants to know more than what is wrong. */

@@ -75,9 +75,9 @@ struct setup {
 	struct session *session;   /* borrowed */
 	struct setup_options want; /* borrowed */
 	struct setup_facts facts;
-	uid_t person;	  /* whose services these are: who called sudo(8), else who runs this */
-	bool only_daemon; /* of all the files only the unit of devmeshd */
-	bool daemon_runs; /* as its service manager has started it, and of this version */
+	uid_t person; /* whose services these are: who called sudo(8), else who runs this */
+	enum setup_part part;
+	bool daemon_runs;	  /* as its service manager has started it, and of this version */
 	struct conf *person_conf; /* that person's configuration; NULL: the session's */
 	struct setup_step steps[SETUP_STEPS_MAX];
 	size_t step_count;
@@ -132,9 +132,12 @@ void setup_check(struct setup *setup);
 /* setup_show.c: all that will be done, for people, and as members of a JSON answer. */
 void setup_show(FILE *out, const struct setup *setup);
 void setup_add_json(struct cJSON *object, const struct setup *setup);
+/* The question, unless --yes answers it; with neither nobody has agreed: DM_USAGE, or DM_DENIED. */
+bool setup_confirm(bool yes, bool json, struct dm_err *err) DM_MUST;
 
 /* setup_service.c: what the service manager is told. */
 void setup_plan_commands(struct setup *setup);
+void setup_add_command(struct setup *setup, bool before, bool may_fail, const char *const argv[]);
 bool setup_run_commands(struct setup *setup, bool before, struct dm_err *err) DM_MUST;
 
 /* setup_caddy.c */

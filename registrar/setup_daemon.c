@@ -85,24 +85,24 @@ check_settings(const struct conf *conf, struct dm_err *err)
 	return true;
 }
 
-/* The configuration as that person will have it, who is not the one who runs this. */
-static bool
-load_conf_of(struct setup *u, const char *home, const char *file, struct dm_err *err)
+struct conf *
+setup_conf_of(const char *home, const char *file, struct dm_err *err)
 {
 	static const char *const names[] = {"HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"};
 	char *old[sizeof(names) / sizeof(names[0])];
+	struct conf *conf;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		old[i] = dm_strdup(getenv(names[i]));
 		(void)unsetenv(names[i]);
 	}
 	(void)setenv("HOME", home, 1);
-	u->person_conf = conf_load(file, err);
+	conf = conf_load(file, err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		(void)(old[i] != NULL ? setenv(names[i], old[i], 1) : unsetenv(names[i]));
 		free(old[i]);
 	}
-	return u->person_conf != NULL;
+	return conf;
 }
 
 static bool
@@ -114,7 +114,7 @@ look_at_settings(struct setup *u, const struct passwd *pw, const char *file, str
 	char *state;
 
 	if (u->person != geteuid()) {
-		if (!load_conf_of(u, pw->pw_dir, file, err))
+		if ((u->person_conf = setup_conf_of(pw->pw_dir, file, err)) == NULL)
 			return dm_wrap(err, "the configuration of %s", pw->pw_name);
 		conf = u->person_conf;
 		f->person_home = setup_own(u, dm_strdup(pw->pw_dir));
@@ -224,7 +224,7 @@ setup_open_daemon(struct session *session, const struct setup_options *want,
 
 	u->session = session;
 	u->want = *want;
-	u->only_daemon = true;
+	u->part = SETUP_DAEMON;
 	if (!want->user && geteuid() != 0 && !want->dry_run) {
 		(void)dm_fail(err, DM_DENIED, "a service of the machine is root's to install");
 		(void)dm_hint(err, "sudo devmesh service ... --system; or without --system");

@@ -15,6 +15,9 @@
  */
 bool setup_look_at_daemon(struct setup *setup, const char *config_file, struct dm_err *why) DM_MUST;
 
+/* The configuration as the person with that home has it; the caller owns it. `file` as --config. */
+struct conf *setup_conf_of(const char *home, const char *file, struct dm_err *err) DM_MUST;
+
 /*
  * A setup of nothing but that unit, for setup_look(), setup_plan_commands() and what follows. The
  * caller owns it; the rest as setup_open().

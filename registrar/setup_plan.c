@@ -95,7 +95,7 @@ value_of(const struct setup_facts *f, const char *name, size_t n)
 	    {"PERSONHOME", f->person_home}, {"PERSONSTATE", f->person_state},
 	    {"SOCKETSPARENT", f->sockets_parent}, {"PATH", f->daemon_path},
 	    {"CONFIGFILE", f->config_file}, {"XDGCONFIG", f->xdg_config},
-	    {"XDGSTATE", f->xdg_state},
+	    {"XDGSTATE", f->xdg_state}, {"DNSZONE", f->dns_zone}, {"DNSPORT", f->dns_port},
 	    /* these only say whether */
 	    {"TOKEN", f->dns_provider != NULL ? "" : NULL}, {"SYSTEM", f->user_scope ? NULL : ""},
 	    {"USERSCOPE", f->user_scope ? "" : NULL}, {"ADMINDIR", admin ? "" : NULL},
@@ -293,14 +293,44 @@ add_daemon(struct setup_plan *plan, const struct setup_facts *f, struct dm_err *
 	return true;
 }
 
-bool
-setup_plan_daemon(const struct setup_facts *f, struct setup_plan *plan, struct dm_err *err)
+static bool
+plan_daemon(const struct setup_facts *f, struct setup_plan *plan, struct dm_err *err)
 {
 	memset(plan, 0, sizeof(*plan));
 	return check_path("the sockets", f->sockets_dir, false, err) &&
 	       check_path("the log", f->log_dir, true, err) &&
 	       check_path("the identity documents", f->identity_dir, true, err) &&
 	       add_daemon(plan, f, err);
+}
+
+static bool
+plan_dns(const struct setup_facts *f, struct setup_plan *plan, struct dm_err *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	if (!check_words("the zone", f->dns_zone, err))
+		return false;
+	if (f->manager == SETUP_LAUNCHD) {
+		(void)add(plan, dm_asprintf(SETUP_RESOLVER_DIR "/%s", f->dns_zone), 0644,
+		    render(f, template_resolver));
+		return true;
+	}
+	if (f->networkd)
+		add_unit(plan, f, "/etc/systemd/network", "10-devmesh-dns.network",
+		    template_devmesh_dns_network);
+	add_unit(plan, f, f->units_dir, SETUP_DNS_UNIT, template_devmesh_dns_service);
+	return true;
+}
+
+char *
+setup_dns_purpose(const char *text)
+{
+	static const char key[] = "\n# for ";
+	const char *at = strstr(text, key);
+
+	if (at == NULL || at - text > MARK_WITHIN)
+		return NULL;
+	at += strlen(key);
+	return dm_strndup(at, strcspn(at, "\r\n"));
 }
 
 bool
@@ -332,6 +362,21 @@ setup_plan_make(const struct setup_facts *f, struct setup_plan *plan, struct dm_
 		add_unit(
 		    plan, f, f->units_dir, "devmesh-caddy.service", template_devmesh_caddy_service);
 	return add_daemon(plan, f, err);
+}
+
+bool
+setup_plan_part(enum setup_part part, const struct setup_facts *facts, struct setup_plan *plan,
+    struct dm_err *err)
+{
+	switch (part) {
+	case SETUP_CADDY:
+		return setup_plan_make(facts, plan, err);
+	case SETUP_DAEMON:
+		return plan_daemon(facts, plan, err);
+	case SETUP_DNS:
+		break;
+	}
+	return plan_dns(facts, plan, err);
 }
 
 void

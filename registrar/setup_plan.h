@@ -51,6 +51,10 @@ struct setup_facts {
 	const char *daemon_path;    /* PATH: where git and Caddy are */
 	const char *config_file;    /* --config; NULL: none */
 	const char *xdg_config, *xdg_state; /* XDG_..._HOME; NULL: not set */
+
+	const char *dns_zone; /* what the system's resolver is to ask devmeshd about */
+	const char *dns_port; /* where that answers, on 127.0.0.1 */
+	bool networkd;	      /* systemd-networkd runs, and has to leave our link alone */
 };
 
 struct setup_file {
@@ -76,10 +80,21 @@ struct setup_plan {
  */
 bool setup_plan_make(
     const struct setup_facts *facts, struct setup_plan *plan, struct dm_err *err) DM_MUST;
-/* Of these only the unit of devmeshd. */
-bool setup_plan_daemon(
-    const struct setup_facts *facts, struct setup_plan *plan, struct dm_err *err) DM_MUST;
+/* Parts of what devmesh writes outside a user's own files. */
+enum setup_part {
+	SETUP_CADDY,  /* what `devmesh setup` writes: setup_plan_make() */
+	SETUP_DAEMON, /* only the unit of devmeshd */
+	SETUP_DNS,    /* what has the system's resolver ask devmeshd about one zone (setup_dns.h) */
+};
+bool setup_plan_part(enum setup_part part, const struct setup_facts *facts, struct setup_plan *plan,
+    struct dm_err *err) DM_MUST;
 void setup_plan_release(struct setup_plan *plan);
+
+/* Where macOS has a file for each zone, of that name (resolver(5)). */
+#define SETUP_RESOLVER_DIR "/etc/resolver"
+#define SETUP_DNS_UNIT	   "devmesh-dns.service"
+/* "dev.example.com at 127.0.0.1:5453": what such a file is for; the caller owns it. NULL: none. */
+char *setup_dns_purpose(const char *text);
 
 /* "<conf_dir>/<name>": "caddy.json", "caddy.env". The caller owns it. */
 char *setup_conf_path(const struct setup_facts *facts, const char *name);

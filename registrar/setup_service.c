@@ -15,8 +15,8 @@ enum {
 	OUTPUT_MAX = 65536,
 };
 
-static void
-add(struct setup *u, bool before, bool may_fail, const char *const argv[])
+void
+setup_add_command(struct setup *u, bool before, bool may_fail, const char *const argv[])
 {
 	struct setup_command *command = &u->commands[u->command_count++];
 	bool user = u->facts.user_scope && strncmp(argv[0], "systemd", 6) == 0;
@@ -31,7 +31,7 @@ add(struct setup *u, bool before, bool may_fail, const char *const argv[])
 		command->argv[n++] = argv[i];
 }
 #define ADD(u, before, may_fail, ...) \
-	add((u), (before), (may_fail), (const char *const[]){__VA_ARGS__, NULL})
+	setup_add_command((u), (before), (may_fail), (const char *const[]){__VA_ARGS__, NULL})
 
 /* The step whose path ends so, if it is one that changes something. */
 static const struct setup_step *
@@ -135,11 +135,11 @@ plan_caddy(struct setup *u)
 void
 setup_plan_commands(struct setup *u)
 {
-	bool settled = u->only_daemon ? u->daemon_runs : u->running == SETUP_LOADED;
+	bool settled = u->part == SETUP_DAEMON ? u->daemon_runs : u->running == SETUP_LOADED;
 	const char *home;
 
 	u->managed = u->want.out == NULL && service_manager_runs(!u->facts.user_scope);
-	if (!u->want.remove && !u->only_daemon) {
+	if (!u->want.remove && u->part == SETUP_CADDY) {
 		home = u->facts.debian_caddy
 			   ? "/var/lib/caddy/.config"
 			   : setup_own(u, dm_asprintf("%s/config", u->facts.state_dir));
@@ -155,7 +155,7 @@ setup_plan_commands(struct setup *u)
 		return;
 	if (u->facts.manager == SETUP_SYSTEMD)
 		ADD(u, false, false, "systemctl", "daemon-reload");
-	if (!u->only_daemon)
+	if (u->part == SETUP_CADDY)
 		plan_caddy(u);
 	plan_daemon(u);
 }

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "out.h"
@@ -111,4 +112,21 @@ setup_add_json(cJSON *o, const struct setup *u)
 		out_add_text(
 		    item, "hint", u->problems[i].hint[0] != '\0' ? u->problems[i].hint : NULL);
 	}
+}
+
+bool
+setup_confirm(bool yes, bool json, struct dm_err *err)
+{
+	char line[16];
+
+	if (yes)
+		return true;
+	if (!isatty(STDIN_FILENO) || json) {
+		(void)dm_fail(err, DM_USAGE, "nothing was changed: nobody has agreed to it");
+		return dm_hint(err, "--dry-run shows everything; --yes does it");
+	}
+	(void)fprintf(stderr, "do this? [y/N] ");
+	if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
+		return true;
+	return dm_fail(err, DM_DENIED, "nothing was changed");
 }

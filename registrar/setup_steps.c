@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What setup does to each file: decided here from what is there, and done when it was agreed to. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,17 @@ add_step(struct setup *u, const char *path, mode_t mode)
 	step->path = u->want.out != NULL ? dm_asprintf("%s%s", u->want.out, path) : dm_strdup(path);
 	step->mode = mode;
 	return step;
+}
+
+/* Takes the last one back. */
+static void
+drop_step(struct setup *u)
+{
+	struct setup_step *step = &u->steps[--u->step_count];
+
+	free(step->path);
+	free(step->before);
+	memset(step, 0, sizeof(*step));
 }
 
 /* Reads what is at the path: false with *err, or with errno ENOENT kept in err->sys. */
@@ -203,8 +215,7 @@ look_at_old_file(struct setup *u, const struct setup_file *file)
 	step->unit = file->unit;
 	if (!read_old(step->path, &old, &st, &err)) {
 		if (err.sys == ENOENT || err.sys == ENOTDIR) {
-			u->step_count--;
-			free(step->path);
+			drop_step(u);
 			return;
 		}
 		step->action = SETUP_KEEP;
@@ -227,11 +238,55 @@ look_at_old_files(struct setup *u, bool debian_caddy, struct dm_err *err)
 	bool ok;
 
 	facts.debian_caddy = debian_caddy;
-	ok = u->only_daemon ? setup_plan_daemon(&facts, &plan, err)
-			    : setup_plan_make(&facts, &plan, err);
+	facts.networkd = true; /* it may have run when they were written */
+	ok = setup_plan_part(u->part, &facts, &plan, err);
 	for (size_t i = 0; ok && i < plan.count; i++)
 		look_at_old_file(u, &plan.files[i]);
 	setup_plan_release(&plan);
+	return ok;
+}
+
+/* Files for other zones, of an earlier configuration: there is one for each (resolver(5)). */
+static void
+look_at_other_zones(struct setup *u)
+{
+	DM_AUTO_FREE char *dir =
+	    dm_asprintf("%s" SETUP_RESOLVER_DIR, u->want.out != NULL ? u->want.out : "");
+	DIR *d = u->facts.manager == SETUP_LAUNCHD ? opendir(dir) : NULL;
+	const struct dirent *e;
+
+	while (d != NULL && u->step_count < SETUP_STEPS_MAX && (e = readdir(d)) != NULL) {
+		DM_AUTO_FREE char *path = dm_asprintf(SETUP_RESOLVER_DIR "/%s", e->d_name);
+		struct setup_file file = {.path = path, .mode = 0644};
+		size_t count = u->step_count;
+
+		if (e->d_name[0] == '.')
+			continue;
+		look_at_old_file(u, &file);
+		/* those of others are none of its business */
+		if (u->step_count > count && u->steps[count].action == SETUP_KEEP)
+			drop_step(u);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+static bool
+look_at_part(struct setup *u, struct dm_err *err)
+{
+	struct setup_plan plan;
+	bool ok;
+
+	if (u->want.remove) {
+		ok = look_at_old_files(u, false, err);
+	} else {
+		ok = setup_plan_part(u->part, &u->facts, &plan, err);
+		for (size_t i = 0; ok && i < plan.count; i++)
+			look_at_file(u, &plan.files[i]);
+		setup_plan_release(&plan);
+	}
+	if (ok && u->part == SETUP_DNS)
+		look_at_other_zones(u);
 	return ok;
 }
 
@@ -241,15 +296,8 @@ setup_look(struct setup *u, struct dm_err *err)
 	struct setup_plan plan;
 	bool ok;
 
-	if (u->only_daemon && u->want.remove)
-		return look_at_old_files(u, false, err);
-	if (u->only_daemon) {
-		ok = setup_plan_daemon(&u->facts, &plan, err);
-		for (size_t i = 0; ok && i < plan.count; i++)
-			look_at_file(u, &plan.files[i]);
-		setup_plan_release(&plan);
-		return ok;
-	}
+	if (u->part != SETUP_CADDY)
+		return look_at_part(u, err);
 	/* what the private mesh uses as well is not setup's to remove */
 	/* (whoever can write to the identity documents can pose as another service) */
 	if (!u->want.remove || !u->facts.user_scope)
@@ -333,7 +381,8 @@ write_step(const struct setup_step *step, struct dm_err *err)
 		if (unlink(step->path) != 0 && errno != ENOENT)
 			return dm_fail_errno(err, errno, "removing %s", step->path);
 		/* a directory that is empty now is of no use; any other stays */
-		if (dm_ends_with(dir, "/devmesh") || dm_ends_with(dir, "/caddy.service.d"))
+		if (dm_ends_with(dir, "/devmesh") || dm_ends_with(dir, "/caddy.service.d") ||
+		    dm_ends_with(dir, SETUP_RESOLVER_DIR))
 			(void)rmdir(dir);
 		return true;
 	case SETUP_UNCHANGED:

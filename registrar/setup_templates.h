@@ -13,5 +13,8 @@ extern const char template_com_devmesh_caddy_plist[];
 extern const char template_com_devmesh_devmeshd_plist[];
 extern const char template_devmeshd_service[];
 extern const char template_caddy_sh[];
+extern const char template_devmesh_dns_service[];
+extern const char template_devmesh_dns_network[];
+extern const char template_resolver[];
 
 #endif

@@ -51,6 +51,9 @@ check | kdig              | knot-dnsutils        | knot-utils         | knot    
 check | is:knotd          | knot                 | knot               | knot      | knot               | knot               | knot
 check | is:dnsmasq        | dnsmasq-base         | dnsmasq            | dnsmasq   | dnsmasq            | dnsmasq            | dnsmasq
 check | dnsperf           | dnsperf              | dnsperf            | dnsperf   | dnsperf            | dnsperf            | dnsperf
+check | dbus-daemon       | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1             | dbus
+check | is:resolved       | systemd-resolved     | systemd-resolved   | systemd   | -                  | systemd-resolved   | -
+check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
 check | is:avahi          | avahi-daemon         | avahi              | avahi     | avahi              | avahi              | -
 check | is:dbus           | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1-daemon/dbus-1 | -
@@ -101,6 +104,12 @@ python_has() {
 	PATH=/usr/bin:/bin:$PATH python3 -c "import $1" 2>/dev/null
 }
 
+resolved() {
+	[ -x /lib/systemd/systemd-resolved ] || [ -x /usr/lib/systemd/systemd-resolved ] ||
+		[ -x build/resolved/lib/systemd/systemd-resolved ] ||
+		[ -x build/resolved/usr/lib/systemd/systemd-resolved ]
+}
+
 # The test that needs Docker starts a daemon of its own, which only root can; others skip it.
 no_daemon() {
 	[ "$(id -u)" -ne 0 ]
@@ -120,6 +129,7 @@ has() {
 	is:dbus) command -v dbus-daemon >/dev/null || [ "$(uname)" = Darwin ] ;;
 	is:knotd) command -v knotd >/dev/null || [ -x /usr/sbin/knotd ] ;;
 	is:dnsmasq) command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] ;;
+	is:resolved) no_daemon || resolved ;;
 	is:libc_headers) libc_headers ;;
 	is:fuzzer_runtime) fuzzer_runtime ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
@@ -197,6 +207,15 @@ unmask_units() {
 	say "installed, but neither started nor enabled:$units"
 }
 
+# The package makes itself the machine's resolver when it is installed. The test needs no more than
+# its programs.
+unpack_resolved() {
+	mkdir -p build/resolved
+	(cd build/resolved && apt-get -q download systemd-resolved >&2 &&
+		dpkg -x systemd-resolved_*.deb . && rm -f systemd-resolved_*.deb) ||
+		say "could not unpack systemd-resolved"
+}
+
 has_package() {
 	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q ' installed$'
 }
@@ -217,6 +236,10 @@ install_debian() {
 	as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2
 	set --
 	for package in $(packages); do
+		if [ "$package" = systemd-resolved ]; then
+			unpack_resolved
+			continue
+		fi
 		for one in $(echo "$package" | tr / ' '); do
 			if apt-cache policy "$one" | grep -q 'Candidate: [^(]'; then
 				set -- "$@" "$one"

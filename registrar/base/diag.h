@@ -24,6 +24,8 @@ bool dm_diag_unix(struct dm_sockets *out);
 
 /* As dm_diag_tcp(), and by way of /proc/net/tcp where the kernel does not answer. */
 void dm_tcp_sockets(struct dm_sockets *out);
+/* Adds the sockets that take UDP packets from anybody, by /proc/net/udp. */
+void dm_udp_sockets(struct dm_sockets *out);
 
 /*
  * Adds what one datagram of an answer says, which must be aligned as a struct nlmsghdr. *done: it

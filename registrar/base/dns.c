@@ -23,6 +23,8 @@ enum {
 	CLASS_IN = 1,
 	FLAG_RESPONSE = 0x80, /* of byte 2 */
 	FLAG_RECURSE = 0x01,
+	FLAG_AUTHORITATIVE = 0x04,
+	FLAG_RECURSIVE = 0x80, /* of byte 3 */
 	POINTER = 0xc0,
 	RCODE_NXDOMAIN = 3,
 	QUESTIONS_MAX = 2 * DNS_SERVERS_MAX,
@@ -247,6 +249,8 @@ dns_reply_parse(
 	    !same_question(bytes + HEADER, query + HEADER, query_len - HEADER))
 		return false;
 	out->rcode = bytes[3] & 0x0f;
+	out->authoritative = (bytes[2] & FLAG_AUTHORITATIVE) != 0;
+	out->recursive = (bytes[3] & FLAG_RECURSIVE) != 0;
 	type = get16(query + query_len - 4);
 	records = get16(bytes + 6);
 	for (unsigned i = 0; i < records && i < RECORDS_MAX; i++) {

@@ -66,6 +66,8 @@ enum dns_outcome {
 struct dns_reply {
 	enum dns_outcome outcome;
 	unsigned rcode;
+	bool authoritative; /* AA: it is the zone's own server, or says so */
+	bool recursive;	    /* RA: it asks others as well */
 	struct dns_address addresses[DNS_ADDRESSES_MAX];
 	size_t count;
 };

@@ -45,6 +45,13 @@ dm_tcp_sockets(struct dm_sockets *out)
 	read_table("/proc/net/tcp6", dm_text_tcp, out);
 }
 
+void
+dm_udp_sockets(struct dm_sockets *out)
+{
+	read_table("/proc/net/udp", dm_text_udp, out);
+	read_table("/proc/net/udp6", dm_text_udp, out);
+}
+
 bool
 dm_listen_has_port(uint16_t port)
 {

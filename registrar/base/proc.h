@@ -97,6 +97,9 @@ void dm_listeners_release(struct dm_listeners *l);
  */
 void dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out);
 
+/* The same of the sockets that take UDP packets to the port from anybody; on macOS none. */
+void dm_proc_of_udp_port(uint16_t port, struct dm_listeners *out);
+
 /* Whether connections to the loopback address of its family can reach the listener. */
 bool dm_listener_is_local(const struct dm_listener *listener);
 

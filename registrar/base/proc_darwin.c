@@ -265,6 +265,14 @@ dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
 	dm_pids_release(&all);
 }
 
+void
+dm_proc_of_udp_port(uint16_t port, struct dm_listeners *out)
+{
+	/* proc_pidfdinfo(2) would tell; nobody has needed it */
+	(void)port;
+	(void)out;
+}
+
 bool
 dm_proc_adopt_orphans(void)
 {

@@ -335,13 +335,14 @@ add_inodes(pid_t pid, struct inodes *out)
 	(void)closedir(d);
 }
 
-/* Calls fn for every listening socket of this machine. */
+/* Calls fn for every socket of this machine that `look` finds. */
 static void
-each_listening(void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
+each_socket(void (*look)(struct dm_sockets *out),
+    void (*fn)(const struct dm_listener *socket, uint64_t inode, void *user), void *user)
 {
 	struct dm_sockets sockets = {.count = 0};
 
-	dm_tcp_sockets(&sockets);
+	look(&sockets);
 	for (size_t i = 0; i < sockets.count; i++) {
 		struct dm_listener listener = sockets.list[i].listener;
 
@@ -381,7 +382,7 @@ dm_proc_listeners(const struct dm_pids *pids, struct dm_listeners *out)
 	for (size_t i = 0; i < pids->count; i++)
 		add_inodes(pids->list[i], &inodes);
 	if (inodes.count > 0)
-		each_listening(match_inode, &match);
+		each_socket(dm_tcp_sockets, match_inode, &match);
 	free(inodes.list);
 }
 
@@ -433,15 +434,16 @@ find_sockets(struct wanted *w, pid_t pid)
 	free(inodes.list);
 }
 
-void
-dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
+static void
+of_ports(void (*look)(struct dm_sockets *out), const uint16_t *ports, size_t count,
+    struct dm_listeners *out)
 {
 	struct wanted w = {.count = 0};
 	struct dm_pids all = {.count = 0};
 
 	for (size_t i = 0; i < count; i++)
 		w.ports[ports[i] / 8] |= (uint8_t)(1U << ports[i] % 8);
-	each_listening(want_socket, &w);
+	each_socket(look, want_socket, &w);
 	if (w.count > 0) {
 		qsort(w.list, w.count, sizeof(*w.list), by_inode);
 		dm_proc_all(&all);
@@ -453,6 +455,18 @@ dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
 		dm_listeners_add(out, &w.list[i].listener);
 	dm_pids_release(&all);
 	free(w.list);
+}
+
+void
+dm_proc_of_ports(const uint16_t *ports, size_t count, struct dm_listeners *out)
+{
+	of_ports(dm_tcp_sockets, ports, count, out);
+}
+
+void
+dm_proc_of_udp_port(uint16_t port, struct dm_listeners *out)
+{
+	of_ports(dm_udp_sockets, &port, 1, out);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 enum {
+	UDP_UNCONNECTED_STATE = 7,
 	TCP_LISTEN_STATE = 0x0A, /* include/net/tcp_states.h */
 	UNIX_ACCEPTS = 0x10000	 /* __SO_ACCEPTCON, include/uapi/linux/net.h */
 };
@@ -94,19 +95,32 @@ parse_address(const char *text, struct dm_listener *out)
 	return true;
 }
 
-bool
-dm_text_tcp(const char *line, struct dm_socket *out)
+/* The tables of both protocols have the same columns. */
+static bool
+text_inet(const char *line, uint64_t wanted, struct dm_socket *out)
 {
 	const char *address = word_of(line, 1);
 	uint64_t state, uid;
 
 	memset(out, 0, sizeof(*out));
-	if (address == NULL || !word_number(line, 3, 16, &state) || state != TCP_LISTEN_STATE ||
+	if (address == NULL || !word_number(line, 3, 16, &state) || state != wanted ||
 	    !word_number(line, 7, 10, &uid) || !word_number(line, 9, 10, &out->inode) ||
 	    !parse_address(address, &out->listener))
 		return false;
 	out->uid = (uid_t)uid;
 	return true;
+}
+
+bool
+dm_text_tcp(const char *line, struct dm_socket *out)
+{
+	return text_inet(line, TCP_LISTEN_STATE, out);
+}
+
+bool
+dm_text_udp(const char *line, struct dm_socket *out)
+{
+	return text_inet(line, UDP_UNCONNECTED_STATE, out);
 }
 
 bool

@@ -27,6 +27,9 @@ bool dm_text_socket(const char *link, uint64_t *inode);
 /* A line of /proc/net/tcp or tcp6: false unless it is a socket that is listened on. */
 bool dm_text_tcp(const char *line, struct dm_socket *out);
 
+/* A line of /proc/net/udp or udp6: false unless it is a socket that takes packets from anybody. */
+bool dm_text_udp(const char *line, struct dm_socket *out);
+
 /*
  * A line of /proc/net/unix (without its newline): false unless it is a socket that is listened on
  * and has a path. The caller owns out->path.

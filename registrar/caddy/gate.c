@@ -267,7 +267,10 @@ gate_build(const char *dir, const char *name, const struct gate_account *account
 	(void)cJSON_AddItemToArray(
 	    routes, build_pass_through(not_this_machine(), set_var(OUTSIDE, "yes")));
 	if (dir != NULL) {
-		(void)cJSON_AddItemToArray(routes, own_address(dir));
+		/* for few requests: it reads a directory */
+		(void)cJSON_AddItemToArray(
+		    routes, build_pass_through(
+				gate_outside(), build_subroute(own_address(dir), NULL, NULL)));
 		(void)cJSON_AddItemToArray(list, is_shared(dir, name, account != NULL));
 	}
 	(void)cJSON_AddItemToArray(

@@ -37,7 +37,7 @@ is_for_guests(const char *name)
 {
 	static const char *const begins[] = {"docker", "br-", "veth", "virbr", "vnet", "vboxnet",
 	    "vmnet", "lxcbr", "lxdbr", "incusbr", "podman", "cni", "cali", "flannel", "kube",
-	    "bridge", "tap", NULL};
+	    "bridge", "tap", "devmesh", NULL};
 
 	for (size_t i = 0; begins[i] != NULL; i++) {
 		if (dm_starts_with(name, begins[i]))

@@ -20,6 +20,8 @@ check_sockets(const char *text)
 
 	if (dm_text_tcp(text, &s))
 		MUST(s.path == NULL && s.listener.pid == 0);
+	if (dm_text_udp(text, &s))
+		MUST(s.path == NULL && s.listener.pid == 0 && !dm_text_tcp(text, &s));
 	if (dm_text_unix(text, &s)) {
 		MUST(s.path[0] != '\0' && s.path[0] != '@' && s.listener.port == 0);
 		free(s.path);

@@ -113,7 +113,7 @@ lan_get(struct world *w, const struct proc *phone, const char *host, int port, c
 	write_text(fmt(w, "%s/body", w->dir), "");
 	write_text(fmt(w, "%s/headers", w->dir), "");
 	r = lan_run(w, phone, argv);
-	return (struct lan_reply){.status = atoi(r.out),
+	return (struct lan_reply){.status = (int)strtol(r.out, NULL, 10),
 	    .body = read_text(w, fmt(w, "%s/body", w->dir)),
 	    .headers = read_text(w, fmt(w, "%s/headers", w->dir))};
 }

@@ -67,6 +67,22 @@ expect(struct world *w, struct coverage *c, long status, const char *method, con
 	return r;
 }
 
+static void
+expect_shares(struct world *w, struct coverage *coverage, const char *id)
+{
+	/* this Caddy listens on the loopback only; where it does not: test_share.c */
+	note(coverage, "POST", fmt(w, "/api/v1/services/%s/share", id));
+	expect(w, coverage, 500, "POST", fmt(w, "/api/v1/services/%s/share", id),
+	    "{\"reach\":\"lan\"}");
+	expect(w, coverage, 200, "POST", fmt(w, "/api/v1/services/%s/unshare", id), "{}");
+	expect(w, coverage, 404, "POST", "/api/v1/services/nobody/share", "{\"reach\":\"lan\"}");
+	expect(w, coverage, 404, "POST", "/api/v1/services/nobody/unshare", "{}");
+	expect(w, coverage, 400, "POST", fmt(w, "/api/v1/services/%s/share", id),
+	    "{\"reach\":\"all\"}");
+	expect(w, coverage, 400, "POST", fmt(w, "/api/v1/services/%s/share", id),
+	    "{\"reach\":\"lan\",\"expires\":\"--help\"}");
+}
+
 /* What is to be read only by who may: not without the token. */
 static void
 expect_private(struct world *w, struct coverage *c, long status, const char *path)
@@ -240,10 +256,7 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 200, "GET", "/api/v1/state", NULL); /* by now with worktrees and servers */
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/probe", id), "{}");
 	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/pin", id), "{\"pinned\":true}");
-	/* this Caddy listens on the loopback only; where it does not: test_share.c */
-	note(&c, "POST", fmt(w, "/api/v1/services/%s/share", id));
-	expect(w, &c, 500, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"lan\"}");
-	expect(w, &c, 200, "POST", fmt(w, "/api/v1/services/%s/unshare", id), "{}");
+	expect_shares(w, &c, id);
 	expect(w, &c, 200, "POST", "/api/v1/publish", body);
 	expect(w, &c, 409, "POST", "/api/v1/publish", body);
 	stale_socket(fmt(w, "%s/left.sock", w->sockets));
@@ -252,11 +265,6 @@ TEST(every_answer_is_as_described)
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/forget", id), "{}");
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/probe", id), "{}");
 	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/pin", id), "{\"pinned\":true}");
-	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"lan\"}");
-	expect(w, &c, 404, "POST", fmt(w, "/api/v1/services/%s/unshare", id), "{}");
-	expect(w, &c, 400, "POST", fmt(w, "/api/v1/services/%s/share", id), "{\"reach\":\"all\"}");
-	expect(w, &c, 400, "POST", fmt(w, "/api/v1/services/%s/share", id),
-	    "{\"reach\":\"lan\",\"expires\":\"--help\"}");
 	expect(w, &c, 404, "GET", fmt(w, "/api/v1/services/%s", id), NULL);
 	expect(w, &c, 404, "POST", "/api/v1/publish", "{\"pid\":1,\"port\":1}");
 	expect(w, &c, 400, "POST", "/api/v1/publish", "{\"pid\":1}");

@@ -142,6 +142,7 @@ verbs_are_there(void **state)
 	    "trust",
 	    "daemon",
 	    "service",
+	    "dns",
 	    "config",
 	    "completion",
 	    "help",

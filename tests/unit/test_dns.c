@@ -129,6 +129,16 @@ answers_are_understood(void **state)
 	begin(&m, DNS_TYPE_A, 5);
 	assert_int_equal(outcome(&m, &r), DNS_REFUSED);
 	assert_int_equal(r.rcode, 5);
+	/* who says it: the zone's own server, or one that asks others */
+	assert_false(r.authoritative);
+	assert_false(r.recursive);
+	m.b[2] |= 0x04;
+	assert_int_equal(outcome(&m, &r), DNS_REFUSED);
+	assert_true(r.authoritative);
+	m.b[2] &= (uint8_t)~0x04;
+	m.b[3] |= 0x80;
+	assert_int_equal(outcome(&m, &r), DNS_REFUSED);
+	assert_true(r.recursive && !r.authoritative);
 	/* an address of the wrong size is none */
 	begin(&m, DNS_TYPE_A, 0);
 	record(&m, DNS_TYPE_A, "\1\2\3\4\5", 5);

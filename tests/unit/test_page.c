@@ -217,7 +217,7 @@ files_are_small_and_know_each_other(void **state)
 		assert_null(strstr(text, "innerHTML"));
 		assert_null(strstr(text, "style=\""));
 	}
-	assert_in_range(first, 30 * 1024, 60 * 1024);
+	assert_in_range(first, 30 * 1000, 60 * 1000);
 	assert_in_range(all, first + 1, 100 * 1024);
 	assert_in_range(phone, 1, 12 * 1024);
 	assert_in_range(gzipped, 1, 25 * 1000);

@@ -72,6 +72,9 @@ tcp_lines(void **state)
 	    "   3: 0100007F:12345 00000000:0000 0A 0:0 00:0 0 0 0 1",
 	    "   3: 0100X07F:1234 00000000:0000 0A 0:0 00:0 0 0 0 1",
 	    "   3: 0100007F:1234 00000000:0000 0A 0:0 00:0 0 0 0"};
+	static const char udp[] =
+	    "  411: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101"
+	    "        0 4242 2 0000000000000000 0";
 	const uint32_t one = 1;
 	struct dm_socket s;
 
@@ -90,6 +93,12 @@ tcp_lines(void **state)
 	assert_true(s.listener.ipv6);
 	assert_memory_equal(s.listener.address, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 	assert_false(dm_text_tcp(connected, &s));
+	/* of UDP: 07 is a socket that takes packets from anybody */
+	assert_true(dm_text_udp(udp, &s));
+	assert_int_equal(s.listener.port, 53);
+	assert_memory_equal(s.listener.address, "\x7f\0\0\x35", 4);
+	assert_false(dm_text_udp(v4, &s));
+	assert_false(dm_text_tcp(udp, &s));
 	for (size_t i = 0; i < COUNT(broken); i++)
 		assert_false(dm_text_tcp(broken[i], &s));
 }

@@ -27,7 +27,7 @@ systemd_accepts_the_daemon(void **state)
 		f.config_file = (i & 2) != 0 ? "/home/my daemon/devmesh.ini" : NULL;
 		f.xdg_config = (i & 4) != 0 ? "/home/my daemon/config" : NULL;
 		f.person = (i & 8) != 0 ? "root" : "daemon";
-		assert_ok(setup_plan_daemon(&f, &plan, &err), &err);
+		assert_ok(setup_plan_part(SETUP_DAEMON, &f, &plan, &err), &err);
 		assert_int_equal(plan.count, 1);
 		path = place(dir, &plan, "/devmeshd.service");
 		if (f.user_scope)
@@ -82,7 +82,7 @@ the_daemons_paths_are_plain(void **state)
 			*fields[k] = bad[i];
 			if (k == 5 && i == 0)
 				continue; /* a user's name is no path */
-			assert_fails(setup_plan_daemon(&f, &plan, &err), &err, DM_USAGE,
+			assert_fails(setup_plan_part(SETUP_DAEMON, &f, &plan, &err), &err, DM_USAGE,
 			    "does not write into units");
 			setup_plan_release(&plan);
 		}
