@@ -25,14 +25,14 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
 	-Wvla -Wformat=2 -Wundef -Wswitch-enum -Wimplicit-fallthrough
 DM_CPPFLAGS := -D_POSIX_C_SOURCE=200809L -DDEVMESH_SYSCONFDIR='"$(SYSCONFDIR)"' -Iregistrar -Idashboard \
 	$(if $(filter darwin,$(OS)),-D_DARWIN_C_SOURCE,-D_DEFAULT_SOURCE) \
-	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 libqrencode ldns libpsl cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+	$(shell pkg-config --cflags-only-I libcurl libcjson inih libevent_core sqlite3 libqrencode libcrypto ldns libpsl cmocka 2>/dev/null | sed 's/-I/-isystem /g')
 DM_CFLAGS := -std=c11 -pedantic $(WARNINGS) $(if $(WERROR),-Werror) -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong)
 DM_CPPFLAGS += $(if $(SAN),,$(if $(findstring -O,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
 DM_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN)) \
 	$(if $(filter linux,$(OS)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now)
-LIBS := $(shell pkg-config --libs libcjson inih libevent_core 2>/dev/null || echo -lcjson -linih -levent_core) -ldl
-DAEMON_LIBS := $(shell pkg-config --libs sqlite3 libqrencode ldns libpsl 2>/dev/null || echo -lsqlite3 -lqrencode -lldns -lpsl)
+LIBS := $(shell pkg-config --libs libcjson inih libevent_core libqrencode 2>/dev/null || echo -lcjson -linih -levent_core -lqrencode) -ldl
+DAEMON_LIBS := $(shell pkg-config --libs sqlite3 ldns libpsl 2>/dev/null || echo -lsqlite3 -lldns -lpsl)
 
 other_os := $(filter-out $(OS),linux darwin)
 LIB_SRC  := $(filter-out registrar/main.c registrar/base/%_$(other_os).c, \

@@ -59,6 +59,7 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/publish", false, false, api_post_publish},
     {"POST", "/api/v1/gc", false, false, api_post_gc},
     {"GET", "/control/status", true, false, api_get_status},
+    {"GET", "/control/phone", true, false, api_get_phone},
     {"POST", "/control/login", true, false, api_post_login},
     {"POST", "/control/stop", true, false, api_post_stop},
     {"POST", "/control/reload", true, false, api_post_reload},

@@ -74,7 +74,8 @@ void api_answer_verb(struct api_call *call, const char *const words[], int64_t t
 api_handler api_get_page, api_get_web, api_get_login, api_get_session, api_get_qr, api_get_state,
     api_get_services, api_get_service, api_get_history, api_get_load, api_get_logs,
     api_get_requests, api_get_events, api_get_graph, api_get_metrics, api_get_doctor,
-    api_get_system, api_get_dns, api_get_config, api_get_openapi, api_get_healthz, api_get_status;
+    api_get_system, api_get_dns, api_get_config, api_get_openapi, api_get_healthz, api_get_status,
+    api_get_phone;
 api_handler api_post_run_start, api_post_run_stop, api_post_run_restart;
 api_handler api_post_forget, api_post_pin, api_post_share, api_post_unshare, api_post_probe,
     api_post_publish, api_post_gc, api_post_login, api_post_stop, api_post_reload;

@@ -162,12 +162,12 @@ api_get_qr(struct api_call *call, const struct api_request *request, const char 
 		api_answer_no_service(call, id);
 		return;
 	}
-	if (claim->url == NULL || claim->host == NULL || dm_ends_with(claim->host, ".localhost") ||
-	    strcmp(claim->host, "localhost") == 0) {
+	if (claim->url == NULL || claim->host == NULL || domain_is_localhost(claim->host)) {
 		(void)dm_fail(
 		    &err, DM_CONFLICT, "%s has no address that another device could open", id);
-		(void)dm_hint(&err,
-		    "names below .localhost lead to the device itself: devmesh setup --domain");
+		(void)dm_hint(&err, "names below .localhost lead to the device itself: set [mesh] "
+				    "domain, or devmesh "
+				    "setup --domain");
 		api_answer_err(call, &err);
 		return;
 	}

@@ -45,6 +45,8 @@ struct daemon {
 	struct load *load;
 	struct facts *facts;
 	struct api *api;
+	struct phone *phone;
+	struct mdns *mdns;
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct notify *notify;

@@ -73,6 +73,7 @@ void
 parts_reload(struct daemon *d)
 {
 	lan_reload(d->lan);
+	parts_serve_settle(d);
 	record_keeper_reload(d->record);
 	caddy_watch_reload(d->caddy);
 	services_reload(d->services);
@@ -90,6 +91,7 @@ void
 parts_drain(struct daemon *d)
 {
 	workers_on_idle(d->workers, no_worker_left, d);
+	parts_serve_settle(d);
 	if (d->http != NULL)
 		http_server_drain(d->http);
 }

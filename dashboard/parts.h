@@ -13,6 +13,8 @@ struct daemon;
 bool parts_open(struct daemon *d, struct dm_err *err) DM_MUST;
 /* Opens what answers: after the first look, so that nobody is told of an empty mesh. */
 bool parts_serve(struct daemon *d, struct dm_err *err) DM_MUST;
+/* What serves other devices, after another configuration, or while the daemon ends. */
+void parts_serve_settle(struct daemon *d);
 /* The configuration is another one. */
 void parts_reload(struct daemon *d);
 /* What Caddy is known to be configured to is another one. */

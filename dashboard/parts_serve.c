@@ -7,8 +7,10 @@
 #include "facts.h"
 #include "http_server.h"
 #include "load.h"
+#include "mdns.h"
 #include "nameserver.h"
 #include "parts.h"
+#include "phone.h"
 #include "request_watch.h"
 #include "requests.h"
 #include "shares.h"
@@ -38,6 +40,8 @@ parts_serve(struct daemon *d, struct dm_err *err)
 	d->shares = shares_new(d);
 	d->facts = facts_new(d);
 	d->api = api_new(d);
+	d->phone = phone_new(d);
+	d->mdns = mdns_new(d);
 	return (d->ctl = ctl_server_open(d, err)) != NULL && serve_http(d);
 }
 
@@ -51,8 +55,17 @@ parts_caddy_changed(struct daemon *d)
 }
 
 void
+parts_serve_settle(struct daemon *d)
+{
+	phone_settle(d->phone);
+	mdns_settle(d->mdns);
+}
+
+void
 parts_stop_serving(struct daemon *d)
 {
+	mdns_free(d->mdns);
+	phone_free(d->phone);
 	http_server_close(d->http);
 	ctl_server_close(d->ctl);
 	api_free(d->api);

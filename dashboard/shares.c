@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "identity.h"
 #include "lan.h"
+#include "mdns.h"
 #include "out.h"
 #include "register.h"
 #include "services.h"
@@ -209,6 +210,7 @@ shares_look(struct shares *s)
 	compare(s, old, old_count);
 	release(old, old_count);
 	settle_names(s);
+	mdns_settle(s->d->mdns);
 	timer_in(s->timer, (next - now) * 1000 + SETTLE_MS);
 }
 

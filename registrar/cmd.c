@@ -29,6 +29,8 @@ extern const struct cmd cmd_graph;
 extern const struct cmd cmd_open;
 extern const struct cmd cmd_share;
 extern const struct cmd cmd_unshare;
+extern const struct cmd cmd_qr;
+extern const struct cmd cmd_phone;
 extern const struct cmd cmd_gc;
 extern const struct cmd cmd_init;
 extern const struct cmd cmd_hook;
@@ -68,6 +70,8 @@ const struct cmd *const cmds[] = {
     &cmd_open,
     &cmd_share,
     &cmd_unshare,
+    &cmd_qr,
+    &cmd_phone,
     &cmd_gc,
     &cmd_init,
     &cmd_hook,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "authority.h"
+#include "base/fsio.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/spawn.h"
@@ -134,6 +136,10 @@ run_stop(struct cmd_ctx *ctx, struct dm_err *err)
 static void
 explain_trust(const char *root, const char *const *argv)
 {
+	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
+	struct authority_root read;
+	struct dm_err err;
+
 	(void)printf("The private mesh signs its certificates with a CA of its own. Its root:\n\n"
 		     "  %s\n\n",
 	    root);
@@ -148,6 +154,9 @@ explain_trust(const char *root, const char *const *argv)
 	if (argv != NULL)
 		(void)puts("The system:     devmesh trust --install (as root, or with sudo)");
 	(void)puts("\nThe key of this CA is on this machine only, readable by you only.");
+	if (dm_read_file(root, &pem, &err) && authority_read(pem.data, pem.len, &read, &err) &&
+	    read.zone[0] != '\0')
+		(void)printf("It can vouch for names below %s alone.\n", read.zone);
 }
 
 static bool

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "authority.h"
 #include "base/clock.h"
 #include "base/fsio.h"
 #include "base/log.h"
@@ -35,7 +36,10 @@ enum {
 char *
 local_root_certificate(const struct session *s)
 {
-	return dm_asprintf("%s/data/pki/authorities/local/root.crt", s->state_dir);
+	DM_AUTO_FREE char *data = dm_asprintf("%s/data", s->state_dir);
+	DM_AUTO_FREE char *dir = authority_dir(data);
+
+	return dm_asprintf("%s/root.crt", dir);
 }
 
 char *
@@ -132,6 +136,22 @@ begin_access_log(const char *path)
 		dm_note("%s: %s", path, strerror(errno));
 }
 
+/*
+ * The CA of the mesh, before Caddy makes one that may sign for any name. Where that cannot be had
+ * the mesh works as well; it is said, as its root is then trusted with more.
+ */
+static void
+prepare_authority(const char *data_dir, const char *domain)
+{
+	struct dm_err err;
+
+	if (authority_prepare(data_dir, domain, &err))
+		return;
+	dm_warn("%s; Caddy makes a CA of its own, which is not limited to %s", err.msg, domain);
+	if (err.hint[0] != '\0')
+		dm_note("  try: %s", err.hint);
+}
+
 static bool
 write_config(struct session *s, const struct local_mesh *mesh, const char *path, struct dm_err *err)
 {
@@ -149,9 +169,11 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	    .http_port = mesh->http_port,
 	    .ipv6 = dm_has_ipv6_loopback(),
 	    .lan = s->conf->lan_enabled,
+	    .mdns = s->conf->lan_enabled && s->conf->mdns,
 	    .stream_close_delay = knows_close_delay(s)};
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 
+	prepare_authority(data, mesh->domain);
 	/* a restart of the machine takes the claims along (/tmp), but not these */
 	if (identity != NULL)
 		identity_sweep(s->registry, identity, false, NULL, NULL);

@@ -26,6 +26,8 @@ build | lib:inih          | libinih-dev          | inih-devel         | libinih 
 build | lib:libevent_core | libevent-dev         | libevent-devel     | libevent  | libevent-dev       | libevent-devel     | libevent
 build | lib:sqlite3       | libsqlite3-dev       | sqlite-devel       | sqlite    | sqlite-dev         | sqlite3-devel      | sqlite
 build | lib:libqrencode   | libqrencode-dev      | qrencode-devel     | qrencode  | libqrencode-dev    | qrencode-devel     | qrencode
+build | lib:libcrypto     | libssl-dev           | openssl-devel      | openssl   | openssl-dev        | libopenssl-devel   | openssl@3
+build | is:avahi_headers  | libavahi-client-dev  | avahi-devel        | avahi     | avahi-dev          | libavahi-devel     | -
 build | lib:ldns          | libldns-dev          | ldns-devel         | ldns      | ldns-dev           | ldns-devel         | ldns
 build | lib:libpsl        | libpsl-dev           | libpsl-devel       | libpsl    | libpsl-dev         | libpsl-devel       | libpsl
 run   | git               | git                  | git-core           | git       | git                | git-core           | git
@@ -53,6 +55,10 @@ check | dbus-daemon       | dbus-daemon/dbus     | dbus-daemon        | dbus    
 check | is:resolved       | systemd-resolved     | systemd-resolved   | systemd   | -                  | systemd-resolved   | -
 check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl
 check | curl              | curl                 | curl               | curl      | curl               | curl               | curl
+check | is:avahi          | avahi-daemon         | avahi              | avahi     | avahi              | avahi              | -
+check | is:dbus           | dbus-daemon/dbus     | dbus-daemon        | dbus      | dbus               | dbus-1-daemon/dbus-1 | -
+check | zbarimg           | zbar-tools           | zbar               | zbar      | zbar               | zbar               | zbar
+check | openssl           | openssl              | openssl            | openssl   | openssl            | openssl            | openssl@3
 check | bash              | bash                 | bash               | bash      | bash               | bash               | bash
 check | python3           | python3              | python3            | python    | python3            | python3            | python3
 check | npm               | npm                  | nodejs-npm         | npm       | npm                | npm                | node
@@ -74,6 +80,15 @@ EOF
 
 libc_headers() {
 	[ -e /usr/include/stdio.h ] || [ "$(uname)" = Darwin ]
+}
+
+avahi_headers() {
+	[ "$(uname)" = Darwin ] || { command -v pkg-config >/dev/null && pkg-config --exists avahi-client; }
+}
+
+# macOS has a responder of its own.
+avahi() {
+	command -v avahi-daemon >/dev/null || [ -x /usr/sbin/avahi-daemon ] || [ "$(uname)" = Darwin ]
 }
 
 fuzzer_runtime() {
@@ -109,6 +124,9 @@ has() {
 	is:compose) no_daemon || docker compose version >/dev/null 2>&1 ||
 		command -v docker-compose >/dev/null ;;
 	is:ip) command -v ip >/dev/null || [ -x /sbin/ip ] || [ "$(uname)" = Darwin ] ;;
+	is:avahi_headers) avahi_headers ;;
+	is:avahi) avahi ;;
+	is:dbus) command -v dbus-daemon >/dev/null || [ "$(uname)" = Darwin ] ;;
 	is:knotd) command -v knotd >/dev/null || [ -x /usr/sbin/knotd ] ;;
 	is:dnsmasq) command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] ;;
 	is:resolved) no_daemon || resolved ;;
@@ -235,6 +253,9 @@ install_debian() {
 	done
 	case " $* " in
 	*" caddy "*) mask_units caddy.service caddy-api.service ;;
+	esac
+	case " $* " in
+	*" avahi-daemon "*) mask_units avahi-daemon.service avahi-daemon.socket ;;
 	esac
 	case " $* " in
 	*" docker.io "*) mask_units docker.service docker.socket containerd.service ;;

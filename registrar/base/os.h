@@ -55,6 +55,8 @@ const char *dm_os_loopback(void);
 
 /* File name of libcurl for dlopen(3). */
 const char *dm_os_libcurl(void);
+/* The same of OpenSSL 3's libcrypto. */
+const char *dm_os_libcrypto(void);
 
 /*
  * The program that opens an address in the user's browser: xdg-open(1), open(1); NULL if there is

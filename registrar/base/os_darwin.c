@@ -92,6 +92,15 @@ dm_os_libcurl(void)
 	return "/usr/lib/libcurl.4.dylib";
 }
 
+/* The system's own is LibreSSL, and refuses to be loaded by others. */
+const char *
+dm_os_libcrypto(void)
+{
+	static const char arm[] = "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib";
+
+	return access(arm, R_OK) == 0 ? arm : "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib";
+}
+
 const char *
 dm_os_opener(void)
 {

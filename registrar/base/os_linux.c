@@ -143,6 +143,12 @@ dm_os_libcurl(void)
 }
 
 const char *
+dm_os_libcrypto(void)
+{
+	return "libcrypto.so.3";
+}
+
+const char *
 dm_os_opener(void)
 {
 	return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL ? "xdg-open" : NULL;

@@ -186,8 +186,11 @@ set_options(const struct http *http, CURL *easy, const struct http_request *requ
 	}
 	if (request->want_certificate)
 		(void)set(easy, CURLOPT_CERTINFO, 1L);
-	if (request->ca_file != NULL)
+	if (request->ca_file != NULL) {
 		(void)set(easy, CURLOPT_CAINFO, request->ca_file);
+		/* Debian's libcurl looks into the system's directory of roots as well */
+		(void)set(easy, CURLOPT_CAPATH, (char *)NULL);
+	}
 }
 
 /* The first certificate of the chain is the server's own. */

@@ -335,6 +335,28 @@ https_server(const struct mesh_settings *settings)
 	return server;
 }
 
+/*
+ * <id>.local: the mesh route, gate and all, under another name. The services get to see their usual
+ * Host: they know it, and many refuse others.
+ */
+static cJSON *
+local_route(const struct mesh_settings *settings)
+{
+	DM_AUTO_FREE char *host = dm_asprintf(LABEL ".%s", settings->domain);
+	cJSON *rename = build_handler("headers"), *mesh, *whole;
+
+	(void)cJSON_AddItemToObject(
+	    cJSON_AddObjectToObject(cJSON_AddObjectToObject(rename, "request"), "set"), "Host",
+	    build_text(host));
+	mesh = mesh_route(settings->domain, settings->sockets_dir, settings->identity_dir,
+	    settings->stream_close_delay);
+	cJSON_DeleteItemFromObjectCaseSensitive(mesh, "@id");
+	whole = build_route(
+	    label_matcher("local"), build_subroute(build_pass_through(NULL, rename), mesh, NULL));
+	(void)cJSON_AddStringToObject(whole, "@id", MESH_LOCAL_ROUTE_ID);
+	return whole;
+}
+
 static cJSON *
 redirect_server(const struct mesh_settings *settings)
 {
@@ -354,6 +376,8 @@ redirect_server(const struct mesh_settings *settings)
 	(void)cJSON_AddItemToObject(headers, "Location", build_text(location));
 	list = cJSON_AddArrayToObject(server, "routes");
 	(void)cJSON_AddItemToArray(list, build_route(host_matcher(settings->domain), o));
+	if (settings->mdns)
+		(void)cJSON_AddItemToArray(list, local_route(settings));
 	(void)cJSON_AddItemToArray(list, not_found());
 	return server;
 }

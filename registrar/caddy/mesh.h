@@ -14,6 +14,8 @@ struct cJSON;
 
 /* The @id of the mesh route: with a dot, so that no service can have it. */
 #define MESH_ROUTE_ID "devmesh.mesh"
+/* That of the route for names below .local, in a mesh that has one. */
+#define MESH_LOCAL_ROUTE_ID "devmesh.local"
 /*
  * The socket in the directory of identity documents on which devmeshd is told of pages that are
  * opened while their service does not run.
@@ -58,6 +60,7 @@ struct mesh_settings {
 	bool ipv6;		 /* listen on [::1] as well */
 	bool lan;		 /* listen on all addresses instead of the loopback ones */
 	bool stream_close_delay; /* this Caddy knows it (2.7) */
+	bool mdns; /* by plain HTTP, <id>.local is the service as well: for multicast DNS */
 };
 
 /*

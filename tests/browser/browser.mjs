@@ -15,7 +15,7 @@ function chromium() {
 }
 
 // With `home` as its home, where its trust store is. No flag of it touches certificates.
-export async function launch(env, home) {
+export async function launch(env, home, args = []) {
 	if (!fs.existsSync(path.join(packages, 'playwright-core')))
 		throw new Error(`playwright-core is not in ${packages}: make check-browser`);
 	const { chromium: type } = createRequire(path.join(packages, 'x'))('playwright-core');
@@ -23,6 +23,7 @@ export async function launch(env, home) {
 	return type.launch({
 		executablePath: chromium(),
 		env: { ...env, HOME: home },
+		args,
 		chromiumSandbox: false, // neither root nor a container can have it
 		handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
 	});

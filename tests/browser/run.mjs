@@ -9,13 +9,14 @@ import { out, World } from './world.mjs';
 import devServers from './dev_servers.mjs';
 import dashboard from './dashboard.mjs';
 import lives from './lives.mjs';
+import phone from './phone.mjs';
 import transfers from './transfers.mjs';
 
 const LIMIT_MS = 120000; // of one test
 
 const pattern = new RegExp(`^${(process.env.DEVMESH_TEST || '*')
 	.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
-const tests = Object.entries({ ...devServers, ...transfers, ...dashboard, ...lives })
+const tests = Object.entries({ ...devServers, ...transfers, ...dashboard, ...lives, ...phone })
 	.filter(([name]) => pattern.test(name));
 const world = new World();
 let ending;

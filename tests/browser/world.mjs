@@ -59,10 +59,11 @@ export class World {
 	#processes = new Set();
 	#started = 0;
 
-	async start() {
+	// `more`: further variables of the environment. Within another test its pictures are kept.
+	async start({ more = {}, within = false } = {}) {
 		const [https, http] = await freePorts(2);
 
-		fs.rmSync(out, { recursive: true, force: true });
+		if (!within) fs.rmSync(out, { recursive: true, force: true });
 		fs.mkdirSync(out, { recursive: true });
 		this.dir = fs.mkdtempSync('/tmp/devmesh-browser-');
 		for (const name of ['home', 'sockets', 'tmp']) fs.mkdirSync(path.join(this.dir, name));
@@ -85,6 +86,7 @@ export class World {
 			GIT_COMMITTER_NAME: 'Ann', GIT_COMMITTER_EMAIL: 'ann@example.com',
 			NEXT_TELEMETRY_DISABLED: '1',
 			npm_config_update_notifier: 'false',
+			...more,
 		};
 		for (const name of ['UBSAN_OPTIONS', 'LSAN_OPTIONS'])
 			if (process.env[name]) this.env[name] = process.env[name];

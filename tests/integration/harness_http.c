@@ -323,18 +323,24 @@ caddy_mesh(struct world *w, const char *more_routes)
 }
 
 int
-private_mesh(struct world *w)
+private_mesh_as_set(struct world *w)
 {
 	int http = free_port(w), https = free_port(w);
 
 	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
-	world_env(w, "DEVMESH_MESH_DOMAIN", NULL);
 	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
 	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
 	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
 	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
 	assert_exit(w, DM(w, NULL, "start"), 0);
 	return https;
+}
+
+int
+private_mesh(struct world *w)
+{
+	world_env(w, "DEVMESH_MESH_DOMAIN", NULL);
+	return private_mesh_as_set(w);
 }
 
 char *

@@ -26,7 +26,8 @@ void caddy_restart(struct world *w);		       /* from its file, without API chang
 void caddy_plain(struct world *w, const char *routes); /* srv0, plain HTTP, these routes */
 void caddy_plain_tcp(struct world *w, const char *routes);
 void caddy_mesh(struct world *w, const char *more_routes); /* with the mesh route */
-int private_mesh(struct world *w); /* `devmesh start`; the port of its https server */
+int private_mesh(struct world *w);	  /* `devmesh start`; the port of its https server */
+int private_mesh_as_set(struct world *w); /* the same, of the domain that is set */
 char *routes_text(struct world *w);
 cJSON *routes(struct world *w);
 int count_routes(struct world *w, const char *id);

@@ -194,6 +194,15 @@ expect_runs(struct world *w, struct coverage *c, const char *repo, const char *i
 	expect_private(w, c, 200, "/api/v1/logs");
 }
 
+static void
+expect_control(struct world *w, struct coverage *c)
+{
+	expect_ctl(w, c, "GET", "/control/status");
+	expect_ctl(w, c, "GET", "/control/phone");
+	expect_ctl(w, c, "POST", "/control/reload");
+	expect_ctl(w, c, "POST", "/control/stop");
+}
+
 TEST(every_answer_is_as_described)
 {
 	char *repo, *id = world_with_shop(w, &repo);
@@ -270,9 +279,7 @@ TEST(every_answer_is_as_described)
 	stream = stream_open(w, "/api/v1/events", NULL);
 	raw_close(stream);
 	note(&c, "GET", "/api/v1/events");
-	expect_ctl(w, &c, "GET", "/control/status");
-	expect_ctl(w, &c, "POST", "/control/reload");
-	expect_ctl(w, &c, "POST", "/control/stop");
+	expect_control(w, &c);
 	assert_all_covered(&c);
 }
 

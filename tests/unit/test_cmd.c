@@ -126,6 +126,8 @@ verbs_are_there(void **state)
 	    "open",
 	    "share",
 	    "unshare",
+	    "qr",
+	    "phone",
 	    "gc",
 	    "init",
 	    "hook",
