@@ -126,3 +126,60 @@ lan_change_address(struct world *w, const char *from, const char *to)
 	ip(w, fmt(w, "address add %s/24 dev " LAN_DEVICE, to));
 	ip(w, "route replace default via 192.168.77.1 dev " LAN_DEVICE);
 }
+
+/* A mesh for dev.test that listens on all addresses, its port; and `shop` of it, which runs. */
+int
+lan_mesh(struct world *w)
+{
+	int http = free_port(w), https = free_port(w);
+
+	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
+	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
+	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
+	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
+	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
+	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
+	assert_exit(w, DM(w, NULL, "start"), 0);
+	return https;
+}
+
+struct lan_scene
+lan_scene(struct world *w)
+{
+	struct lan_scene s = {.phone = lan_connect(w)};
+
+	s.port = lan_mesh(w);
+	s.repo = repo_new(w, "shop");
+	assert_string_equal(up_ok(w, s.repo), "shop-main");
+	serve_id(w, "shop-main");
+	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
+	return s;
+}
+
+struct lan_reply
+lan_phone_get(struct world *w, const struct lan_scene *s, const char *host)
+{
+	return lan_get(w, s->phone, host, s->port, LAN_LAPTOP, "/", NULL);
+}
+
+void
+assert_refused(struct world *w, const struct lan_scene *s, const char *host)
+{
+	struct lan_reply r = lan_phone_get(w, s, host);
+
+	if (r.status != 403 || strstr(r.body, "not shared") == NULL)
+		fail_msg("%s: %d %s", host, r.status, r.body);
+	assert_non_null(strstr(r.headers, "-devmesh-state: not-shared"));
+	/* nothing about this machine */
+	assert_null(strstr(r.body, w->dir));
+	assert_null(strstr(r.headers, "x-devmesh-id"));
+}
+
+void
+assert_served(struct world *w, const struct lan_scene *s, const char *host, const char *body)
+{
+	struct lan_reply r = lan_phone_get(w, s, host);
+
+	if (r.status != 200 || strcmp(r.body, body) != 0)
+		fail_msg("%s: %d %s", host, r.status, r.body);
+}

@@ -37,4 +37,22 @@ struct lan_reply lan_get(struct world *w, const struct proc *phone, const char *
 /* The laptop's address becomes this one. */
 void lan_change_address(struct world *w, const char *from, const char *to);
 
+/* A mesh for dev.test, by `devmesh start`, that listens on all addresses; its HTTPS port. */
+int lan_mesh(struct world *w);
+
+#define SHOP "shop-main.dev.test"
+
+/* Both machines, that mesh, and the service of SHOP, which runs and answers "shop-main". */
+struct lan_scene {
+	struct proc *phone;
+	int port;
+	const char *repo;
+};
+struct lan_scene lan_scene(struct world *w);
+
+/* What the phone gets at https://<host>/ of the laptop; that it is refused, or gets this body. */
+struct lan_reply lan_phone_get(struct world *w, const struct lan_scene *s, const char *host);
+void assert_refused(struct world *w, const struct lan_scene *s, const char *host);
+void assert_served(struct world *w, const struct lan_scene *s, const char *host, const char *body);
+
 #endif

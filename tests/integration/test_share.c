@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Sharing, seen from both sides: the laptop that serves, and a phone on the same network. */
-#include "harness_api.h"
 #include "harness_daemon.h"
 #include "harness_lan.h"
 
@@ -8,74 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A mesh for dev.test that listens on all addresses, its port; and `shop` of it, which runs. */
-static int
-lan_mesh(struct world *w)
-{
-	int http = free_port(w), https = free_port(w);
-
-	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
-	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
-	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", http));
-	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", https));
-	snprintf(w->admin, sizeof w->admin, "unix://%.60s/admin.sock", w->state);
-	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	return https;
-}
-
-#define SHOP "shop-main.dev.test"
-
-struct scene {
-	struct proc *phone;
-	int port;
-	const char *repo;
-};
-
-static struct scene
-scene(struct world *w)
-{
-	struct scene s = {.phone = lan_connect(w)};
-
-	s.port = lan_mesh(w);
-	s.repo = repo_new(w, "shop");
-	assert_string_equal(up_ok(w, s.repo), "shop-main");
-	serve_id(w, "shop-main");
-	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
-	return s;
-}
-
-static struct lan_reply
-phone_get(struct world *w, const struct scene *s, const char *host)
-{
-	return lan_get(w, s->phone, host, s->port, LAN_LAPTOP, "/", NULL);
-}
-
-static void
-assert_refused(struct world *w, const struct scene *s, const char *host)
-{
-	struct lan_reply r = phone_get(w, s, host);
-
-	if (r.status != 403 || strstr(r.body, "not shared") == NULL)
-		fail_msg("%s: %d %s", host, r.status, r.body);
-	assert_non_null(strstr(r.headers, "-devmesh-state: not-shared"));
-	/* nothing about this machine */
-	assert_null(strstr(r.body, w->dir));
-	assert_null(strstr(r.headers, "x-devmesh-id"));
-}
-
-static void
-assert_served(struct world *w, const struct scene *s, const char *host, const char *body)
-{
-	struct lan_reply r = phone_get(w, s, host);
-
-	if (r.status != 200 || strcmp(r.body, body) != 0)
-		fail_msg("%s: %d %s", host, r.status, r.body);
-}
-
 TEST(nothing_is_shared_by_itself)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	struct lan_reply r;
 
 	assert_refused(w, &s, SHOP);
@@ -100,7 +34,7 @@ TEST(nothing_is_shared_by_itself)
 
 TEST(shared_with_the_lan)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	struct result r = DM(w, s.repo, "share");
 
 	assert_exit(w, r, 0);
@@ -131,7 +65,7 @@ TEST(shared_with_the_lan)
 /* Sharing writes nothing to Caddy: no other worktree's WebSocket is closed by it. */
 TEST(sharing_is_no_change_of_caddy)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	char *before = routes_text(w);
 
 	assert_exit(w, DM(w, s.repo, "share"), 0);
@@ -143,13 +77,13 @@ TEST(sharing_is_no_change_of_caddy)
 static bool
 is_refused(struct world *w, const void *arg)
 {
-	return phone_get(w, arg, SHOP).status == 403;
+	return lan_phone_get(w, arg, SHOP).status == 403;
 }
 
 /* Nothing of devmesh runs when the time comes. */
 TEST(a_share_ends_by_itself)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	cJSON *o;
 	struct result r = DM(w, s.repo, "share", "--expires", "3s", "--json");
 
@@ -166,7 +100,7 @@ TEST(a_share_ends_by_itself)
 /* A new Caddy, and a server that is started anew: the share is kept, and its end too. */
 TEST(a_share_outlives_restarts)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	struct result r;
 
 	assert_exit(w, DM(w, s.repo, "share", "--expires", "1h"), 0);
@@ -197,7 +131,7 @@ elsewhere(struct world *w)
 /* Another worktree that gets the name has not been shared. */
 TEST(a_share_is_not_inherited)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *other = elsewhere(w);
 
 	assert_exit(w, DM(w, s.repo, "share"), 0);
@@ -211,7 +145,7 @@ TEST(a_share_is_not_inherited)
  */
 TEST(an_alias_is_no_share_of_its_own)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 
 	assert_exit(w, DM(w, s.repo, "share"), 0);
 	assert_served(w, &s, "shop.dev.test", "shop-main");
@@ -229,7 +163,7 @@ has_followed(struct world *w, const void *arg)
 /* The worktree moves, and its share with it. */
 TEST(a_share_moves_with_its_worktree)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *tree = worktree_add(w, s.repo, "move"), *to = fmt(w, "%s/moved", w->dir);
 	struct result r;
 
@@ -251,7 +185,7 @@ TEST(a_share_moves_with_its_worktree)
 /* What is shared and not registered any more can be ended, and ends with its worktree. */
 TEST(a_share_without_a_claim)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *tree = worktree_add(w, s.repo, "left");
 
 	assert_string_equal(up_ok(w, tree), "shop-left");
@@ -272,7 +206,7 @@ TEST(a_share_without_a_claim)
 /* A directory that others may write to is mended, not passed over. */
 TEST(a_directory_open_to_others)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *dir = fmt(w, "%s/identity/access", w->state);
 	struct stat st;
 
@@ -287,7 +221,7 @@ TEST(a_directory_open_to_others)
 /* Two at once: one of them it is, and its end ends it. */
 TEST(two_shares_at_once)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 
 	for (int i = 0; i < 5; i++) {
 		struct proc *a = DM_BG(w, s.repo, "share", "--lan", "--expires", "1h");
@@ -302,62 +236,9 @@ TEST(two_shares_at_once)
 	}
 }
 
-/* What a program on this machine gets for a request that it passes on, with these headers. */
-static int
-passed_on(struct world *w, const struct scene *s, const char *host, const char *to,
-    const char *const headers[])
-{
-	const char *argv[24] = {"curl", "--silent", "--noproxy", "*", "--cacert", w->ca,
-	    "--resolve", fmt(w, "%s:%d:%s", host, s->port, to), "--output", "/dev/null",
-	    "--write-out", "%{http_code}", fmt(w, "https://%s:%d/", host, s->port)};
-	size_t n = 13;
-
-	for (size_t i = 0; headers[i] != NULL; i++) {
-		argv[n++] = "--header";
-		argv[n++] = headers[i];
-	}
-	return (int)strtol(run(w, w->dir, argv).out, NULL, 10);
-}
-
-/*
- * A proxy or a tunnel on this machine says for whom it asks. Who that is counts; and what is shared
- * with the network is not shared with the world.
- */
-TEST(proxies_and_tunnels_of_this_machine)
-{
-	struct scene s = scene(w);
-	const char *const inside[][3] = {{"X-Forwarded-For: 127.0.0.1"},
-	    {"X-Forwarded-For: 127.0.0.1, ::ffff:127.0.0.1, ::1"}, {"X-Real-IP: 127.0.0.1"},
-	    {"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: ::1"},
-	    {"Forwarded: for=127.0.0.1;proto=https, for=\"[::1]:80\""}};
-	const char *const world[][3] = {{"X-Forwarded-For: 8.8.8.8"},
-	    {"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 8.8.8.8"},
-	    {"X-Forwarded-For: 192.168.1.7, 8.8.8.8"}, {"X-Forwarded-For: junk"},
-	    {"Forwarded: for=8.8.8.8"}, {"Cf-Connecting-Ip: 8.8.8.8"},
-	    {"X-Forwarded-For: 192.168.1.7", "Cf-Connecting-Ip: 8.8.8.8"},
-	    {"X-Real-IP: 2001:db8::7"}, {"X-Forwarded-For: 2001:db8::7"}};
-	const char *const near[] = {"X-Forwarded-For: 192.168.1.7", NULL};
-
-	for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
-		if (passed_on(w, &s, SHOP, "127.0.0.1", inside[i]) != 200)
-			fail_msg("%s", inside[i][0]);
-	}
-	for (int shared = 0; shared < 2; shared++) {
-		for (size_t i = 0; i < sizeof world / sizeof world[0]; i++) {
-			if (passed_on(w, &s, SHOP, "127.0.0.1", world[i]) != 403)
-				fail_msg("%d: %s", shared, world[i][0]);
-		}
-		assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", near), shared ? 200 : 403);
-		assert_exit(w, DM(w, s.repo, "share", "--lan"), 0);
-	}
-	assert_exit(w, DM(w, s.repo, "share", "--public"), 0);
-	for (size_t i = 0; i < sizeof world / sizeof world[0]; i++)
-		assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", world[i]), 200);
-}
-
 TEST(shared_by_password)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	struct result r = DM(w, s.repo, "share", "--password", "--json");
 	struct lan_reply reply;
 	const char *password;
@@ -368,7 +249,7 @@ TEST(shared_by_password)
 	password = json_str(o, "password");
 	assert_int_equal(strlen(password), 16);
 	assert_string_equal(json_str(cJSON_GetObjectItem(o, "share"), "user"), "devmesh");
-	reply = phone_get(w, &s, SHOP);
+	reply = lan_phone_get(w, &s, SHOP);
 	assert_int_equal(reply.status, 401);
 	assert_non_null(strstr(reply.headers, "asic realm"));
 	reply = lan_get(w, s.phone, SHOP, s.port, LAN_LAPTOP, "/", ARGV("--user", "devmesh:wrong"));
@@ -381,7 +262,7 @@ TEST(shared_by_password)
 	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
 	/* registered again, it is the same */
 	assert_string_equal(up_ok(w, s.repo), "shop-main");
-	assert_int_equal(phone_get(w, &s, SHOP).status, 401);
+	assert_int_equal(lan_phone_get(w, &s, SHOP).status, 401);
 	assert_int_equal(count_routes(w, "shop-main"), 1);
 	assert_exit(w, DM(w, s.repo, "unshare"), 0);
 	assert_int_equal(count_routes(w, "shop-main"), 0);
@@ -391,7 +272,7 @@ TEST(shared_by_password)
 
 TEST(a_password_of_ones_own)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	char *file = fmt(w, "%s/secret", w->dir);
 	struct lan_reply reply;
 	struct result r;
@@ -418,7 +299,7 @@ TEST(a_password_of_ones_own)
 /* Routes of their own have the same gate: a server on a port. */
 TEST(explicit_routes_as_well)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *tree = worktree_add(w, s.repo, "port");
 	int port;
 
@@ -430,7 +311,7 @@ TEST(explicit_routes_as_well)
 	assert_exit(w, DM(w, tree, "share"), 0);
 	assert_served(w, &s, "shop-port.dev.test", "by-port");
 	assert_exit(w, DM(w, tree, "share", "--password"), 0);
-	assert_int_equal(phone_get(w, &s, "shop-port.dev.test").status, 401);
+	assert_int_equal(lan_phone_get(w, &s, "shop-port.dev.test").status, 401);
 	assert_exit(w, DM(w, tree, "unshare"), 0);
 	assert_refused(w, &s, "shop-port.dev.test");
 }
@@ -438,7 +319,7 @@ TEST(explicit_routes_as_well)
 /* A name that is shared, and whose server does not run: no word about this machine. */
 TEST(shared_and_not_running)
 {
-	struct scene s = scene(w);
+	struct lan_scene s = lan_scene(w);
 	const char *tree = worktree_add(w, s.repo, "idle");
 	struct lan_reply r;
 
@@ -450,214 +331,6 @@ TEST(shared_and_not_running)
 	assert_non_null(strstr(r.body, "shop-idle"));
 	assert_null(strstr(r.body, w->dir));
 	assert_null(strstr(r.body, ".sock"));
-}
-
-/* From this machine by its own address on the network, as a name of one's own domain leads there.
- */
-TEST(this_machine_by_its_own_address)
-{
-	struct scene s = scene(w);
-	const char *argv[] = {"curl", "--silent", "--noproxy", "*", "--cacert", w->ca, "--resolve",
-	    fmt(w, SHOP ":%d:" LAN_LAPTOP, s.port), fmt(w, "https://" SHOP ":%d/", s.port), NULL};
-
-	world_env(w, "DEVMESH_DAEMON_START", NULL);
-	daemon_start(w);
-	for (int64_t end = now_ms() + ANSWER_MS;;) {
-		struct result r = run(w, w->dir, argv);
-
-		if (strcmp(r.out, "shop-main") == 0)
-			break;
-		if (now_ms() > end)
-			fail_msg("%s", r.out);
-		nap_us(50000);
-	}
-	assert_refused(w, &s, SHOP);
-}
-
-static bool
-has_list(struct world *w, const void *arg)
-{
-	const struct scene *s = arg;
-	struct lan_reply r =
-	    lan_get(w, s->phone, "devmesh.dev.test", s->port, LAN_LAPTOP, "/", NULL);
-
-	return r.status == 200 && strstr(r.body, "Shared with you") != NULL;
-}
-
-/* The dashboard from the phone: the list of what is shared, and nothing else. */
-TEST(the_list_on_the_phone)
-{
-	static const char *const paths[] = {"/api/v1/state", "/api/v1/services", "/web/app.js",
-	    "/api/v1/services/shop-main/requests", "/api/v1/logs", "/metrics"};
-	struct scene s = scene(w);
-	struct devmeshd *d = daemon_start(w);
-	const char *tree = worktree_add(w, s.repo, "secret");
-	struct lan_reply r;
-	cJSON *o;
-
-	wait_state(w, d, "shop-main", "up");
-	assert_string_equal(up_ok(w, tree), "shop-secret");
-	o = daemon_ask(w, d, "POST", "/api/v1/services/shop-main/share",
-	    "{\"reach\":\"lan\",\"expires\":\"1h\"}");
-	assert_string_equal(json_str(cJSON_GetObjectItem(o, "share"), "reach"), "lan");
-	assert_described(w,
-	    json_of(w, read_text(w, fmt(w, "%s/dashboard/openapi.json", source_dir()))), "POST",
-	    "/api/v1/services/shop-main/share",
-	    (struct reply){.status = 200,
-		.body = world_keep(w, cJSON_PrintUnformatted(o), free),
-		.headers = "Content-Type: application/json\r\n"});
-	o = service_of(w, d, "shop-main");
-	assert_string_equal(json_str(cJSON_GetObjectItem(o, "share"), "reach"), "lan");
-	assert_served(w, &s, SHOP, "shop-main");
-	assert_true(wait_until(w, has_list, &s, ANSWER_MS));
-	r = lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, "/", NULL);
-	assert_non_null(strstr(r.body, fmt(w, "href=\"https://" SHOP ":%d\"", s.port)));
-	assert_non_null(strstr(r.body, "running"));
-	assert_null(strstr(r.body, "secret"));
-	assert_null(strstr(r.body, w->dir));
-	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-		assert_int_equal(
-		    lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, paths[i], NULL)
-			.status,
-		    403);
-	/* who asked for what */
-	r = lan_get(w, s.phone, SHOP, s.port, LAN_LAPTOP, "/basket?id=7", NULL);
-	assert_int_equal(r.status, 200);
-	for (int64_t end = now_ms() + ANSWER_MS;;) {
-		struct result seen = DM(w, s.repo, "requests", "shop-main");
-
-		if (strstr(seen.out, "/basket  from " LAN_PHONE) != NULL)
-			break;
-		if (now_ms() > end)
-			fail_msg("%s", seen.out);
-		nap_us(50000);
-	}
-	(void)daemon_ask(w, d, "POST", "/api/v1/services/shop-main/unshare", "{}");
-	assert_refused(w, &s, SHOP);
-	r = lan_get(w, s.phone, "devmesh.dev.test", s.port, LAN_LAPTOP, "/", NULL);
-	assert_int_equal(r.status, 403);
-	assert_non_null(strstr(r.body, "Nothing is shared"));
-}
-
-/* The end of a share that asks for a password, while devmeshd runs: its route goes. */
-TEST(devmeshd_settles_the_end_of_a_password)
-{
-	struct scene s = scene(w);
-	struct devmeshd *d = daemon_start(w);
-
-	wait_state(w, d, "shop-main", "up");
-	assert_exit(w, DM(w, s.repo, "share", "--password", "--expires", "2s"), 0);
-	assert_int_equal(count_routes(w, "shop-main"), 1);
-	for (int64_t end = now_ms() + ANSWER_MS; count_routes(w, "shop-main") != 0;) {
-		if (now_ms() > end)
-			fail_msg("%s", routes_text(w));
-		nap_us(50000);
-	}
-	assert_refused(w, &s, SHOP);
-	assert_url_answers(w, fmt(w, "https://" SHOP ":%d/", s.port), "shop-main");
-}
-
-static bool
-has_own(struct world *w, const void *arg)
-{
-	return run(w, w->dir,
-		   ARGV("sh", "-c",
-		       fmt(w, "ls '%s/identity/access' | grep -F '@%s.'", w->state,
-			   (const char *)arg)))
-		   .code == 0;
-}
-
-static bool
-has_own_no_more(struct world *w, const void *arg)
-{
-	return !has_own(w, arg);
-}
-
-/* Addresses come and go in a moment: of those that have gone, none is ours any more. */
-TEST(a_former_address_is_somebody_elses)
-{
-	struct scene s = scene(w);
-	const char *const headers[] = {"X-Forwarded-For: " LAN_LAPTOP, NULL};
-
-	daemon_start(w);
-	assert_true(wait_until(w, has_own, LAN_LAPTOP, ANSWER_MS));
-	/* a dev server that passes on what a browser of this machine has asked it for */
-	assert_int_equal(passed_on(w, &s, SHOP, "127.0.0.1", headers), 200);
-	assert_int_equal(
-	    passed_on(w, &s, "devmesh.dev.test", LAN_LAPTOP, ARGV("X-Forwarded-For: 8.8.8.8")),
-	    403);
-	lan_change_address(w, LAN_LAPTOP, "192.168.77.31");
-	assert_true(wait_until(w, has_own, "192.168.77.31", ANSWER_MS));
-	lan_change_address(w, "192.168.77.31", "192.168.77.32");
-	assert_true(wait_until(w, has_own, "192.168.77.32", ANSWER_MS));
-	assert_true(wait_until(w, has_own_no_more, "192.168.77.31", ANSWER_MS));
-	lan_run(w, s.phone, ARGV("ip", "address", "add", "192.168.77.31/24", "dev", "eth0"));
-	assert_int_equal(lan_get(w, s.phone, SHOP, s.port, "192.168.77.32", "/",
-			     ARGV("--interface", "192.168.77.31"))
-			     .status,
-	    403);
-}
-
-static bool
-asks_for_a_password(struct world *w, const void *arg)
-{
-	return phone_get(w, arg, SHOP).status == 401;
-}
-
-/* A new Caddy has lost the route that asks for the password. */
-TEST(devmeshd_restores_the_route_of_a_password)
-{
-	struct scene s = scene(w);
-	struct devmeshd *d = daemon_start(w);
-	struct result r;
-
-	wait_state(w, d, "shop-main", "up");
-	assert_exit(w, DM(w, s.repo, "share", "--password"), 0);
-	assert_true(asks_for_a_password(w, &s));
-	r = DM(w, NULL, "start", "--json");
-	assert_exit(w, r, 0);
-	assert_int_equal(kill((pid_t)json_number(json_of(w, r.out), "pid"), SIGKILL), 0);
-	assert_true(wait_until(w, asks_for_a_password, &s, ANSWER_MS));
-}
-
-/* The dashboard's own name is open to all, as the list; not to a service that takes it over. */
-TEST(the_dashboards_name_is_not_shared)
-{
-	struct scene s = scene(w);
-	struct devmeshd *d = daemon_start(w);
-
-	wait_state(w, d, "shop-main", "up");
-	write_text(fmt(w, "%s/.id", s.repo), "devmesh.\n");
-	assert_exit(w, DM(w, s.repo, "up", "--force"), 0);
-	assert_refused(w, &s, "devmesh.dev.test");
-	lan_change_address(w, LAN_LAPTOP, "192.168.77.31");
-	assert_true(wait_until(w, has_own, "192.168.77.31", ANSWER_MS));
-	assert_int_equal(
-	    lan_get(w, s.phone, "devmesh.dev.test", s.port, "192.168.77.31", "/", NULL).status,
-	    403);
-}
-
-/* Who is not on the network at all: nothing listens there until the user turns it on. */
-TEST(private_mesh_stays_private)
-{
-	struct proc *phone = lan_connect(w);
-	int port = free_port(w);
-
-	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
-	world_env(w, "DEVMESH_LOCAL_HTTP_PORT", fmt(w, "%d", free_port(w)));
-	world_env(w, "DEVMESH_LOCAL_HTTPS_PORT", fmt(w, "%d", port));
-	snprintf(w->ca, sizeof w->ca, "%.60s/data/pki/authorities/local/root.crt", w->state);
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	assert_string_equal(up_ok(w, repo_new(w, "shop")), "shop-main");
-	assert_int_equal(lan_get(w, phone, SHOP, port, LAN_LAPTOP, "/", NULL).status, 0);
-	assert_error(w, DM(w, NULL, "share", "shop-main"), 1, "loopback");
-	/* and the other reason for which no device could open it */
-	assert_exit(w, DM(w, NULL, "stop"), 0);
-	world_env(w, "DEVMESH_LAN_ENABLED", "yes");
-	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.localhost");
-	assert_exit(w, DM(w, NULL, "start"), 0);
-	assert_string_equal(up_ok(w, repo_new(w, "cart")), "cart-main");
-	assert_error(w, DM(w, NULL, "share", "cart-main"), 1, "itself");
 }
 
 int
@@ -675,18 +348,10 @@ main(int argc, char *argv[])
 	    WORLD_TEST(a_share_without_a_claim),
 	    WORLD_TEST(a_directory_open_to_others),
 	    WORLD_TEST(two_shares_at_once),
-	    WORLD_TEST(proxies_and_tunnels_of_this_machine),
-	    WORLD_TEST(a_former_address_is_somebody_elses),
-	    WORLD_TEST(devmeshd_restores_the_route_of_a_password),
-	    WORLD_TEST(the_dashboards_name_is_not_shared),
 	    WORLD_TEST(shared_by_password),
 	    WORLD_TEST(a_password_of_ones_own),
 	    WORLD_TEST(explicit_routes_as_well),
 	    WORLD_TEST(shared_and_not_running),
-	    WORLD_TEST(this_machine_by_its_own_address),
-	    WORLD_TEST(the_list_on_the_phone),
-	    WORLD_TEST(devmeshd_settles_the_end_of_a_password),
-	    WORLD_TEST(private_mesh_stays_private),
 	};
 
 	lan_enter(argc, argv);
