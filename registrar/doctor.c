@@ -65,6 +65,8 @@ const struct doctor_check doctor_checks[] = {
     {"dns-answers", NAMES, "whoever is asked for the domain gives the same answer",
 	NEEDS_CONF | NEEDS_TIME, doctor_check_dns_answers},
     {"lan", LAN, "other devices get to Caddy", NEEDS_CADDY, doctor_check_lan},
+    {"gate", LAN, "other devices get what is shared, and nothing else", NEEDS_CADDY,
+	doctor_check_gate},
     {"dns-port", LAN, "devmeshd answers on port 53, where phones ask", NEEDS_CONF | NEEDS_TIME,
 	doctor_check_dns_port},
     {"firewall", LAN, "no firewall keeps other devices away", NEEDS_CONF | NEEDS_TIME,

@@ -90,4 +90,7 @@ int64_t share_sweep(const char *dir, const struct registry *reg);
 void share_own(const char *dir, const struct netif_address *addresses, size_t count,
     const char *name, int64_t until);
 
+/* Whether it is said of any address, as of now. */
+bool share_knows_own(const char *dir);
+
 #endif

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "share_impl.h"
@@ -110,4 +111,24 @@ share_own(const char *dir, const struct netif_address *addresses, size_t count, 
 	}
 	/* the new ones are there first: nothing is refused in between */
 	drop_other_own(fd, &names);
+}
+
+bool
+share_knows_own(const char *dir)
+{
+	DIR *stream = opendir(dir);
+	const struct dirent *file;
+	bool knows = false;
+	uint64_t until;
+
+	while (stream != NULL && !knows && (file = readdir(stream)) != NULL) {
+		const char *dot = strrchr(file->d_name, '.');
+
+		knows = file->d_name[0] == '@' && dot != NULL &&
+			dm_parse_uint(dot + 1, 0, GATE_FOREVER, &until) &&
+			(int64_t)until > dm_wall_seconds();
+	}
+	if (stream != NULL)
+		(void)closedir(stream);
+	return knows;
 }

@@ -245,6 +245,40 @@ TEST(the_dashboards_name_is_not_shared)
 	    403);
 }
 
+/* The level of what the doctor finds about the gate; "" if that is nothing. */
+static const char *
+gate_level(struct world *w, const char *holds)
+{
+	const cJSON *finding, *list = cJSON_GetObjectItem(
+				  json_of(w, DM(w, NULL, "doctor", "--json").out), "findings");
+
+	cJSON_ArrayForEach (finding, list) {
+		if (strcmp(json_str(finding, "check"), "gate") == 0 &&
+		    strstr(json_str(finding, "what"), holds) != NULL)
+			return json_str(finding, "level");
+	}
+	return "";
+}
+
+TEST(the_doctor_sees_an_open_route)
+{
+	static const char old[] =
+	    "{\"@id\":\"old-main\",\"match\":[{\"host\":[\"old-main.dev.test\"]}],\"handle\":[{"
+	    "\"handler\":\"reverse_proxy\",\"upstreams\":[{\"dial\":\"localhost:1\"}],\"headers\":{"
+	    "\"response\":{\"set\":{\"X-Devmesh-Id\":[\"old-main\"]}}}}],\"terminal\":true}";
+	struct lan_scene s = lan_scene(w);
+
+	(void)s;
+	assert_string_equal(gate_level(w, "what is shared"), "ok");
+	assert_string_equal(gate_level(w, "its own address"), "note");
+	daemon_start(w);
+	assert_true(wait_until(w, has_own, LAN_LAPTOP, ANSWER_MS));
+	assert_string_equal(gate_level(w, "its own address"), "");
+	assert_int_equal(
+	    admin(w, "PUT", "/config/apps/http/servers/srv0/routes/0", old).status, 200);
+	assert_string_equal(gate_level(w, "old-main"), "failure");
+}
+
 /* Who is not on the network at all: nothing listens there until the user turns it on. */
 TEST(private_mesh_stays_private)
 {
@@ -279,6 +313,7 @@ main(int argc, char *argv[])
 	    WORLD_TEST(a_former_address_is_somebody_elses),
 	    WORLD_TEST(devmeshd_restores_the_route_of_a_password),
 	    WORLD_TEST(the_dashboards_name_is_not_shared),
+	    WORLD_TEST(the_doctor_sees_an_open_route),
 	    WORLD_TEST(private_mesh_stays_private),
 	};
 
