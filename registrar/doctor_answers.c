@@ -335,7 +335,7 @@ doctor_check_dns_answers(struct doctor *d)
 	struct doctor_answers answers;
 	char text[DNS_ADDRESS_TEXT];
 	struct dns_address router;
-	struct lan_state lan;
+	struct lan_state lan = {.lack = NULL};
 	struct responder r;
 	struct dm_err ignored;
 	bool reached = false;

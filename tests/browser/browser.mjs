@@ -15,13 +15,13 @@ function chromium() {
 }
 
 // With `home` as its home, where its trust store is. No flag of it touches certificates.
-export async function launch(env, home, args = []) {
+export async function launch(env, home, args = [], program = chromium()) {
 	if (!fs.existsSync(path.join(packages, 'playwright-core')))
 		throw new Error(`playwright-core is not in ${packages}: make check-browser`);
 	const { chromium: type } = createRequire(path.join(packages, 'x'))('playwright-core');
 
 	return type.launch({
-		executablePath: chromium(),
+		executablePath: program,
 		env: { ...env, HOME: home },
 		args,
 		chromiumSandbox: false, // neither root nor a container can have it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a phone sees: the page that sets it up, in a network of its own (phone_net.mjs), which is a
-// namespace with one interface, so that nobody else is reached.
+// namespace with one interface, so that nobody else is reached; and what is shared with it, as
+// another machine of that network (phone_lan.mjs).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,8 +9,10 @@ import path from 'node:path';
 import { source } from './world.mjs';
 
 const address = '10.77.0.1';
-const net = `ip link set lo up && ip link add phone0 type veth peer name phone1 && ip addr add ${address}/24 dev phone0 &&
+const alone = `ip link set lo up && ip link add phone0 type veth peer name phone1 && ip addr add ${address}/24 dev phone0 &&
 	ip link set phone1 up && ip link set phone0 up && ip route add default dev phone0`;
+const cable = `ip link set lo up && ip link add lan0 type veth peer name phone0 && ip addr add ${address}/24 dev lan0 &&
+	ip link set lan0 up && ip route add default dev lan0`;
 
 async function inNetwork(command, options) {
 	const child = spawn('unshare', ['--net', ...(process.getuid() === 0 ? [] : ['--map-root-user']), 'sh', '-c', command], options);
@@ -21,18 +24,21 @@ async function inNetwork(command, options) {
 	return { code, text };
 }
 
-async function phonePage() {
+// A program of this directory in a network that `net` makes.
+async function within(net, program) {
 	const options = { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }, cwd: source };
 	const able = await inNetwork(net, options);
 
 	if (able.code !== 0) {
-		console.log(`# phonePage: this system does not let us have a network: ${able.text.trim()}`);
+		console.log(`# ${program}: this system does not let us have a network: ${able.text.trim()}`);
 		return;
 	}
 	const { code, text } = await inNetwork(
-		`${net} && exec "$0" "$1" ${address}`.replace('"$0"', `'${process.execPath}'`)
-			.replace('"$1"', `'${path.join(source, 'tests/browser/phone_net.mjs')}'`), options);
+		`${net} && exec '${process.execPath}' '${path.join(source, 'tests/browser', program)}' ${address}`, options);
 	assert.equal(code, 0, text);
 }
 
-export default { phonePage };
+const phonePage = () => within(alone, 'phone_net.mjs');
+const phoneOnTheLan = () => within(cable, 'phone_lan.mjs');
+
+export default { phonePage, phoneOnTheLan };
