@@ -233,7 +233,7 @@ doctor_check_firewall(struct doctor *d)
 {
 	static const char *const state[] = {"firewall-cmd", "--state", NULL};
 	DM_AUTO_FREE char *running = NULL;
-	struct lan_state lan;
+	struct lan_state lan = {.lack = NULL};
 
 	if (!doctor_lan_state(d, &lan))
 		return;

@@ -131,7 +131,7 @@ void
 doctor_check_phone_certificate(struct doctor *d)
 {
 	DM_AUTO_FREE char *root = NULL;
-	struct lan_state lan;
+	struct lan_state lan = {.lack = NULL};
 	struct dm_err ignored;
 	bool ours;
 

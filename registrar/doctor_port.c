@@ -178,7 +178,7 @@ doctor_check_dns_port(struct doctor *d)
 	struct dm_listeners udp = {.count = 0}, tcp = {.count = 0};
 	DM_AUTO_FREE char *name = responder_fresh_name(d->domain);
 	struct dns_question question = {.type = DNS_TYPE_A};
-	struct lan_state lan;
+	struct lan_state lan = {.lack = NULL};
 	char ours[DNS_ADDRESS_TEXT];
 	bool taken;
 
