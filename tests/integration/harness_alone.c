@@ -23,6 +23,8 @@ run_alone(struct world *w, const char *script, const char *reason)
 	char *path = fmt(w, "%s/alone.sh", w->dir);
 	struct result r;
 
+	/* there port 53 is nobody else's */
+	world_env(w, "DEVMESH_DNS_ENABLED", "yes");
 	if (geteuid() != 0)
 		world_skip(w, "only root can give a network of its own to the test");
 	if (run(w, w->dir, ARGV("unshare", "-m", "-n", "true")).code != 0)
