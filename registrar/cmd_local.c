@@ -61,6 +61,36 @@ add_daemon(cJSON *o, const struct cmd_ctx *ctx, const struct companion *c, const
 		out_add_error(daemon, why);
 }
 
+/* What was registered below another domain is led to by nothing any more. */
+static void
+say_other_domains(struct session *s, const char *domain)
+{
+	struct registry_claims claims;
+	const char *first = NULL;
+	struct dm_err ignored;
+	size_t count = 0;
+
+	if (!session_need_registry(s, &ignored) || !registry_scan(s->registry, &claims, &ignored))
+		return;
+	for (size_t i = 0; i < claims.count; i++) {
+		const struct claim *claim = claims.list[i];
+		const char *dot = claim->host == NULL ? NULL : strchr(claim->host, '.');
+
+		if (claim->is_alias || dot == NULL || strcmp(dot + 1, domain) == 0 ||
+		    strcmp(claim->worktree, s->state_dir) == 0)
+			continue;
+		if (count++ == 0)
+			first = claim->id.s;
+	}
+	if (count > 0)
+		dm_warn(
+		    "%zu service%s registered below another domain, %s%s: devmesh restart %s, or "
+		    "devmesh up in the worktree, gives each its new URL",
+		    count, count == 1 ? " is" : "s are", first, count == 1 ? "" : " and others",
+		    count == 1 ? first : "ID");
+	registry_claims_free(&claims);
+}
+
 static bool
 run_start(struct cmd_ctx *ctx, struct dm_err *err)
 {
@@ -97,6 +127,7 @@ run_start(struct cmd_ctx *ctx, struct dm_err *err)
 	(void)printf("the private mesh %s (pid %ld)\n", mesh.was_running ? "runs already" : "runs",
 	    (long)mesh.pid);
 	(void)printf("services: %s\n", url);
+	say_other_domains(ctx->session, mesh.domain);
 	if (!mesh.was_running)
 		dm_note("browsers will ask about the certificate until its CA is trusted: devmesh "
 			"trust");

@@ -57,6 +57,7 @@ static bool
 run_qr(struct cmd_ctx *ctx, struct dm_err *err)
 {
 	dm_auto(claim) claim = NULL;
+	struct share share;
 
 	if (!cmd_claim(ctx, &claim, err))
 		return false;
@@ -76,6 +77,9 @@ run_qr(struct cmd_ctx *ctx, struct dm_err *err)
 		out_url(claim, true);
 		return true;
 	}
+	if (!share_find(claim, &share))
+		dm_note("%s is not shared: other devices are refused (devmesh share %s)",
+		    claim->id.s, claim->id.s);
 	return show(ctx, claim->url, err);
 }
 
@@ -114,6 +118,11 @@ ask_daemon(struct cmd_ctx *ctx, struct dm_err *err)
 		(void)dm_hint(err,
 		    "write \"enabled = yes\" below [lan] of config.ini; then devmesh "
 		    "stop && devmesh start");
+		return NULL;
+	}
+	/* without Caddy the rest is of no use, and devmeshd could only guess why */
+	if (!session_need_view(ctx->session, err)) {
+		(void)dm_wrap(err, "a phone would reach nothing");
 		return NULL;
 	}
 	if ((ctl = ask_open(ctx->session, &status, err)) == NULL ||

@@ -224,7 +224,9 @@ run_setup(struct cmd_ctx *ctx, struct dm_err *err)
 	if (!read_options(ctx, &want, err) || (u = setup_open(ctx->session, &want, err)) == NULL)
 		return false;
 	if (want.lan && !want.remove)
-		dm_warn("whoever is in your network will be able to open every service");
+		dm_note("other devices of your network will reach Caddy, and get what you share: "
+			"devmesh "
+			"share");
 	if (!want.remove)
 		setup_probe(u);
 	if (!setup_look(u, err))

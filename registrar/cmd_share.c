@@ -161,6 +161,26 @@ read_wish(struct cmd_ctx *ctx, struct wish *wish, struct dm_err *err)
 
 /* ---- whether it can be had ------------------------------------------------------------- */
 
+static bool
+check_claim(const struct session *s, const struct claim *claim, struct dm_err *err)
+{
+	const char *dot = claim->host == NULL ? NULL : strchr(claim->host, '.');
+	char domain[HOST_MAX + 1];
+
+	if (s->state_dir != NULL && strcmp(claim->worktree, s->state_dir) == 0)
+		return dm_fail(err, DM_USAGE,
+		    "%s is the dashboard: other devices see the list of what is shared there, and "
+		    "nothing else",
+		    claim->id.s);
+	session_domain(s, domain);
+	if (dot == NULL || strcmp(dot + 1, domain) == 0)
+		return true;
+	(void)dm_fail(err, DM_CONFLICT,
+	    "sharing %s: it is registered below %s, and Caddy serves %s", claim->id.s, dot + 1,
+	    domain);
+	return dm_hint(err, "devmesh restart %s, or devmesh up in its worktree", claim->id.s);
+}
+
 /* Other devices reach the gate at all, and it goes by what will be written. */
 static bool
 check_way(
@@ -210,7 +230,7 @@ format_until(const struct share *share, char out[UNTIL_MAX])
 
 	(void)localtime_r(&t, &local);
 	if (share->until == GATE_FOREVER ||
-	    strftime(out, UNTIL_MAX, "until %a %H:%M, %F", &local) == 0)
+	    strftime(out, UNTIL_MAX, "until %a %H:%M:%S, %F", &local) == 0)
 		(void)snprintf(out, UNTIL_MAX, "until devmesh unshare");
 }
 
@@ -338,8 +358,8 @@ put_share(struct session *s, const struct claim *claim, const struct wish *wish,
 	struct dm_err later;
 	bool was, wrote;
 
-	if (!session_need_view(s, err) || !placement_of(s, claim, &place, err) ||
-	    !check_way(s, claim, &place, err))
+	if (!session_need_view(s, err) || !check_claim(s, claim, err) ||
+	    !placement_of(s, claim, &place, err) || !check_way(s, claim, &place, err))
 		return false;
 	if (share_put(claim, place.has_alias ? &claim->app : NULL, &wish->share, err) &&
 	    register_again(s, claim, &wrote, err))

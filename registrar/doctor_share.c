@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The doctor on the gate that keeps other devices from what is not shared. */
+#include "base/str.h"
 #include "caddy/gate.h"
 #include "caddy/route.h"
 #include "doctor.h"
@@ -45,6 +46,21 @@ say_open_routes(struct doctor *d, const struct gateless *g)
 	doctor_fix(d, "register them anew: devmesh up --all");
 }
 
+/* Whether this machine has any address that could be mistaken. */
+static bool
+has_address(void)
+{
+	struct netif_list list;
+	struct dm_err ignored;
+	bool any = false;
+
+	if (!netif_read(&list, &ignored))
+		return false;
+	for (size_t i = 0; i < list.count; i++)
+		any |= !list.list[i].loopback;
+	return any;
+}
+
 void
 doctor_check_gate(struct doctor *d)
 {
@@ -59,7 +75,16 @@ doctor_check_gate(struct doctor *d)
 	caddy_view_each_route(d->session->view, look_at_route, &g);
 	if (g.count > 0)
 		say_open_routes(d, &g);
-	if (d->has_mesh && d->server.gate_dir != NULL && !share_knows_own(d->server.gate_dir)) {
+	if (!d->session->conf->lan_enabled && d->session->conf->admin == NULL &&
+	    dm_starts_with(caddy_admin_address(d->session->admin), "unix://")) {
+		doctor_say(
+		    d, DOCTOR_WARNING, "[lan] enabled is no, and Caddy listens on the network");
+		doctor_why(d, "the private mesh was started when it was yes: what is shared is "
+			      "open to other devices as before");
+		doctor_fix(d, "devmesh stop && devmesh start");
+	}
+	if (d->has_mesh && d->server.gate_dir != NULL && has_address() &&
+	    !share_knows_own(d->server.gate_dir)) {
 		doctor_say(d, DOCTOR_NOTE,
 		    "a request of this machine to its own address on the network is refused");
 		doctor_why(d, "Caddy before 2.8 cannot tell which addresses are its own, and "

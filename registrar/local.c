@@ -271,12 +271,14 @@ describe_running(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	    !caddy_view_server(view, "srv0", host, &server, err))
 		return false;
 	mesh->https_port = server.front.port;
+	mesh->lan = server.lan;
 	mesh->http_port = 0;
 	if (caddy_view_server(view, "redirect", host, &server, err))
 		mesh->http_port = server.front.port;
 	if ((s->conf->domain != NULL && strcmp(s->conf->domain, domain) != 0) ||
 	    (s->conf->https_port != 0 && s->conf->https_port != mesh->https_port) ||
 	    (s->conf->http_port != 0 && s->conf->http_port != mesh->http_port) ||
+	    mesh->lan != s->conf->lan_enabled ||
 	    !caddy_view_mesh(view, domain, registry_dir(s->registry), host, "", &server))
 		dm_warn("the running mesh has other settings than the configuration: "
 			"devmesh stop && devmesh start");
@@ -291,6 +293,23 @@ size_of(const char *path)
 	return stat(path, &st) == 0 ? st.st_size : 0;
 }
 
+/* Names that others own, or that are asked for by other means than DNS. */
+static bool
+check_domain(const char *domain, struct dm_err *err)
+{
+	const char *why = strchr(domain, '.') == NULL && strcmp(domain, "localhost") != 0
+			      ? "it is a top-level domain, not one of yours"
+			  : dm_ends_with(domain, ".local")
+			      ? "names below .local are multicast DNS's (RFC 6762)"
+			      : NULL;
+
+	if (why == NULL)
+		return true;
+	(void)dm_fail(err, DM_USAGE, "starting the private mesh for *.%s: %s", domain, why);
+	return dm_hint(
+	    err, "[mesh] domain: one below a domain of yours, dev.test, or dev.localhost");
+}
+
 static bool
 launch(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 {
@@ -303,7 +322,8 @@ launch(struct session *s, struct local_mesh *mesh, struct dm_err *err)
 	if (http == NULL)
 		return false;
 	session_domain(s, mesh->domain);
-	if (!choose_port(s->conf->https_port, 443, 8443, "https_port", &mesh->https_port, err) ||
+	if (!check_domain(mesh->domain, err) ||
+	    !choose_port(s->conf->https_port, 443, 8443, "https_port", &mesh->https_port, err) ||
 	    !choose_port(s->conf->http_port, 80, 8080, "http_port", &mesh->http_port, err) ||
 	    !write_config(s, mesh, config, err))
 		return false;

@@ -17,6 +17,7 @@ struct local_mesh {
 	char domain[HOST_MAX + 1];
 	uint16_t https_port, http_port;
 	pid_t pid;
+	bool lan;	  /* it listens for other devices; told of one that runs already */
 	bool was_running; /* nothing had to be started */
 };
 

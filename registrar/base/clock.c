@@ -76,7 +76,7 @@ dm_parse_period(const char *text, int64_t max, int64_t *seconds)
 		int64_t s;
 	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
 	size_t n = strlen(text);
-	int64_t factor = 1;
+	int64_t factor = 0;
 	char digits[16];
 	uint64_t number;
 
@@ -87,7 +87,7 @@ dm_parse_period(const char *text, int64_t max, int64_t *seconds)
 			break;
 		}
 	}
-	if (!dm_snprintf(digits, sizeof(digits), "%.*s", (int)n, text) ||
+	if (factor == 0 || !dm_snprintf(digits, sizeof(digits), "%.*s", (int)n, text) ||
 	    !dm_parse_uint(digits, 1, (uint64_t)(max / factor), &number))
 		return false;
 	*seconds = (int64_t)number * factor;

@@ -19,7 +19,7 @@ uint64_t dm_random(void);
 /* Sleeps at least `ms` milliseconds, signals notwithstanding. For polling with a deadline only. */
 void dm_pause_ms(int64_t ms);
 
-/* "90", "90s", "30m", "24h" or "7d" as seconds, from 1 to `max`; false if it is none of these. */
+/* "90s", "30m", "24h" or "7d" as seconds, from 1 to `max`; false if it is none of these. */
 bool dm_parse_period(const char *text, int64_t max, int64_t *seconds);
 
 #endif

@@ -31,6 +31,12 @@ domain_parse(const char *text, char out[HOST_MAX + 1], struct dm_err *err)
 		(void)dm_fail(err, DM_USAGE, "\"%.80s\" is not a domain", text);
 		return dm_hint(err, "lower-case labels separated by dots, such as dev.example.com");
 	}
+	/* RFC 3696 §2: the last label is not all digits; so 192.168.1.1 is none */
+	if (strspn(text + n - label, "0123456789") == label) {
+		(void)dm_fail(
+		    err, DM_USAGE, "\"%.80s\" is not a domain: it ends in a number", text);
+		return dm_hint(err, "a domain of your own, such as dev.example.com, or dev.test");
+	}
 	memcpy(out, text, n + 1);
 	return true;
 }
