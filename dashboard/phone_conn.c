@@ -224,7 +224,10 @@ answer(struct phone_conn *conn, const struct http_head *head)
 			return;
 		}
 	}
-	refuse(conn, 404, "Not Found", "");
+	if (strcmp(head->path, "/") == 0)
+		refuse(conn, 303, "See Other", "Location: /phone\r\n");
+	else
+		refuse(conn, 404, "Not Found", "");
 }
 
 /* ---- the connection ------------------------------------------------------------------------ */

@@ -114,7 +114,7 @@ doctor_check_lan(struct doctor *d)
 	    "guest networks and \"client isolation\" (AP isolation) of Wi-Fi routers keep "
 	    "them apart");
 	doctor_fix(d,
-	    "open http://%s:%u/ on the phone: if that does not load, change to the network "
+	    "open http://%s:%u/phone on the phone: if that does not load, change to the network "
 	    "that this machine is in, or turn the isolation off in the router",
 	    ours, (unsigned)conf->phone_port);
 }

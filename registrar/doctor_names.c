@@ -261,7 +261,9 @@ judge_addresses(struct doctor *d, const char *name, const struct lookup *l)
 		    name, l->silent ? "no answer in time" : gai_strerror(l->error));
 		doctor_why(d, "no program or browser can open the URLs");
 		doctor_fix(d,
-		    "make a DNS record *.%s with this machine's address (127.0.0.1, or that in "
+		    "for this machine: sudo devmesh dns install; for every one, where the domain "
+		    "is "
+		    "yours: a DNS record *.%s with this machine's address (127.0.0.1, or that in "
 		    "the local network)",
 		    d->domain);
 	} else if (!ours) {

@@ -120,7 +120,7 @@ check_root(struct doctor *d, const char *root, const struct lan_state *lan)
 	    "CA");
 	doctor_why(d, "it is signed by a CA that comes with no phone");
 	doctor_fix(d,
-	    "on the phone: http://%s:%u/ , and on an iPhone then Settings, General, About, "
+	    "on the phone: http://%s:%u/phone , and on an iPhone then Settings, General, About, "
 	    "Certificate Trust Settings",
 	    ours, (unsigned)d->session->conf->phone_port);
 	if (program != NULL && (text = doctor_output(d, argv)) != NULL)

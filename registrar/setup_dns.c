@@ -223,6 +223,13 @@ text_for_dnsmasq(const struct setup_dns *dns, const char *file, const char *comm
 char *
 setup_dns_text(const struct setup_dns *dns)
 {
+	/* unbound answers for all of these by itself (RFC 6761), below them as well */
+	const char *own = dm_ends_with(dns->zone, ".test")	? "test."
+			  : dm_ends_with(dns->zone, ".invalid") ? "invalid."
+			  : dm_ends_with(dns->zone, ".onion")	? "onion."
+								: NULL;
+	DM_AUTO_FREE char *nodefault =
+	    own == NULL ? dm_strdup("") : dm_asprintf("    local-zone: \"%s\" nodefault\n", own);
 	DM_AUTO_FREE char *dnsmasq = NULL;
 
 	if (dns->resolver == RESOLVER_NETWORKMANAGER)
@@ -241,10 +248,12 @@ setup_dns_text(const struct setup_dns *dns)
 			   "    do-not-query-localhost: no\n"
 			   "    domain-insecure: \"%s\"\n"
 			   "    private-domain: \"%s\"\n"
+			   "%s"
 			   "stub-zone:\n"
 			   "    name: \"%s\"\n"
 			   "    stub-addr: " RESPONDER_ADDRESS "@%u\n",
-	    dns->zone, dnsmasq + 2, dns->zone, dns->zone, dns->zone, (unsigned)dns->responder.port);
+	    dns->zone, dnsmasq + 2, dns->zone, dns->zone, nodefault, dns->zone,
+	    (unsigned)dns->responder.port);
 }
 
 /* The port of the file that is there for this zone already; 0: there is none. */

@@ -455,6 +455,18 @@ TEST(trust_tells_of_the_root_certificate)
 	assert_true(exists(w->ca));
 }
 
+/* Names that are not for us to give, each with why. */
+TEST(domains_that_cannot_be)
+{
+	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
+	world_env(w, "DEVMESH_MESH_DOMAIN", "com");
+	assert_error(w, DM(w, NULL, "start"), 2, "top-level domain");
+	world_env(w, "DEVMESH_MESH_DOMAIN", "dev.local");
+	assert_error(w, DM(w, NULL, "start"), 2, "multicast DNS");
+	world_env(w, "DEVMESH_MESH_DOMAIN", "192.168.1.1");
+	assert_error(w, DM(w, NULL, "start"), 2, "ends in a number");
+}
+
 int
 main(void)
 {
@@ -482,6 +494,7 @@ main(void)
 	    WORLD_TEST(start_does_not_hold_its_callers_descriptors),
 	    WORLD_TEST(wait_is_not_fooled_by_the_page),
 	    WORLD_TEST(trust_tells_of_the_root_certificate),
+	    WORLD_TEST(domains_that_cannot_be),
 	};
 
 	return RUN_TESTS(tests);

@@ -333,6 +333,24 @@ TEST(shared_and_not_running)
 	assert_null(strstr(r.body, ".sock"));
 }
 
+/* After a change of the domain a service has its old name until it is registered anew. */
+TEST(registered_below_another_domain)
+{
+	struct lan_scene s = lan_scene(w);
+	struct result r;
+
+	assert_exit(w, DM(w, NULL, "stop"), 0);
+	world_env(w, "DEVMESH_MESH_DOMAIN", "other.test");
+	r = DM(w, NULL, "start");
+	assert_exit(w, r, 0);
+	assert_non_null(strstr(r.err, "registered below another domain, shop-main"));
+	assert_error(w, DM(w, s.repo, "share"), 4, "below dev.test, and Caddy serves other.test");
+	assert_string_equal(up_ok(w, s.repo), "shop-main");
+	assert_exit(w, DM(w, s.repo, "share"), 0);
+	assert_served(w, &s, "shop-main.other.test", "shop-main");
+	assert_null(strstr(DM(w, NULL, "start").err, "another domain"));
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -352,6 +370,7 @@ main(int argc, char *argv[])
 	    WORLD_TEST(a_password_of_ones_own),
 	    WORLD_TEST(explicit_routes_as_well),
 	    WORLD_TEST(shared_and_not_running),
+	    WORLD_TEST(registered_below_another_domain),
 	};
 
 	lan_enter(argc, argv);

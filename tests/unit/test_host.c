@@ -38,6 +38,9 @@ domains(void **state)
 	    {"dev:443", false},
 	    {"\xc3\xa4.dev", false},
 	    {"a\n", false},
+	    {"192.168.1.1", false},
+	    {"dev.7", false},
+	    {"7", false},
 	};
 
 	(void)state;
