@@ -5,6 +5,7 @@
 #include "harness_lan.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a program on this machine gets for a request that it passes on, with these headers. */
@@ -245,15 +246,15 @@ TEST(the_dashboards_name_is_not_shared)
 	    403);
 }
 
-/* The level of what the doctor finds about the gate; "" if that is nothing. */
+/* The level of what the doctor finds by that check; "" if that is nothing. */
 static const char *
-gate_level(struct world *w, const char *holds)
+found_level(struct world *w, const char *check, const char *holds)
 {
 	const cJSON *finding, *list = cJSON_GetObjectItem(
 				  json_of(w, DM(w, NULL, "doctor", "--json").out), "findings");
 
 	cJSON_ArrayForEach (finding, list) {
-		if (strcmp(json_str(finding, "check"), "gate") == 0 &&
+		if (strcmp(json_str(finding, "check"), check) == 0 &&
 		    strstr(json_str(finding, "what"), holds) != NULL)
 			return json_str(finding, "level");
 	}
@@ -269,14 +270,38 @@ TEST(the_doctor_sees_an_open_route)
 	struct lan_scene s = lan_scene(w);
 
 	(void)s;
-	assert_string_equal(gate_level(w, "what is shared"), "ok");
-	assert_string_equal(gate_level(w, "its own address"), "note");
+	assert_string_equal(found_level(w, "gate", "what is shared"), "ok");
+	assert_string_equal(found_level(w, "gate", "its own address"), "note");
+	assert_string_equal(found_level(w, "daemon", "does not run"), "warning");
 	daemon_start(w);
+	assert_string_equal(found_level(w, "daemon", "runs"), "ok");
 	assert_true(wait_until(w, has_own, LAN_LAPTOP, ANSWER_MS));
-	assert_string_equal(gate_level(w, "its own address"), "");
+	assert_string_equal(found_level(w, "gate", "its own address"), "");
 	assert_int_equal(
 	    admin(w, "PUT", "/config/apps/http/servers/srv0/routes/0", old).status, 200);
-	assert_string_equal(gate_level(w, "old-main"), "failure");
+	assert_string_equal(found_level(w, "gate", "old-main"), "failure");
+	/* a mesh that was started when it was yes */
+	world_env(w, "DEVMESH_LAN_ENABLED", "no");
+	assert_string_equal(found_level(w, "gate", "enabled is no"), "warning");
+	assert_non_null(strstr(DM(w, NULL, "start").err, "other settings"));
+}
+
+TEST(the_doctor_sees_a_record_that_cannot_be_kept)
+{
+	const char *file = fmt(w, "%s/token", w->dir);
+
+	lan_connect(w);
+	(void)lan_mesh(w);
+	world_env(w, "DEVMESH_RECORD_PROVIDER", "cloudflare");
+	assert_string_equal(found_level(w, "record", "token_file is not set"), "failure");
+	write_text(file, "abc\n");
+	assert_int_equal(chmod(file, 0644), 0);
+	world_env(w, "DEVMESH_RECORD_TOKEN_FILE", file);
+	assert_string_equal(found_level(w, "record", file), "failure");
+	assert_int_equal(chmod(file, 0600), 0);
+	assert_string_equal(found_level(w, "record", "record status"), "ok");
+	world_env(w, "DEVMESH_RECORD_ZONE", "example.org");
+	assert_string_equal(found_level(w, "record", "example.org"), "failure");
 }
 
 /* Who is not on the network at all: nothing listens there until the user turns it on. */
@@ -314,6 +339,7 @@ main(int argc, char *argv[])
 	    WORLD_TEST(devmeshd_restores_the_route_of_a_password),
 	    WORLD_TEST(the_dashboards_name_is_not_shared),
 	    WORLD_TEST(the_doctor_sees_an_open_route),
+	    WORLD_TEST(the_doctor_sees_a_record_that_cannot_be_kept),
 	    WORLD_TEST(private_mesh_stays_private),
 	};
 

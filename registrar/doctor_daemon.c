@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* The doctor on what devmeshd does for other devices. */
+#include <string.h>
+
+#include "base/str.h"
+#include "companion.h"
+#include "doctor.h"
+#include "record.h"
+
+void
+doctor_check_daemon(struct doctor *d)
+{
+	COMPANION_AUTO struct companion daemon = {.pid = 0};
+	struct dm_err ignored;
+
+	if (!d->session->conf->lan_enabled) {
+		doctor_skip(d, "[lan] enabled is no");
+		return;
+	}
+	if (!session_need_state_dir(d->session, &ignored)) {
+		doctor_skip(d, "there is no state directory");
+		return;
+	}
+	companion_look(d->session, &daemon);
+	if (daemon.state != COMPANION_STOPPED && daemon.state != COMPANION_STOPPING) {
+		doctor_say(d, DOCTOR_OK, "devmeshd runs");
+		return;
+	}
+	doctor_say(d, DOCTOR_WARNING, "devmeshd does not run");
+	doctor_why(d, "without it no device learns the names from this machine, nor how to be set "
+		      "up; what is shared stays so");
+	doctor_fix(d, "devmesh daemon start");
+}
+
+/* Where the provider is not asked: what is wrong with what it would be asked by. */
+void
+doctor_check_record(struct doctor *d)
+{
+	const struct conf *conf = d->session->conf;
+	DM_AUTO_FREE char *token = NULL, *below = NULL;
+	struct dm_err err;
+
+	if (conf->record_provider == CONF_RECORD_NONE) {
+		doctor_skip(d, "[record] provider is none");
+		return;
+	}
+	if (conf->record_zone != NULL) {
+		below = dm_asprintf(".%s", conf->record_zone);
+		if (strcmp(d->domain, conf->record_zone) != 0 && !dm_ends_with(d->domain, below)) {
+			doctor_say(d, DOCTOR_FAILURE,
+			    "[record] zone = %s does not have the domain %s in it",
+			    conf->record_zone, d->domain);
+			doctor_why(d, "the public record of the domain is not kept");
+			doctor_fix(d, "leave it out: then it is found by asking the provider");
+		}
+	}
+	if (conf->record_token_file == NULL) {
+		doctor_say(d, DOCTOR_FAILURE, "[record] token_file is not set");
+		doctor_why(d, "the provider does not change a record for just anybody");
+		doctor_fix(d,
+		    "write the provider's token into a file of mode 0600, and its path into "
+		    "token_file");
+	} else if ((token = record_token(conf->record_token_file, &err)) == NULL) {
+		doctor_say(d, DOCTOR_FAILURE, "%.300s", err.msg);
+		doctor_why(d, "without the token the public record of the domain is not kept");
+		doctor_fix(d, "%.300s", err.hint[0] == '\0' ? "see [record] token_file" : err.hint);
+	}
+	doctor_say(d, DOCTOR_OK, "devmesh record status asks the provider");
+}
