@@ -156,11 +156,6 @@ void doctor_check_certificate(struct doctor *d);
 void doctor_check_localhost(struct doctor *d);
 void doctor_check_domain(struct doctor *d);
 void doctor_check_hosts(struct doctor *d);
-/* doctor_daemon.c */
-void doctor_check_daemon(struct doctor *d);
-void doctor_check_record(struct doctor *d);
-/* doctor_share.c */
-void doctor_check_gate(struct doctor *d);
 /* doctor_worktree.c */
 void doctor_check_trap(struct doctor *d);
 void doctor_check_env_files(struct doctor *d);

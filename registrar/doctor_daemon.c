@@ -4,7 +4,7 @@
 
 #include "base/str.h"
 #include "companion.h"
-#include "doctor.h"
+#include "doctor_lan.h"
 #include "record.h"
 
 void

@@ -63,5 +63,10 @@ void doctor_judge_answers(struct doctor *d, const struct doctor_answers *answers
  */
 bool doctor_ufw_allows(
     const char *rules, const char *protocol, uint16_t port, const struct dns_address *from);
+/* doctor_share.c */
+void doctor_check_gate(struct doctor *d);
+/* doctor_daemon.c */
+void doctor_check_daemon(struct doctor *d);
+void doctor_check_record(struct doctor *d);
 
 #endif

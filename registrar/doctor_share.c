@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "caddy/gate.h"
 #include "caddy/route.h"
-#include "doctor.h"
+#include "doctor_lan.h"
 #include "share.h"
 
 struct gateless {
