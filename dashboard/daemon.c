@@ -76,7 +76,7 @@ daemon_hint(struct daemon *d, const char *dir, const char *name)
 {
 	if (strcmp(dir, registry_dir(d->session->registry)) == 0)
 		services_hint(d->services, name);
-	else if (!shares_hint(d->shares, dir))
+	else if (!shares_hint(d->shares, dir, name))
 		tree_watch_hint(d->trees, dir, name);
 }
 

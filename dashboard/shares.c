@@ -308,11 +308,13 @@ shares_settle(struct shares *s)
 }
 
 bool
-shares_hint(struct shares *s, const char *dir)
+shares_hint(struct shares *s, const char *dir, const char *name)
 {
 	for (size_t i = 0; s != NULL && i < DIRS; i++) {
 		if (s->dirs[i] != NULL && strcmp(s->dirs[i], dir) == 0) {
-			timer_in(s->timer, SETTLE_MS);
+			/* a lock that is taken, by ourselves for instance, changes nothing */
+			if (name == NULL || name[0] != '.')
+				timer_in(s->timer, SETTLE_MS);
 			return true;
 		}
 	}

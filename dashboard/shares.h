@@ -20,8 +20,8 @@ struct shares;
 struct shares *shares_new(struct daemon *d);
 void shares_free(struct shares *shares);
 
-/* Something has changed in the directory; false: it is not one of shares. */
-bool shares_hint(struct shares *shares, const char *dir);
+/* The directory's entry `name`, or NULL, may have changed; false: it is not one of shares. */
+bool shares_hint(struct shares *shares, const char *dir, const char *name);
 /* Looks now. */
 void shares_look(struct shares *shares);
 /* Caddy's view, the daemon's own name or this machine's addresses may have changed. */

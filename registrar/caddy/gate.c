@@ -139,6 +139,25 @@ header_matches(const char *header, const char *name, const char *pattern)
 	return build_regexp_matcher(subject, name, pattern);
 }
 
+/* What proxies say for whom they ask by. */
+static const char *const for_headers[] = {
+    "X-Forwarded-For", "X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"};
+
+/*
+ * Whether there is more to look at than that it comes from a loopback address and says nothing
+ * else: with most requests this is all that is done, so it has to be quick.
+ */
+static cJSON *
+look_closer(cJSON *then)
+{
+	cJSON *o = build_pass_through(not_this_machine(), then);
+	cJSON *sets = cJSON_GetObjectItemCaseSensitive(o, "match");
+
+	for (size_t i = 0; i < sizeof(for_headers) / sizeof(for_headers[0]); i++)
+		(void)cJSON_AddItemToArray(sets, build_matcher("header", for_headers[i], "*"));
+	return o;
+}
+
 /*
  * A proxy or a tunnel on this machine says that it acts for somebody else. In a header of whoever
  * comes from elsewhere anyway it makes no difference. A tunnel that only passes bytes on (ssh -R)
@@ -147,17 +166,14 @@ header_matches(const char *header, const char *name, const char *pattern)
 static cJSON *
 for_another(void)
 {
-	static const struct {
-		const char *header, *near;
-	} rows[] = {{"X-Forwarded-For", LIST_OF(LOOPBACK)}, {"X-Real-Ip", LIST_OF(LOOPBACK)},
-	    {"Cf-Connecting-Ip", LIST_OF(LOOPBACK)},
-	    {"Forwarded", LIST_OF("for=\"?" LOOPBACK "(:[0-9]+)?\"?(;[^,]*)?")}};
+	static const char *const near[] = {LIST_OF(LOOPBACK), LIST_OF(LOOPBACK), LIST_OF(LOOPBACK),
+	    LIST_OF("for=\"?" LOOPBACK "(:[0-9]+)?\"?(;[^,]*)?")};
 	cJSON *o = build_pass_through(NULL, set_var(OUTSIDE, "yes"));
 	cJSON *sets = cJSON_AddArrayToObject(o, "match");
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cJSON *set = build_matcher("header", rows[i].header, "*");
-		cJSON *not = build_list(header_matches(rows[i].header, "dm_for", rows[i].near));
+	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+		cJSON *set = build_matcher("header", for_headers[i], "*");
+		cJSON *not = build_list(header_matches(for_headers[i], "dm_for", near[i]));
 
 		(void)cJSON_AddItemToArray(not, gate_outside());
 		(void)cJSON_AddItemToObject(set, "not", not );
@@ -172,12 +188,11 @@ for_another(void)
 static cJSON *
 for_a_neighbour(void)
 {
-	static const char *const others[] = {"X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"};
 	cJSON *o = var_is(FORWARDED, "far"), *not = cJSON_AddArrayToObject(o, "not");
 	cJSON *all = header_matches("X-Forwarded-For", "dm_near", LIST_OF(NEAR));
 
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		(void)cJSON_AddItemToArray(not, build_matcher("header", others[i], "*"));
+	for (size_t i = 1; i < sizeof(for_headers) / sizeof(for_headers[0]); i++)
+		(void)cJSON_AddItemToArray(not, build_matcher("header", for_headers[i], "*"));
 	(void)cJSON_AddItemToObject(
 	    o, "vars_regexp", cJSON_DetachItemFromObjectCaseSensitive(all, "vars_regexp"));
 	cJSON_Delete(all);
@@ -336,32 +351,43 @@ log_in(const struct gate_account *account)
 	return o;
 }
 
+/* What our own checks say of themselves, said by others. */
+static cJSON *
+forget_check(void)
+{
+	cJSON *o = build_handler("headers"), *request = cJSON_AddObjectToObject(o, "request");
+
+	(void)cJSON_AddItemToObject(request, "delete", build_text(MESH_CHECK_HEADER));
+	return o;
+}
+
 struct cJSON *
 gate_build(const char *dir, const char *name, const struct gate_account *account)
 {
-	cJSON *whole = build_handler("subroute"), *routes = cJSON_AddArrayToObject(whole, "routes");
+	cJSON *closer = build_handler("subroute"),
+	      *routes = cJSON_AddArrayToObject(closer, "routes");
 	cJSON *decide = build_handler("subroute"), *list = cJSON_AddArrayToObject(decide, "routes");
 
 	(void)cJSON_AddItemToArray(
 	    routes, build_pass_through(not_this_machine(), set_var(OUTSIDE, "yes")));
-	if (dir != NULL) {
-		/* for few requests: it reads a directory */
+	if (dir != NULL)
 		(void)cJSON_AddItemToArray(
 		    routes, build_pass_through(
 				gate_outside(), build_subroute(own_address(dir), NULL, NULL)));
-		(void)cJSON_AddItemToArray(list, is_shared(dir, name, account != NULL));
-	}
 	(void)cJSON_AddItemToArray(routes, for_another());
 	(void)cJSON_AddItemToArray(routes, for_a_neighbour());
 	if (dir != NULL)
 		(void)cJSON_AddItemToArray(
 		    routes, build_pass_through(var_is(FORWARDED, "near"),
 				build_subroute(own_address_forwarded(dir), NULL, NULL)));
+	(void)cJSON_AddItemToArray(list, build_pass_through(NULL, forget_check()));
+	if (dir != NULL)
+		(void)cJSON_AddItemToArray(list, is_shared(dir, name, account != NULL));
 	(void)cJSON_AddItemToArray(list, refuse(name));
 	if (account != NULL)
 		(void)cJSON_AddItemToArray(list, log_in(account));
 	(void)cJSON_AddItemToArray(routes, build_pass_through(gate_outside(), decide));
-	return whole;
+	return build_subroute(look_closer(closer), NULL, NULL);
 }
 
 /* ---- reading one ----------------------------------------------------------------------- */

@@ -36,12 +36,17 @@ object_of_texts(const char *key, const char *const texts[], size_t count)
 static cJSON *
 send_document(const char *dir, const char *uri, const char *name, cJSON *first)
 {
-	cJSON *rewrite = build_handler("rewrite"),
-	      *route = build_route(build_file_matcher(dir, uri), first);
+	cJSON *rewrite = build_handler("rewrite"), *there = build_file_matcher(dir, uri);
+	cJSON *inside = gate_inside(), *route;
 	cJSON *headers = build_handler("headers"), *file_server = build_handler("file_server"),
 	      *set;
-	cJSON *list = get(route, "handle");
+	cJSON *list;
 
+	(void)cJSON_AddItemToObject(
+	    there, "not", cJSON_DetachItemFromObjectCaseSensitive(inside, "not"));
+	cJSON_Delete(inside);
+	route = build_route(there, first);
+	list = get(route, "handle");
 	(void)cJSON_AddStringToObject(rewrite, "uri", uri);
 	set = cJSON_AddObjectToObject(cJSON_AddObjectToObject(headers, "response"), "set");
 	(void)cJSON_AddItemToObject(set, "Content-Type", build_text("application/json"));
@@ -60,7 +65,7 @@ route_identity(const char *dir, const char *name, struct cJSON *first)
 	static const char *const paths[] = {ROUTE_IDENTITY_PATH}, *const methods[] = {
 								      "GET", "HEAD"};
 	DM_AUTO_FREE char *uri = dm_asprintf("/%s.json", name);
-	cJSON *asked = gate_inside();
+	cJSON *asked = cJSON_CreateObject();
 
 	(void)cJSON_AddItemToObject(asked, "path", cJSON_CreateStringArray(paths, 1));
 	(void)cJSON_AddItemToObject(asked, "method", cJSON_CreateStringArray(methods, 2));

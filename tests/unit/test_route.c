@@ -66,8 +66,7 @@ exact_shape(void **state)
 }
 
 #define ASKED \
-	"{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"not\":[{\"vars\":{" \
-	"\"{http.vars.devmesh_outside}\":[\"yes\"]}}],\"path\":[" \
+	"{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"path\":[" \
 	"\"/.well-known/devmesh\"],\"method\":[\"GET\",\"HEAD\"]}],\"handle\":["
 
 /* What a request for the identity gets, in front of the proxy; everything else goes past it. */
@@ -85,7 +84,9 @@ identity_route(void **state)
 	assert_holds(text,
 	    "\"handle\":[" ASKED
 	    "{\"handler\":\"subroute\",\"routes\":[{\"match\":[{\"file\":{\"try_files\":["
-	    "\"/shop-x.json\"],\"root\":\"/s/identity\"}}],\"handle\":[{\"handler\":\"rewrite\","
+	    "\"/shop-x.json\"],\"root\":\"/s/"
+	    "identity\"},\"not\":[{\"vars\":{\"{http.vars.devmesh_outside}\":["
+	    "\"yes\"]}}]}],\"handle\":[{\"handler\":\"rewrite\","
 	    "\"uri\":\"/shop-x.json\"},{\"handler\":\"headers\",\"response\":{\"set\":{"
 	    "\"Content-Type\":[\"application/json\"],\"Cache-Control\":[\"no-store\"],"
 	    "\"X-Devmesh-Id\":[\"shop-x\"]}}},{\"handler\":\"file_server\",\"root\":"
