@@ -14,7 +14,7 @@ add(struct dns_place *out, size_t *count, const struct dns_address *at,
 	struct dns_place *place = &out[*count];
 
 	for (size_t i = 0; i < *count; i++) {
-		if (netif_same(&out[i].address, at))
+		if (dns_address_same(&out[i].address, at))
 			return NULL;
 	}
 	if (*count == DNS_PLACES_MAX)

@@ -221,7 +221,7 @@ close_others(struct nameserver *server, const struct dns_place *places, size_t c
 		bool stays = false;
 
 		for (size_t i = 0; i < count && !all; i++)
-			stays = stays || dns_same_address(&places[i].address, &e->pair.address);
+			stays = stays || dns_address_same(&places[i].address, &e->pair.address);
 		if (stays) {
 			p = &e->next;
 			continue;
@@ -235,7 +235,7 @@ static struct endpoint *
 find_endpoint(const struct nameserver *server, const struct dns_address *at)
 {
 	for (struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
-		if (dns_same_address(&e->pair.address, at))
+		if (dns_address_same(&e->pair.address, at))
 			return e;
 	}
 	return NULL;

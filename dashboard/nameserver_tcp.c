@@ -152,7 +152,7 @@ is_full(const struct nameserver *server, const struct dns_address *source)
 	unsigned same = 0;
 
 	for (const struct conn *c = server->conns; c != NULL; c = c->next)
-		same += dns_same_address(&c->source, source) ? 1 : 0;
+		same += dns_address_same(&c->source, source) ? 1 : 0;
 	return server->counts.connections >= NAMESERVER_TCP_MAX ||
 	       same >= NAMESERVER_TCP_SOURCE_MAX;
 }

@@ -12,12 +12,6 @@
 #include "base/str.h"
 
 bool
-netif_same(const struct dns_address *a, const struct dns_address *b)
-{
-	return a->ipv6 == b->ipv6 && memcmp(a->bytes, b->bytes, a->ipv6 ? 16 : 4) == 0;
-}
-
-bool
 netif_contains(
     const struct dns_address *network, unsigned prefix, const struct dns_address *address)
 {

@@ -60,7 +60,7 @@ a_pair_is_of_one_address(void **state)
 	assert_ok(dns_pair_open(&loopback, port, &pair, &err), &err);
 	assert_int_equal(getsockname(pair.udp, (struct sockaddr *)&at, &len), 0);
 	assert_true(dns_from_socket(&at, &address, &port));
-	assert_true(dns_same_address(&address, &loopback));
+	assert_true(dns_address_same(&address, &loopback));
 	assert_int_equal(port, pair.port);
 	assert_int_equal(fcntl(pair.udp, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(pair.tcp, F_GETFD), FD_CLOEXEC);
@@ -93,14 +93,14 @@ addresses_go_there_and_back(void **state)
 		assert_int_equal(inet_pton(a.ipv6 ? AF_INET6 : AF_INET, texts[i], a.bytes), 1);
 		dns_to_socket(&a, 5453, &to);
 		assert_true(dns_from_socket(&to.address, &b, &port));
-		assert_true(dns_same_address(&a, &b));
+		assert_true(dns_address_same(&a, &b));
 		assert_int_equal(port, 5453);
 	}
 	assert_false(dns_from_socket(&odd, &b, &port));
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr), 1);
 	memcpy(&odd, &mapped, sizeof(mapped));
 	assert_true(dns_from_socket(&odd, &b, &port));
-	assert_true(dns_same_address(&b, &loopback));
+	assert_true(dns_address_same(&b, &loopback));
 }
 
 /* ---- sockets that were passed on ------------------------------------------------------------ */
