@@ -223,6 +223,18 @@ each_address_says_itself(void **state)
 }
 
 static void
+at_link_local_addresses_nothing_is_answered(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	set_scene(&s);
+	s.list.list[2].address = address("169.254.3.4");
+	s.wish.ranges = "169.254.0.0/16";
+	assert_places(&s, "127.0.0.1=127.0.0.1 ::1=127.0.0.1 192.168.1.10=192.168.1.10");
+}
+
+static void
 ipv6_is_told_where_caddy_listens_on_it(void **state)
 {
 	struct scene s;
@@ -308,6 +320,7 @@ main(void)
 	    cmocka_unit_test(many_sources_take_no_more_room),
 	    cmocka_unit_test(without_the_lan_only_this_machine_is_answered),
 	    cmocka_unit_test(each_address_says_itself),
+	    cmocka_unit_test(at_link_local_addresses_nothing_is_answered),
 	    cmocka_unit_test(ipv6_is_told_where_caddy_listens_on_it),
 	    cmocka_unit_test(there_may_be_many_addresses),
 	    cmocka_unit_test(a_kept_reply_is_for_the_same_question_only),
