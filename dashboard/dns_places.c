@@ -60,7 +60,8 @@ add_further(const struct dns_places_input *in, struct dns_place *out, size_t *co
 	for (size_t i = 0; i < in->list->count; i++) {
 		const struct netif_address *a = &in->list->list[i];
 
-		/* a link-local one is chosen anew at each start, and means another machine elsewhere */
+		/* a link-local one is chosen anew at each start, and means another machine
+		 * elsewhere */
 		if (a->address.ipv6 || a->loopback || dns_address_is_loopback(&a->address) ||
 		    dns_address_is_link_local(&a->address))
 			continue;

@@ -89,6 +89,12 @@ fifty_a_second_are_let_through(void **state)
 static void
 a_network_of_ipv6_is_one_source(void **state)
 {
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} pairs[] = {{"fd00::1", "fd00::2:3:4", true}, {"fd00::1", "fd00:0:0:1::1", false},
+	    {"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "10.0.0.2", false},
+	    {"0.0.0.0", "::1", false}};
 	struct dns_limit *limit = dns_limit_new(7);
 
 	(void)state;
@@ -99,6 +105,11 @@ a_network_of_ipv6_is_one_source(void **state)
 	assert_int_equal(take_all(limit, "0.0.0.1", 100, 0), 50);
 	assert_int_equal(take_all(limit, "0:1::", 100, 0), 50);
 	dns_limit_free(limit);
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		const struct dns_address a = address(pairs[i].a), b = address(pairs[i].b);
+
+		assert_int_equal(dns_limit_same(&a, &b), pairs[i].same);
+	}
 }
 
 static void
