@@ -162,11 +162,13 @@ say_problem(struct nameserver *server, const char *text)
 		server->problems[server->problem_count++] = dm_strdup(text);
 }
 
-/* What is to be bound first. */
-static uint16_t
-wanted_port(const struct nameserver *server)
+/* What was passed on, else the port that is wished for. */
+static bool
+open_wanted(const struct nameserver *server, const struct dns_address *at, struct dns_pair *out,
+    struct dm_err *err)
 {
-	return server->port == 0 ? PORT : (uint16_t)server->port;
+	return dns_passed_find(&server->passed, at, out, err) ||
+	       dns_pair_open(at, server->port == 0 ? PORT : (uint16_t)server->port, out, err);
 }
 
 static void
@@ -177,17 +179,13 @@ set_why(struct endpoint *endpoint, const struct dm_err *err)
 	endpoint->denied = err != NULL && err->code == DM_DENIED;
 }
 
-/*
- * Port 53 where that is allowed, else the high one, and why; the sockets that were passed on before
- * all.
- */
+/* Port 53 where that is allowed, else the high one, and why. */
 static bool
 open_pair(struct nameserver *server, const struct dns_address *at, struct endpoint *out)
 {
 	struct dm_err first, err;
 
-	if (dns_passed_find(&server->passed, at, &out->pair, &err) ||
-	    dns_pair_open(at, wanted_port(server), &out->pair, &first))
+	if (open_wanted(server, at, &out->pair, &first))
 		return true;
 	if (server->port == 0 && dns_pair_open(at, HIGH_PORT, &out->pair, &err)) {
 		/* not for this machine, whose resolver is told the port; a phone asks 53 only */
@@ -256,7 +254,7 @@ improve_endpoint(struct endpoint *endpoint)
 	struct dns_pair pair;
 	struct dm_err err;
 
-	if (!dns_pair_open(&endpoint->pair.address, PORT, &pair, &err)) {
+	if (!open_wanted(endpoint->server, &endpoint->pair.address, &pair, &err)) {
 		set_why(endpoint, &err);
 		return;
 	}
@@ -322,11 +320,11 @@ keep_places(const struct nameserver *server, struct dns_place places[DNS_PLACES_
 	bool further = server->scope == DNS_SCOPE_ALL && lan->enabled && lan->has_address;
 
 	for (const struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
-		bool known = !further && !dns_address_is_loopback(&e->pair.address);
+		bool skip = !further && !dns_address_is_loopback(&e->pair.address);
 
 		for (size_t i = 0; i < count; i++)
-			known = known || dns_address_same(&places[i].address, &e->pair.address);
-		if (!known && server->scope != DNS_SCOPE_NONE && count < DNS_PLACES_MAX)
+			skip = skip || dns_address_same(&places[i].address, &e->pair.address);
+		if (!skip && server->scope != DNS_SCOPE_NONE && count < DNS_PLACES_MAX)
 			places[count++] = (struct dns_place){e->pair.address, e->asked};
 	}
 	return count;
