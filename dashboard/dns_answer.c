@@ -364,6 +364,7 @@ dns_answer(const struct dns_zone *zone, const struct dns_asked *asked, const uin
 {
 	ldns_pkt *read = NULL;
 	size_t end;
+	unsigned opts;
 
 	*verdict = DNS_VERDICT_DROPPED;
 	if (len < HEADER || (query[2] & 0x80) != 0)
@@ -382,9 +383,11 @@ dns_answer(const struct dns_zone *zone, const struct dns_asked *asked, const uin
 		    query, LDNS_QDCOUNT(query) == 1 ? end : 0, LDNS_RCODE_FORMERR, out);
 	if (ldns_wire2pkt(&read, query, len) != LDNS_STATUS_OK)
 		return plain_reply(query, end, LDNS_RCODE_FORMERR, out);
-	/* ldns has taken OPT out of the additional section */
-	len = answer_query(
-	    zone, asked, read, LDNS_ARCOUNT(query) - ldns_pkt_arcount(read), out, verdict);
+	/* ldns has taken OPT out of the additional section, and TSIG, which is not looked at */
+	opts = LDNS_ARCOUNT(query) - ldns_pkt_arcount(read);
+	if (ldns_pkt_tsig(read) != NULL)
+		opts--;
+	len = answer_query(zone, asked, read, opts, out, verdict);
 	ldns_pkt_free(read);
 	return len;
 }

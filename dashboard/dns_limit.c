@@ -67,15 +67,27 @@ bucket_of(struct dns_limit *limit, uint64_t key, bool ipv6, int64_t now_ms)
 	return oldest;
 }
 
+static uint64_t
+key_of(const struct dns_address *source)
+{
+	uint64_t key = 0;
+
+	memcpy(&key, source->bytes, source->ipv6 ? 8 : 4);
+	return key;
+}
+
+bool
+dns_limit_same(const struct dns_address *a, const struct dns_address *b)
+{
+	return a->ipv6 == b->ipv6 && key_of(a) == key_of(b);
+}
+
 bool
 dns_limit_take(struct dns_limit *limit, const struct dns_address *source, int64_t now_ms)
 {
-	struct bucket *b;
-	uint64_t key = 0;
+	struct bucket *b = bucket_of(limit, key_of(source), source->ipv6, now_ms);
 	int64_t passed;
 
-	memcpy(&key, source->bytes, source->ipv6 ? 8 : 4);
-	b = bucket_of(limit, key, source->ipv6, now_ms);
 	passed = now_ms - b->at_ms;
 	if (passed >= 1000)
 		b->tokens = FULL;

@@ -24,9 +24,12 @@ struct dns_limit *dns_limit_new(uint64_t seed);
 void dns_limit_free(struct dns_limit *limit);
 
 /*
- * Whether the source may ask once more now; if so that counts. All addresses of one IPv6 /64 are
- * one source, as one device has as many of them as it likes (RFC 8981).
+ * Whether both are one source. All addresses of one IPv6 /64 are, as one device has as many of them
+ * as it likes (RFC 8981). Pure.
  */
+bool dns_limit_same(const struct dns_address *a, const struct dns_address *b);
+
+/* Whether the source may ask once more now; if so that counts. */
 bool dns_limit_take(struct dns_limit *limit, const struct dns_address *source, int64_t now_ms);
 
 #endif

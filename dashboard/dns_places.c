@@ -14,7 +14,7 @@ add(struct dns_place *out, size_t *count, const struct dns_address *at,
 	struct dns_place *place = &out[*count];
 
 	for (size_t i = 0; i < *count; i++) {
-		if (netif_same(&out[i].address, at))
+		if (dns_address_same(&out[i].address, at))
 			return NULL;
 	}
 	if (*count == DNS_PLACES_MAX)
@@ -60,7 +60,10 @@ add_further(const struct dns_places_input *in, struct dns_place *out, size_t *co
 	for (size_t i = 0; i < in->list->count; i++) {
 		const struct netif_address *a = &in->list->list[i];
 
-		if (a->address.ipv6 || a->loopback || dns_address_is_loopback(&a->address))
+		/* a link-local one is chosen anew at each start, and means another machine
+		 * elsewhere */
+		if (a->address.ipv6 || a->loopback || dns_address_is_loopback(&a->address) ||
+		    dns_address_is_link_local(&a->address))
 			continue;
 		if (is_in(vpn, ranges, &a->address) ||
 		    (!chosen && !a->point_to_point && has_route(in->list, a->name)))

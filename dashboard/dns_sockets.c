@@ -60,12 +60,6 @@ dns_from_socket(const struct sockaddr_storage *from, struct dns_address *address
 	return true;
 }
 
-bool
-dns_same_address(const struct dns_address *a, const struct dns_address *b)
-{
-	return a->ipv6 == b->ipv6 && memcmp(a->bytes, b->bytes, a->ipv6 ? 16 : 4) == 0;
-}
-
 static bool
 set_flags(int fd)
 {
@@ -136,7 +130,7 @@ pair_of(struct dns_passed *passed, const struct dns_address *address, uint16_t p
 
 	for (size_t i = 0; i < passed->count; i++) {
 		pair = &passed->list[i];
-		if (dns_same_address(&pair->address, address) && pair->port == port)
+		if (dns_address_same(&pair->address, address) && pair->port == port)
 			return pair;
 	}
 	if (passed->count == DNS_PASSED_MAX)
@@ -218,7 +212,7 @@ dns_passed_find(const struct dns_passed *passed, const struct dns_address *addre
 	for (size_t i = 0; i < passed->count; i++) {
 		const struct dns_pair *pair = &passed->list[i];
 
-		if (!dns_same_address(&pair->address, address) || pair->udp < 0 || pair->tcp < 0)
+		if (!dns_address_same(&pair->address, address) || pair->udp < 0 || pair->tcp < 0)
 			continue;
 		*out = *pair;
 		out->udp = fcntl(pair->udp, F_DUPFD_CLOEXEC, FIRST_FD);

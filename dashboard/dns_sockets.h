@@ -69,7 +69,4 @@ dns_to_socket(const struct dns_address *address, uint16_t port, struct dns_socke
 bool dns_from_socket(
     const struct sockaddr_storage *from, struct dns_address *address, uint16_t *port) DM_MUST;
 
-/* Whether they are the same address. */
-bool dns_same_address(const struct dns_address *a, const struct dns_address *b);
-
 #endif

@@ -126,7 +126,10 @@ on_connection(
 	nameserver_tcp_take(user, (int)fd, &copy);
 }
 
-/* Out of descriptors, most likely. Who connects waits in the backlog until the next settling. */
+/*
+ * Out of descriptors, most likely. Who connects waits in the backlog until they are tried again:
+ * by themselves, as settling takes descriptors, too.
+ */
 static void
 on_accept_error(struct evconnlistener *listener, void *user)
 {
@@ -134,7 +137,20 @@ on_accept_error(struct evconnlistener *listener, void *user)
 
 	dm_debug("accepting a connection for DNS: %s", strerror(errno));
 	(void)evconnlistener_disable(listener);
-	timer_in(endpoint->server->again, NO_FILES_MS);
+	timer_in(endpoint->server->resume, NO_FILES_MS);
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *user)
+{
+	const struct nameserver *server = user;
+
+	(void)fd;
+	(void)what;
+	for (const struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
+		if (e->listener != NULL)
+			(void)evconnlistener_enable(e->listener);
+	}
 }
 
 /* ---- places ------------------------------------------------------------------------------ */
@@ -146,69 +162,113 @@ say_problem(struct nameserver *server, const char *text)
 		server->problems[server->problem_count++] = dm_strdup(text);
 }
 
-/*
- * Port 53 where that is allowed, else the high one, and *why, which the caller owns; the sockets
- * that were passed on before all.
- */
+/* What was passed on, else the port that is wished for. */
 static bool
-open_pair(struct nameserver *server, const struct dns_address *at, struct dns_pair *out, char **why)
+open_wanted(const struct nameserver *server, const struct dns_address *at, struct dns_pair *out,
+    struct dm_err *err)
 {
-	const uint16_t ports[] = {server->port == 0 ? PORT : (uint16_t)server->port, HIGH_PORT};
+	return dns_passed_find(&server->passed, at, out, err) ||
+	       dns_pair_open(at, server->port == 0 ? PORT : (uint16_t)server->port, out, err);
+}
+
+static void
+set_why(struct endpoint *endpoint, const struct dm_err *err)
+{
+	free(endpoint->why);
+	endpoint->why = err == NULL ? NULL : dm_strdup(err->msg);
+	endpoint->denied = err != NULL && err->code == DM_DENIED;
+}
+
+/* Port 53 where that is allowed, else the high one, and why. */
+static bool
+open_pair(struct nameserver *server, const struct dns_address *at, struct endpoint *out)
+{
 	struct dm_err first, err;
 
-	if (dns_passed_find(&server->passed, at, out, &err) ||
-	    dns_pair_open(at, ports[0], out, &first))
+	if (open_wanted(server, at, &out->pair, &first))
 		return true;
-	if (server->port == 0 && dns_pair_open(at, ports[1], out, &err)) {
+	if (server->port == 0 && dns_pair_open(at, HIGH_PORT, &out->pair, &err)) {
 		/* not for this machine, whose resolver is told the port; a phone asks 53 only */
-		*why = dm_strdup(first.msg);
+		set_why(out, &first);
 		if (!dns_address_is_loopback(at))
 			dm_note("%s; devmeshd answers at port %d, where no phone asks", first.msg,
 			    HIGH_PORT);
 		return true;
 	}
 	say_problem(server, server->port == 0 ? err.msg : first.msg);
+	server->unbound = true;
 	return false;
 }
 
+/* Its pair is open: answers there. */
 static void
-open_endpoint(struct nameserver *server, const struct dns_place *place)
+begin_endpoint(struct endpoint *endpoint)
 {
-	struct endpoint *endpoint;
-	struct dns_pair pair;
-	char text[DNS_ADDRESS_TEXT], *why = NULL;
+	struct nameserver *server = endpoint->server;
+	const struct dns_pair *pair = &endpoint->pair;
+	char text[DNS_ADDRESS_TEXT];
 
-	if (!open_pair(server, &place->address, &pair, &why))
-		return;
-	endpoint = dm_calloc(1, sizeof(*endpoint));
-	endpoint->server = server;
-	endpoint->pair = pair;
-	endpoint->why = why;
-	endpoint->asked = place->asked;
-	endpoint->memo = dns_memo_new();
 	endpoint->readable =
-	    event_new(server->d->base, pair.udp, EV_READ | EV_PERSIST, on_packets, endpoint);
+	    event_new(server->d->base, pair->udp, EV_READ | EV_PERSIST, on_packets, endpoint);
 	(void)event_add(endpoint->readable, NULL);
 	/* closed by dns_pair_close */
 	endpoint->listener = evconnlistener_new(
-	    server->d->base, on_connection, endpoint, LEV_OPT_CLOSE_ON_EXEC, 0, pair.tcp);
+	    server->d->base, on_connection, endpoint, LEV_OPT_CLOSE_ON_EXEC, 0, pair->tcp);
 	if (endpoint->listener != NULL)
 		evconnlistener_set_error_cb(endpoint->listener, on_accept_error);
-	endpoint->next = server->endpoints;
-	server->endpoints = endpoint;
-	dns_address_text(&pair.address, text);
-	dm_note("answering DNS for %s at %s port %u", server->domain, text, (unsigned)pair.port);
+	dns_address_text(&pair->address, text);
+	dm_note("answering DNS for %s at %s port %u", server->domain, text, (unsigned)pair->port);
 }
 
 static void
-close_endpoint(struct endpoint *endpoint)
+end_endpoint(struct endpoint *endpoint)
 {
 	nameserver_tcp_end(endpoint);
 	if (endpoint->listener != NULL)
 		evconnlistener_free(endpoint->listener);
 	event_free(endpoint->readable);
-	dns_memo_free(endpoint->memo);
 	dns_pair_close(&endpoint->pair);
+}
+
+static void
+open_endpoint(struct nameserver *server, const struct dns_place *place)
+{
+	struct endpoint *endpoint = dm_calloc(1, sizeof(*endpoint));
+
+	endpoint->server = server;
+	if (!open_pair(server, &place->address, endpoint)) {
+		free(endpoint);
+		return;
+	}
+	endpoint->asked = place->asked;
+	endpoint->memo = dns_memo_new();
+	endpoint->next = server->endpoints;
+	server->endpoints = endpoint;
+	begin_endpoint(endpoint);
+}
+
+/* Whoever had port 53 may have let it go. Until then the high one stays. */
+static void
+improve_endpoint(struct endpoint *endpoint)
+{
+	struct dns_pair pair;
+	struct dm_err err;
+
+	if (!open_wanted(endpoint->server, &endpoint->pair.address, &pair, &err)) {
+		set_why(endpoint, &err);
+		return;
+	}
+	end_endpoint(endpoint);
+	set_why(endpoint, NULL);
+	endpoint->pair = pair;
+	begin_endpoint(endpoint);
+}
+
+static void
+close_endpoint(struct endpoint *endpoint)
+{
+	end_endpoint(endpoint);
+	dns_memo_free(endpoint->memo);
 	free(endpoint->why);
 	free(endpoint);
 }
@@ -221,7 +281,7 @@ close_others(struct nameserver *server, const struct dns_place *places, size_t c
 		bool stays = false;
 
 		for (size_t i = 0; i < count && !all; i++)
-			stays = stays || dns_same_address(&places[i].address, &e->pair.address);
+			stays = stays || dns_address_same(&places[i].address, &e->pair.address);
 		if (stays) {
 			p = &e->next;
 			continue;
@@ -235,7 +295,7 @@ static struct endpoint *
 find_endpoint(const struct nameserver *server, const struct dns_address *at)
 {
 	for (struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
-		if (dns_same_address(&e->pair.address, at))
+		if (dns_address_same(&e->pair.address, at))
 			return e;
 	}
 	return NULL;
@@ -249,25 +309,54 @@ caddy_has_ipv6(const struct nameserver *server, const struct lan_state *lan)
 	return lan->has_ipv6 && view != NULL && caddy_view_listens(view, &lan->ipv6.address);
 }
 
+/*
+ * What could not be seen for lack of descriptors is taken to be as it was: those of the endpoints
+ * that may still be wished for join the places.
+ */
 static size_t
-choose_places(const struct nameserver *server, struct dns_place out[DNS_PLACES_MAX])
+keep_places(const struct nameserver *server, struct dns_place places[DNS_PLACES_MAX], size_t count)
+{
+	const struct lan_state *lan = lan_state(server->d->lan);
+	bool further = server->scope == DNS_SCOPE_ALL && lan->enabled && lan->has_address;
+
+	for (const struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
+		bool skip = !further && !dns_address_is_loopback(&e->pair.address);
+
+		for (size_t i = 0; i < count; i++)
+			skip = skip || dns_address_same(&places[i].address, &e->pair.address);
+		if (!skip && server->scope != DNS_SCOPE_NONE && count < DNS_PLACES_MAX)
+			places[count++] = (struct dns_place){e->pair.address, e->asked};
+	}
+	return count;
+}
+
+static size_t
+choose_places(struct nameserver *server, struct dns_place out[DNS_PLACES_MAX])
 {
 	const struct conf *conf = server->d->session->conf;
 	const struct lan_state *lan = lan_state(server->d->lan);
 	const struct lan_wish wish = network_wish(conf);
 	struct netif_list list = {.count = 0};
+	int lack;
 	struct dns_places_input in = {.scope = server->scope,
-	    .loopback6 = dm_has_ipv6_loopback(),
+	    .loopback6 = dm_find_ipv6_loopback(&lack),
 	    .caddy6 = caddy_has_ipv6(server, lan),
 	    .lan = lan,
 	    .wish = &wish,
 	    .list = &list};
 	struct dm_err err;
+	bool seen = lack == 0;
+	size_t count;
 
-	/* without the list the address that lan.h has chosen is left */
-	if (lan->enabled && !netif_read(&list, &err))
+	if (lan->enabled && !netif_read(&list, &err)) {
 		dm_debug("%s", err.msg);
-	return dns_places(&in, out);
+		seen = false;
+	}
+	count = dns_places(&in, out);
+	if (seen)
+		return count;
+	server->unbound = true;
+	return keep_places(server, out, count);
 }
 
 /* ---- what is answered for ---------------------------------------------------------------- */
@@ -314,6 +403,17 @@ tell_problems(struct nameserver *server, char *const *before, size_t before_coun
 	}
 }
 
+/* A domain that is not the user's stays that: no time makes it better. */
+static bool
+is_to_be_tried_again(const struct nameserver *server)
+{
+	for (const struct endpoint *e = server->endpoints; e != NULL; e = e->next) {
+		if (e->why != NULL && !e->denied)
+			return true;
+	}
+	return server->unbound;
+}
+
 void
 nameserver_settle(struct nameserver *server)
 {
@@ -326,6 +426,7 @@ nameserver_settle(struct nameserver *server)
 		return;
 	memcpy(before, server->problems, sizeof(before));
 	server->problem_count = 0;
+	server->unbound = false;
 	settle_zone(server);
 	count = choose_places(server, places);
 	close_others(server, places, count, port != server->port);
@@ -337,15 +438,15 @@ nameserver_settle(struct nameserver *server)
 			open_endpoint(server, &places[i]);
 			continue;
 		}
-		if (e->listener != NULL)
-			(void)evconnlistener_enable(e->listener);
 		e->asked = places[i].asked;
 		dns_memo_clear(e->memo);
+		if (e->why != NULL)
+			improve_endpoint(e);
 	}
 	tell_problems(server, before, before_count);
 	for (size_t i = 0; i < before_count; i++)
 		free(before[i]);
-	if (server->problem_count > 0)
+	if (is_to_be_tried_again(server))
 		timer_in(server->again, AGAIN_MS);
 	else
 		(void)event_del(server->again);
@@ -377,6 +478,7 @@ nameserver_new(struct daemon *d)
 	server->limit = dns_limit_new(dm_random());
 	server->packets = dm_calloc(DNS_BATCH, sizeof(*server->packets));
 	server->again = evtimer_new(d->base, on_again, server);
+	server->resume = evtimer_new(d->base, on_resume, server);
 	dns_passed_take(&server->passed);
 	return server;
 }
@@ -399,6 +501,7 @@ nameserver_free(struct nameserver *server)
 	for (size_t i = 0; i < server->problem_count; i++)
 		free(server->problems[i]);
 	event_free(server->again);
+	event_free(server->resume);
 	dns_zone_free(server->zone);
 	dns_limit_free(server->limit);
 	free(server->packets);

@@ -23,9 +23,10 @@ struct evconnlistener;
 
 enum {
 	NAMESERVER_PROBLEMS_MAX = 8,
-	NAMESERVER_TCP_MAX = 32, /* connections in all, and from one address */
-	NAMESERVER_TCP_SOURCE_MAX = 4,
-	NAMESERVER_TCP_IDLE_S = 10, /* without a whole question: RFC 7766 §6.2.3 */
+	NAMESERVER_TCP_MAX = 32,	/* connections in all, */
+	NAMESERVER_TCP_OTHERS_MAX = 24, /* from other machines, */
+	NAMESERVER_TCP_SOURCE_MAX = 4,	/* and from one source (dns_limit_same) */
+	NAMESERVER_TCP_IDLE_S = 10,	/* without a whole question: RFC 7766 §6.2.3 */
 };
 
 /* An address that is answered at. */
@@ -33,6 +34,7 @@ struct endpoint {
 	struct nameserver *server;
 	struct dns_pair pair;
 	char *why;		/* it is not port 53; NULL: it is, or was not to be */
+	bool denied;		/* that port is not for this process: no use in trying again soon */
 	struct dns_asked asked; /* what is true for who asks here */
 	struct dns_memo *memo;
 	struct event *readable; /* its UDP socket */
@@ -46,7 +48,9 @@ struct nameserver {
 	struct dns_limit *limit;
 	struct dns_packet *packets; /* DNS_BATCH of them, while they are looked at */
 	struct event *again;	    /* until what could not be bound can be */
+	struct event *resume;	    /* accepting, after there were no descriptors */
 	bool started;
+	bool unbound; /* something could not be bound, or not be seen */
 
 	/* What is answered for. */
 	char domain[HOST_MAX + 1];

@@ -146,15 +146,19 @@ on_deadline(evutil_socket_t fd, short what, void *user)
 	drop(user);
 }
 
+/* Other machines do not get all of them, so that this one is answered whatever they do. */
 static bool
 is_full(const struct nameserver *server, const struct dns_address *source)
 {
-	unsigned same = 0;
+	unsigned same = 0, others = 0;
 
-	for (const struct conn *c = server->conns; c != NULL; c = c->next)
-		same += dns_same_address(&c->source, source) ? 1 : 0;
+	for (const struct conn *c = server->conns; c != NULL; c = c->next) {
+		same += dns_limit_same(&c->source, source) ? 1 : 0;
+		others += dns_address_is_loopback(&c->source) ? 0 : 1;
+	}
 	return server->counts.connections >= NAMESERVER_TCP_MAX ||
-	       same >= NAMESERVER_TCP_SOURCE_MAX;
+	       same >= NAMESERVER_TCP_SOURCE_MAX ||
+	       (others >= NAMESERVER_TCP_OTHERS_MAX && !dns_address_is_loopback(source));
 }
 
 void

@@ -137,7 +137,7 @@ judge(struct doctor *d, const struct dm_listeners *list, const char *protocol, c
 
 		if (is_devmeshd(&list->list[i]))
 			continue;
-		if (!is_any(&a) && !netif_same(&a, &lan->address.address)) {
+		if (!is_any(&a) && !dns_address_same(&a, &lan->address.address)) {
 			say_harmless(d, &list->list[i], protocol);
 			continue;
 		}

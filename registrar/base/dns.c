@@ -72,6 +72,12 @@ dns_address_text(const struct dns_address *address, char out[DNS_ADDRESS_TEXT])
 		out[0] = '\0';
 }
 
+bool
+dns_address_same(const struct dns_address *a, const struct dns_address *b)
+{
+	return a->ipv6 == b->ipv6 && memcmp(a->bytes, b->bytes, a->ipv6 ? 16 : 4) == 0;
+}
+
 /* The IPv4 address within an IPv4-mapped one (RFC 4291 §2.5.5.2), or the address itself. */
 static bool
 as_ipv4(const struct dns_address *address, uint8_t out[4])

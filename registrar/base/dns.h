@@ -48,6 +48,8 @@ struct dns_address {
 
 /* "192.168.1.10". */
 void dns_address_text(const struct dns_address *address, char out[DNS_ADDRESS_TEXT]);
+/* Whether both are the same address. */
+bool dns_address_same(const struct dns_address *a, const struct dns_address *b);
 /* 127.0.0.0/8, ::1, and IPv4 loopback within IPv6. */
 bool dns_address_is_loopback(const struct dns_address *address);
 /* What filters against DNS rebinding drop: RFC 1918, link-local, unique local, 100.64/10. */

@@ -12,12 +12,6 @@
 #include "base/str.h"
 
 bool
-netif_same(const struct dns_address *a, const struct dns_address *b)
-{
-	return a->ipv6 == b->ipv6 && memcmp(a->bytes, b->bytes, a->ipv6 ? 16 : 4) == 0;
-}
-
-bool
 netif_contains(
     const struct dns_address *network, unsigned prefix, const struct dns_address *address)
 {
@@ -80,6 +74,9 @@ netif_read(struct netif_list *out, struct dm_err *err)
 		    !address_of(i->ifa_addr, &one->address) ||
 		    !dm_snprintf(one->name, sizeof(one->name), "%s", i->ifa_name))
 			continue;
+		/* Linux gives the label of an IPv4 address, "eth0:1" (ip-address(8)); no other
+		 * system has such names */
+		one->name[strcspn(one->name, ":")] = '\0';
 		one->prefix = prefix_of(i->ifa_netmask, one->address.ipv6);
 		one->loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
 		one->point_to_point = (i->ifa_flags & IFF_POINTOPOINT) != 0;

@@ -38,9 +38,6 @@ struct netif_list {
 
 bool netif_read(struct netif_list *out, struct dm_err *err) DM_MUST;
 
-/* Whether both are the same address. Pure. */
-bool netif_same(const struct dns_address *a, const struct dns_address *b);
-
 /* Whether `address` is in the network of the first `prefix` bits of `network`. Pure. */
 bool netif_contains(
     const struct dns_address *network, unsigned prefix, const struct dns_address *address);

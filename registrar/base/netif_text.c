@@ -143,7 +143,7 @@ netif_inet6_parse(const char *line, struct netif_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		struct netif_address *one = &list->list[i];
 
-		if (strcmp(one->name, word[5]) == 0 && netif_same(&one->address, &address))
+		if (strcmp(one->name, word[5]) == 0 && dns_address_same(&one->address, &address))
 			one->passing = (flags & INET6_PASSING) != 0;
 	}
 }

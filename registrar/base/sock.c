@@ -433,9 +433,21 @@ bind_errno(int family, uint16_t port)
 }
 
 bool
+dm_find_ipv6_loopback(int *lack)
+{
+	int error = bind_errno(AF_INET6, 0);
+	bool lacks = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+
+	*lack = lacks ? error : 0;
+	return error == 0;
+}
+
+bool
 dm_has_ipv6_loopback(void)
 {
-	return bind_errno(AF_INET6, 0) == 0;
+	int ignored;
+
+	return dm_find_ipv6_loopback(&ignored);
 }
 
 int

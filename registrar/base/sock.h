@@ -108,5 +108,7 @@ bool dm_default_interface(char *out, size_t size) DM_MUST;
 
 /* Whether this machine has the IPv6 loopback address. */
 bool dm_has_ipv6_loopback(void);
+/* The same, and what kept it from being found out, a lack of descriptors for instance, else 0. */
+bool dm_find_ipv6_loopback(int *lack);
 
 #endif

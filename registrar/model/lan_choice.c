@@ -139,7 +139,7 @@ first(const struct netif_list *list, eligible_fn *eligible, const void *arg)
 static bool
 has_that_address(const struct netif_address *a, const void *arg)
 {
-	return netif_same(&a->address, arg);
+	return dns_address_same(&a->address, arg);
 }
 
 static bool
@@ -310,8 +310,8 @@ same_address(bool has_a, const struct netif_address *a, bool has_b, const struct
 {
 	if (has_a != has_b)
 		return false;
-	return !has_a || (strcmp(a->name, b->name) == 0 && netif_same(&a->address, &b->address) &&
-			     a->prefix == b->prefix);
+	return !has_a || (strcmp(a->name, b->name) == 0 &&
+			     dns_address_same(&a->address, &b->address) && a->prefix == b->prefix);
 }
 
 bool
@@ -324,7 +324,7 @@ lan_state_same(const struct lan_state *a, const struct lan_state *b)
 		return false;
 	for (size_t i = 0; i < a->range_count; i++) {
 		if (a->ranges[i].prefix != b->ranges[i].prefix ||
-		    !netif_same(&a->ranges[i].network, &b->ranges[i].network))
+		    !dns_address_same(&a->ranges[i].network, &b->ranges[i].network))
 			return false;
 	}
 	return true;

@@ -187,6 +187,29 @@ two_opt_are_a_form_error(void **state)
 	assert_address(&p, "app." ZONE);
 }
 
+/* It is no OPT, and nobody here has a key for it. */
+static void
+a_signature_is_passed_over(void **state)
+{
+	static const uint8_t tsig[] = {1, 'k', 0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 19, 1, 'a', 0, 0,
+	    0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0};
+	struct parsed p;
+
+	(void)state;
+	for (int opts = 0; opts < 2; opts++) {
+		struct message m = ask("app." ZONE, T_A);
+
+		if (opts == 1)
+			put_opt(&m, 1232, 0, 0, NULL, 0);
+		memcpy(m.b + m.n, tsig, sizeof(tsig));
+		m.n += sizeof(tsig);
+		m.b[11]++;
+		p = answer(&m, &lan);
+		assert_address(&p, "app." ZONE);
+		assert_int_equal(p.opt, opts);
+	}
+}
+
 static void
 what_does_not_fit_is_cut(void **state)
 {
@@ -252,6 +275,7 @@ main(void)
 	    cmocka_unit_test(edns_is_answered_with_edns),
 	    cmocka_unit_test(other_versions_of_edns_are_bad),
 	    cmocka_unit_test(two_opt_are_a_form_error),
+	    cmocka_unit_test(a_signature_is_passed_over),
 	    cmocka_unit_test(what_does_not_fit_is_cut),
 	    cmocka_unit_test(the_largest_reply_fits_the_smallest_packet),
 	};

@@ -89,6 +89,12 @@ fifty_a_second_are_let_through(void **state)
 static void
 a_network_of_ipv6_is_one_source(void **state)
 {
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} pairs[] = {{"fd00::1", "fd00::2:3:4", true}, {"fd00::1", "fd00:0:0:1::1", false},
+	    {"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "10.0.0.2", false},
+	    {"0.0.0.0", "::1", false}};
 	struct dns_limit *limit = dns_limit_new(7);
 
 	(void)state;
@@ -99,6 +105,11 @@ a_network_of_ipv6_is_one_source(void **state)
 	assert_int_equal(take_all(limit, "0.0.0.1", 100, 0), 50);
 	assert_int_equal(take_all(limit, "0:1::", 100, 0), 50);
 	dns_limit_free(limit);
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		const struct dns_address a = address(pairs[i].a), b = address(pairs[i].b);
+
+		assert_int_equal(dns_limit_same(&a, &b), pairs[i].same);
+	}
 }
 
 static void
@@ -223,6 +234,18 @@ each_address_says_itself(void **state)
 }
 
 static void
+at_link_local_addresses_nothing_is_answered(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	set_scene(&s);
+	s.list.list[2].address = address("169.254.3.4");
+	s.wish.ranges = "169.254.0.0/16";
+	assert_places(&s, "127.0.0.1=127.0.0.1 ::1=127.0.0.1 192.168.1.10=192.168.1.10");
+}
+
+static void
 ipv6_is_told_where_caddy_listens_on_it(void **state)
 {
 	struct scene s;
@@ -308,6 +331,7 @@ main(void)
 	    cmocka_unit_test(many_sources_take_no_more_room),
 	    cmocka_unit_test(without_the_lan_only_this_machine_is_answered),
 	    cmocka_unit_test(each_address_says_itself),
+	    cmocka_unit_test(at_link_local_addresses_nothing_is_answered),
 	    cmocka_unit_test(ipv6_is_told_where_caddy_listens_on_it),
 	    cmocka_unit_test(there_may_be_many_addresses),
 	    cmocka_unit_test(a_kept_reply_is_for_the_same_question_only),

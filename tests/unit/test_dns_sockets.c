@@ -60,7 +60,7 @@ a_pair_is_of_one_address(void **state)
 	assert_ok(dns_pair_open(&loopback, port, &pair, &err), &err);
 	assert_int_equal(getsockname(pair.udp, (struct sockaddr *)&at, &len), 0);
 	assert_true(dns_from_socket(&at, &address, &port));
-	assert_true(dns_same_address(&address, &loopback));
+	assert_true(dns_address_same(&address, &loopback));
 	assert_int_equal(port, pair.port);
 	assert_int_equal(fcntl(pair.udp, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(pair.tcp, F_GETFD), FD_CLOEXEC);
@@ -93,14 +93,14 @@ addresses_go_there_and_back(void **state)
 		assert_int_equal(inet_pton(a.ipv6 ? AF_INET6 : AF_INET, texts[i], a.bytes), 1);
 		dns_to_socket(&a, 5453, &to);
 		assert_true(dns_from_socket(&to.address, &b, &port));
-		assert_true(dns_same_address(&a, &b));
+		assert_true(dns_address_same(&a, &b));
 		assert_int_equal(port, 5453);
 	}
 	assert_false(dns_from_socket(&odd, &b, &port));
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr), 1);
 	memcpy(&odd, &mapped, sizeof(mapped));
 	assert_true(dns_from_socket(&odd, &b, &port));
-	assert_true(dns_same_address(&b, &loopback));
+	assert_true(dns_address_same(&b, &loopback));
 }
 
 /* ---- sockets that were passed on ------------------------------------------------------------ */
@@ -112,7 +112,7 @@ pass(const int *fds, int count, const char *pid)
 	char text[16];
 
 	for (int i = 0; i < count; i++) {
-		int high = fcntl(fds[i], F_DUPFD, 40);
+		int high = fcntl(fds[i], F_DUPFD, 60);
 
 		if (high < 0 || dup2(high, 3 + i) < 0)
 			_exit(90);
@@ -197,6 +197,32 @@ take_nothing_of_others(void)
 	CHECK(3, passed.count == 0);
 }
 
+/* The first is taken, and none stays open that is not. */
+static void
+take_one_of_many(void)
+{
+	enum {
+		MANY = DNS_PASSED_FDS_MAX + 2
+	};
+	struct dns_passed passed;
+	uint16_t port = 0;
+	int fds[MANY];
+
+	fds[0] = bound(SOCK_DGRAM, INADDR_LOOPBACK, &port);
+	fds[1] = bound(SOCK_STREAM, INADDR_LOOPBACK, &port);
+	if (fds[1] < 0)
+		return; /* the port was taken meanwhile: nothing to see */
+	CHECK(1, listen(fds[1], 1) == 0);
+	for (int i = 2; i < MANY; i++)
+		fds[i] = fds[0];
+	pass(fds, MANY, NULL);
+	dns_passed_take(&passed);
+	CHECK(2, passed.count == 1 && passed.list[0].port == port);
+	CHECK(3, passed.list[0].udp == 3 && passed.list[0].tcp == 4);
+	for (int i = 2; i < MANY; i++)
+		CHECK(4, fcntl(3 + i, F_GETFD) < 0);
+}
+
 static void
 half_a_pair_is_none(void)
 {
@@ -235,6 +261,13 @@ a_passed_half_is_not(void **state)
 	in_child(half_a_pair_is_none);
 }
 
+static void
+of_too_many_the_first_are_taken(void **state)
+{
+	(void)state;
+	in_child(take_one_of_many);
+}
+
 int
 main(void)
 {
@@ -244,6 +277,7 @@ main(void)
 	    cmocka_unit_test(a_passed_pair_is_taken),
 	    cmocka_unit_test(what_was_passed_to_others_is_not),
 	    cmocka_unit_test(a_passed_half_is_not),
+	    cmocka_unit_test(of_too_many_the_first_are_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,7 +157,7 @@ this_machine_has_a_loopback_address(void **state)
 	(void)state;
 	assert_ok(netif_read(&list, &err), &err);
 	for (size_t i = 0; i < list.count; i++) {
-		if (!netif_same(&list.list[i].address, &loopback))
+		if (!dns_address_same(&list.list[i].address, &loopback))
 			continue;
 		found = true;
 		assert_true(list.list[i].loopback);
