@@ -58,10 +58,13 @@ struct doctor_answers {
 void doctor_judge_answers(struct doctor *d, const struct doctor_answers *answers);
 
 /*
- * Whether ufw(8)'s user.rules let new connections in from that IPv4 address, by the lines
+ * Whether ufw(8)'s user.rules let new connections of the network of that IPv4 address, of this
+ * machine's interface, in to it, by the lines
  * "### tuple ### allow tcp 443 0.0.0.0/0 any 10.0.0.0/8 in". Pure.
  */
-bool doctor_ufw_allows(
-    const char *rules, const char *protocol, uint16_t port, const struct dns_address *from);
+bool doctor_ufw_allows(const char *rules, const char *protocol, uint16_t port,
+    const struct dns_address *ours, const char *interface);
+/* Whether a list of firewalld(1)'s, "1025-65535/tcp 53/udp", has the port. Pure. */
+bool doctor_firewalld_has(const char *list, const char *protocol, uint16_t port);
 
 #endif
