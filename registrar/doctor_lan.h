@@ -11,8 +11,10 @@
 #include "doctor.h"
 #include "model/lan_choice.h"
 
-/* doctor_answers.c */
+/* doctor_installed.c */
 void doctor_check_dns_installed(struct doctor *d);
+void doctor_check_dns_challenge(struct doctor *d);
+/* doctor_answers.c */
 void doctor_check_dns_answers(struct doctor *d);
 /* doctor_port.c */
 void doctor_check_dns_port(struct doctor *d);
@@ -28,6 +30,17 @@ void doctor_check_phone_certificate(struct doctor *d);
  * and the check counts as left out.
  */
 bool doctor_lan_state(struct doctor *d, struct lan_state *out) DM_MUST;
+
+/*
+ * What devmesh dns has installed: its text, if it is there and as it was written, and the path that
+ * it is or would be at. The caller owns both.
+ */
+char *doctor_dns_installed(const struct doctor *d, char **path) DM_MUST;
+/*
+ * Whether Caddy's configuration has a DNS challenge, for names of the zone, that asks the system's
+ * resolver. Pure.
+ */
+bool doctor_challenge_lacks_resolvers(const struct cJSON *config, const char *zone);
 
 /* Why a name server is asked. */
 enum doctor_role {

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What the doctor reads out of firewalls' rules. */
+/* What the doctor reads out of firewalls' rules, and out of Caddy's on how it gets certificates. */
 #include "unit.h"
 
+#include <cjson/cJSON.h>
+
 #include "doctor_lan.h"
+
+#define OWN "dev.example.com"
 
 /* The lines that ufw 0.36 writes into user.rules. */
 static void
@@ -98,6 +102,43 @@ ports_of_firewalld(void **state)
 	assert_false(doctor_firewalld_has("", "tcp", 443));
 }
 
+/* Whether a DNS challenge of Caddy's for names below dev.example.com asks the system. */
+static void
+challenges(void **state)
+{
+#define POLICY(subjects, dns) \
+	"{\"apps\":{\"tls\":{\"automation\":{\"policies\":[{" subjects "\"issuers\":[{\"module\":" \
+	"\"zerossl\"},{\"module\":\"acme\"," \
+	"\"challenges\":{\"dns\":" dns "}}]}]}}}}"
+#define BARE "{\"provider\":{\"name\":\"cloudflare\"}}"
+	static const struct {
+		const char *config;
+		bool lacks;
+	} cases[] = {
+	    {POLICY("", BARE), true},
+	    {POLICY("\"subjects\":[\"a.test\",\"*." OWN "\"],", BARE), true},
+	    {POLICY("\"subjects\":[\"" OWN "\"],", BARE), true},
+	    {POLICY("\"subjects\":[\"*.example.com\",\"x" OWN "\"],", BARE), false},
+	    {POLICY("", "{\"provider\":{},\"resolvers\":[\"1.1.1.1:53\"]}"), false},
+	    {POLICY("", "{\"provider\":{},\"resolvers\":[]}"), true},
+	    {"{\"apps\":{\"tls\":{\"automation\":{\"policies\":[{\"issuers\":[{\"module\":"
+	     "\"internal\"}]}, 3]}}}}",
+		false},
+	    {"{}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		cJSON *config = cJSON_Parse(cases[i].config);
+
+		assert_non_null(config);
+		if (doctor_challenge_lacks_resolvers(config, OWN) != cases[i].lacks)
+			fail_msg("%s", cases[i].config);
+		cJSON_Delete(config);
+	}
+	assert_false(doctor_challenge_lacks_resolvers(NULL, OWN));
+}
+
 int
 main(void)
 {
@@ -105,6 +146,7 @@ main(void)
 	    cmocka_unit_test(rules_of_ufw),
 	    cmocka_unit_test(directions_of_ufw),
 	    cmocka_unit_test(ports_of_firewalld),
+	    cmocka_unit_test(challenges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
