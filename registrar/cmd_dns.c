@@ -38,7 +38,7 @@ release(struct dns_run *r)
 #define AUTO_RUN __attribute__((cleanup(release)))
 
 static bool
-read_options(const struct cmd_ctx *ctx, struct dns_run *r, struct dm_err *err)
+read_options(const struct cmd_ctx *ctx, struct dns_run *r, bool remove, struct dm_err *err)
 {
 	const char *port = cmd_value(ctx, "port");
 	uint64_t number = 0;
@@ -47,6 +47,7 @@ read_options(const struct cmd_ctx *ctx, struct dns_run *r, struct dm_err *err)
 	r->want = (struct setup_dns_options){.zone = cmd_value(ctx, "zone"),
 	    .resolver = cmd_value(ctx, "resolver"),
 	    .out = cmd_value(ctx, "out"),
+	    .remove = remove,
 	    .dry_run = cmd_value(ctx, "dry-run") != NULL};
 	if (port != NULL && !dm_parse_uint(port, 1, UINT16_MAX, &number))
 		return dm_fail(err, DM_USAGE, "--port: \"%.40s\" is not a port", port);
@@ -236,7 +237,7 @@ run_install(struct cmd_ctx *ctx, struct dm_err *err)
 	AUTO_RUN struct dns_run r;
 	const char *state = "unchanged", *now;
 
-	if (!read_options(ctx, &r, err))
+	if (!read_options(ctx, &r, false, err))
 		return false;
 	if (r.dns.needless)
 		return answer_needless(ctx, &r);
@@ -273,7 +274,7 @@ run_uninstall(struct cmd_ctx *ctx, struct dm_err *err)
 	struct setup *u;
 	bool same;
 
-	if (!read_options(ctx, &r, err))
+	if (!read_options(ctx, &r, true, err))
 		return false;
 	/* what may have been written once, whoever resolves names by now */
 	if (!setup_dns_writes(&r.dns))
@@ -364,7 +365,7 @@ run_status(struct cmd_ctx *ctx, struct dm_err *err)
 	const struct setup_step *file = NULL;
 	const char *state = "absent";
 
-	if (!read_options(ctx, &r, err))
+	if (!read_options(ctx, &r, false, err))
 		return false;
 	if (r.dns.needless)
 		return answer_needless(ctx, &r);

@@ -62,6 +62,8 @@ const struct doctor_check doctor_checks[] = {
 	doctor_check_hosts},
     {"dns-installed", NAMES, "what devmesh dns has installed is up to date",
 	NEEDS_CONF | NEEDS_TIME, doctor_check_dns_installed},
+    {"dns-challenge", NAMES, "Caddy does not ask devmeshd to prove whose the domain is",
+	NEEDS_CADDY, doctor_check_dns_challenge},
     {"dns-answers", NAMES, "whoever is asked for the domain gives the same answer",
 	NEEDS_CONF | NEEDS_TIME, doctor_check_dns_answers},
     {"lan", LAN, "other devices get to Caddy", NEEDS_CADDY, doctor_check_lan},

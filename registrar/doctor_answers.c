@@ -8,11 +8,10 @@
 #include "base/netif.h"
 #include "base/os.h"
 #include "base/str.h"
+#include "doctor_dns.h"
 #include "doctor_lan.h"
 #include "network.h"
 #include "responder.h"
-#include "service_unit.h"
-#include "setup_plan.h"
 
 enum {
 	FILE_MAX = 1 << 20,
@@ -22,59 +21,6 @@ enum {
 
 #define RESOLVED_UPSTREAM "/run/systemd/resolve/resolv.conf"
 #define PUBLIC_SERVER	  "1.1.1.1"
-
-/* ---- what devmesh dns has installed ---------------------------------------------------------- */
-
-/* Its text, if it is there and as it was written; the caller owns it. */
-static char *
-installed_text(const struct doctor *d, char **path)
-{
-	DM_AUTO_FREE char *units = service_units_dir(true), *text = NULL;
-
-	*path = dm_os_has_launchd() ? dm_asprintf(SETUP_RESOLVER_DIR "/%s", d->domain)
-				    : dm_asprintf("%s/" SETUP_DNS_UNIT, units);
-	text = doctor_read(*path, FILE_MAX);
-	return text != NULL && setup_owner_of(text, strlen(text)) == SETUP_OURS ? DM_STEAL(&text)
-										: NULL;
-}
-
-void
-doctor_check_dns_installed(struct doctor *d)
-{
-	DM_AUTO_FREE char *path = NULL, *text = installed_text(d, &path), *purpose = NULL;
-	DM_AUTO_FREE char *wanted = NULL;
-	struct responder r;
-
-	if (text == NULL || (purpose = setup_dns_purpose(text)) == NULL)
-		return;
-	responder_look(d->session->conf, d->domain, doctor_time(d, RESPONDER_MS), &r);
-	wanted = dm_asprintf("%s at " RESPONDER_ADDRESS ":", d->domain);
-	if (!dm_starts_with(purpose, wanted)) {
-		doctor_say(d, DOCTOR_WARNING, "%s is for %s, and the domain is %s", path, purpose,
-		    d->domain);
-		doctor_why(d, "programs of this machine do not find the names of the domain by it");
-		/* those below .localhost need nothing */
-		doctor_fix(d, dm_ends_with(d->domain, ".localhost") ? "devmesh dns uninstall"
-								    : "devmesh dns install");
-		return;
-	}
-	free(wanted);
-	wanted = dm_asprintf("%s at " RESPONDER_ADDRESS ":%u", d->domain, (unsigned)r.port);
-	if (r.answers && strcmp(purpose, wanted) != 0) {
-		doctor_say(d, DOCTOR_WARNING, "%s is for %s, and devmeshd answers at port %u", path,
-		    purpose, (unsigned)r.port);
-		doctor_why(d, "the resolver asks where nobody answers");
-		doctor_fix(d, "devmesh dns install");
-	} else if (!r.answers) {
-		doctor_say(d, DOCTOR_WARNING,
-		    "the system's resolver is to ask devmeshd about %s, and that does not answer",
-		    d->domain);
-		doctor_why(d, "no program of this machine can open the URLs");
-		doctor_fix(d, "devmesh daemon start    (or, without it: devmesh dns uninstall)");
-	} else {
-		doctor_say(d, DOCTOR_OK, "%s is for %s, and devmeshd answers there", path, purpose);
-	}
-}
 
 /* ---- who answers how ------------------------------------------------------------------------- */
 
@@ -93,26 +39,6 @@ role_name(enum doctor_role role)
 	return names[role];
 }
 
-/* "192.168.1.10", "no such name": what it says. */
-static const char *
-words_of(const struct dns_reply *reply, char text[DNS_ADDRESS_TEXT])
-{
-	switch (reply->outcome) {
-	case DNS_ANSWERED:
-		dns_address_text(&reply->addresses[0], text);
-		return text;
-	case DNS_EMPTY:
-		return "no address";
-	case DNS_NO_NAME:
-		return "no such name";
-	case DNS_REFUSED:
-		return "a refusal";
-	case DNS_SILENT:
-		break;
-	}
-	return "nothing";
-}
-
 static void
 list_answers(struct doctor *d, const struct doctor_answers *a)
 {
@@ -125,8 +51,8 @@ list_answers(struct doctor *d, const struct doctor_answers *a)
 		(void)dm_str_addf(&text, "%s%s", i > 0 ? "; " : "", q->server.address);
 		if (q->server.port != 53)
 			(void)dm_str_addf(&text, ":%u", (unsigned)q->server.port);
-		(void)dm_str_addf(
-		    &text, " (%s): %s", role_name(a->list[i].role), words_of(&q->reply, answer));
+		(void)dm_str_addf(&text, " (%s): %s", role_name(a->list[i].role),
+		    doctor_dns_words(&q->reply, answer));
 	}
 	doctor_say(d, DOCTOR_OK, "asked for %s: %s", a->name, text.data);
 }
@@ -158,21 +84,6 @@ say_other_address(struct doctor *d, const struct doctor_answers *a, const struct
 }
 
 static void
-say_filtered(struct doctor *d, const struct doctor_answers *a, const struct doctor_asked *one)
-{
-	doctor_say(d, DOCTOR_WARNING, "%s (%s) knows %s, and gives no address",
-	    one->question.server.address, role_name(one->role), a->name);
-	doctor_why(d,
-	    "it seems to filter private addresses (DNS rebinding): devices that ask there "
-	    "cannot open the URLs");
-	doctor_fix(d,
-	    "allow %s there: OpenWrt LuCI Network, DHCP and DNS, \"Domain whitelist\"; dnsmasq "
-	    "rebind-domain-ok=/%s/; Fritz!Box Home Network, Network, Network Settings, \"DNS "
-	    "Rebind Protection\"; unbound and OPNsense private-domain",
-	    d->domain, d->domain);
-}
-
-static void
 judge_one(struct doctor *d, const struct doctor_answers *a, const struct doctor_asked *one,
     const char *ours)
 {
@@ -187,14 +98,14 @@ judge_one(struct doctor *d, const struct doctor_answers *a, const struct doctor_
 			say_other_address(d, a, one, ours);
 		return;
 	case DNS_EMPTY:
-		say_filtered(d, a, one);
+		doctor_say_filter(d, server, role_name(one->role), a->name);
 		return;
 	case DNS_NO_NAME:
 	case DNS_REFUSED:
 		if (one->role == ROLE_PUBLIC)
 			return; /* that is no fault: the hint says what follows */
 		doctor_say(d, DOCTOR_NOTE, "%s (%s) answers %s for %s", server,
-		    role_name(one->role), words_of(reply, text), a->name);
+		    role_name(one->role), doctor_dns_words(reply, text), a->name);
 		doctor_why(d, "devices that ask there cannot open the URLs");
 		doctor_fix(d,
 		    "give them %s as their DNS server (in the router: DHCP, DNS server; on the "
@@ -237,6 +148,51 @@ hint_private_dns(struct doctor *d, const struct doctor_answers *a)
 	    "Firefox, Chrome: turn secure DNS off; or keep a public record: [record] provider");
 }
 
+/* That devmeshd does not answer for the domain, though somebody relies on it. */
+static void
+judge_ours(struct doctor *d, const struct dns_question *q)
+{
+	const char *address = q->server.address;
+	unsigned port = q->server.port;
+
+	if (responder_is_reply(&q->reply))
+		return;
+	if (responder_is_other_zone(&q->reply)) {
+		doctor_say(d, DOCTOR_WARNING,
+		    "what answers DNS at %s:%u answers for another "
+		    "domain than %s",
+		    address, port, d->domain);
+		doctor_why(d, "devices that are to ask it find no name");
+		doctor_fix(d, "devmesh daemon restart");
+		return;
+	}
+	doctor_say(d, DOCTOR_WARNING, "devmeshd does not answer DNS for %s at %s:%u", d->domain,
+	    address, port);
+	doctor_why(d, "devices that are to ask it find no name");
+	doctor_fix(d, "devmesh daemon start    (its log says what is in the way)");
+}
+
+/* One filter is told of once: this machine's stub only passes on what the router says. */
+static void
+judge_filters_of_system(struct doctor *d, const struct doctor_answers *a)
+{
+	const struct doctor_asked *found = NULL;
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct doctor_asked *one = &a->list[i];
+
+		if (!doctor_dns_filters(&one->question.reply, NULL))
+			continue;
+		if (a->lan != NULL && is_for_devices(one->role))
+			return;
+		if (found == NULL && one->role == ROLE_SYSTEM)
+			found = one;
+	}
+	if (found != NULL)
+		doctor_say_filter(
+		    d, found->question.server.address, role_name(ROLE_SYSTEM), a->name);
+}
+
 void
 doctor_judge_answers(struct doctor *d, const struct doctor_answers *a)
 {
@@ -244,16 +200,11 @@ doctor_judge_answers(struct doctor *d, const struct doctor_answers *a)
 
 	list_answers(d, a);
 	for (size_t i = 0; i < a->count; i++) {
-		const struct dns_question *q = &a->list[i].question;
-
-		if (a->list[i].role != ROLE_OURS || !a->ours_expected ||
-		    responder_is_reply(&q->reply))
-			continue;
-		doctor_say(d, DOCTOR_WARNING, "devmeshd does not answer DNS for %s at %s:%u",
-		    d->domain, q->server.address, (unsigned)q->server.port);
-		doctor_why(d, "devices that are to ask it find no name");
-		doctor_fix(d, "devmesh daemon start    (its log says what is in the way)");
+		if (a->list[i].role == ROLE_OURS && a->ours_expected)
+			judge_ours(d, &a->list[i].question);
 	}
+	if (doctor_answers_judge_filters(d))
+		judge_filters_of_system(d, a);
 	if (a->lan == NULL)
 		return;
 	dns_address_text(&a->lan->address.address, ours);
@@ -364,7 +315,7 @@ doctor_check_dns_answers(struct doctor *d)
 	if (d->ask_public)
 		add(&asking, ROLE_PUBLIC, PUBLIC_SERVER, 53);
 	ask_all(d, name, &asking);
-	installed = installed_text(d, &path);
+	installed = doctor_dns_installed(d, &path);
 	answers = (struct doctor_answers){.name = name,
 	    .list = asking.list,
 	    .count = asking.count,

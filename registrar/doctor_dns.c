@@ -20,46 +20,49 @@ is_silent(const struct dns_question *pair)
 	return pair[0].reply.outcome == DNS_SILENT && pair[1].reply.outcome == DNS_SILENT;
 }
 
-static const char *
-answer_of(const struct dns_question *pair)
+const char *
+doctor_dns_words(const struct dns_reply *reply, char text[DNS_ADDRESS_TEXT])
 {
-	switch (pair[0].reply.outcome) {
+	switch (reply->outcome) {
 	case DNS_ANSWERED:
-		return "an address";
+		dns_address_text(&reply->addresses[0], text);
+		return text;
 	case DNS_EMPTY:
-		return "that the name has no address";
+		return "no address";
 	case DNS_NO_NAME:
-		return "that there is no such name";
+		return "no such name";
 	case DNS_REFUSED:
-		return "with a refusal";
+		return "a refusal";
 	case DNS_SILENT:
 		break;
 	}
 	return "nothing";
 }
 
-/* It knows the name and gives no address: what a filter against rebinding makes of a private one.
- */
-static void
-say_filter(struct doctor *d, const char *name, const struct dns_question *pair,
-    const struct dns_address *elsewhere)
+bool
+doctor_dns_filters(const struct dns_reply *reply, const struct dns_address *known)
 {
-	const char *server = pair[0].server.address;
+	return reply->outcome == DNS_EMPTY && (known == NULL || dns_address_is_private(known));
+}
 
-	if (elsewhere != NULL)
-		doctor_say(d, DOCTOR_WARNING,
-		    "the name server %s answers %s for %s, another one gives a private address",
-		    server, answer_of(pair), name);
-	else
-		doctor_say(d, DOCTOR_WARNING, "the name server %s knows %s, and gives no address",
-		    server, name);
+void
+doctor_say_filter(struct doctor *d, const char *server, const char *who, const char *name)
+{
+	doctor_say(d, DOCTOR_WARNING, "%s (%s) knows %s, and gives no address", server, who, name);
 	doctor_why(d,
-	    "it seems to filter private addresses (DNS rebinding): devices that ask it cannot "
-	    "open the URLs");
+	    "it seems to filter private addresses (DNS rebinding): devices that ask there "
+	    "cannot open the URLs");
 	doctor_fix(d,
-	    "allow the domain there: dnsmasq and OpenWrt rebind-domain-ok=/%s/, Fritz!Box "
-	    "\"DNS-Rebind-Schutz\", unbound private-domain: %s",
+	    "allow %s there: OpenWrt LuCI Network, DHCP and DNS, \"Domain whitelist\"; dnsmasq "
+	    "rebind-domain-ok=/%s/; Fritz!Box Home Network, Network, Network Settings, \"DNS "
+	    "Rebind Protection\"; unbound and OPNsense private-domain",
 	    d->domain, d->domain);
+}
+
+bool
+doctor_answers_judge_filters(const struct doctor *d)
+{
+	return d->session != NULL && d->session->conf->lan_enabled;
 }
 
 void
@@ -67,6 +70,7 @@ doctor_judge_servers(
     struct doctor *d, const char *name, const struct dns_question *questions, size_t servers)
 {
 	const struct dns_address *known = NULL;
+	char text[DNS_ADDRESS_TEXT];
 	size_t silent = 0;
 
 	for (size_t i = 0; i < servers && known == NULL; i++)
@@ -82,15 +86,14 @@ doctor_judge_servers(
 			doctor_say(d, DOCTOR_NOTE, "the name server %s does not answer", server);
 			doctor_why(d, "each name that is asked of it first waits some seconds");
 			doctor_fix(d, "remove it from %s, or see to the network", d->resolv_conf);
-		} else if ((known != NULL && dns_address_is_private(known)) ||
-			   (known == NULL && pair[0].reply.outcome == DNS_EMPTY &&
-			       pair[1].reply.outcome == DNS_EMPTY)) {
-			say_filter(d, name, pair, known);
+		} else if (doctor_dns_filters(&pair[0].reply, known)) {
+			if (!doctor_answers_judge_filters(d))
+				doctor_say_filter(d, server, "which this machine asks", name);
 		} else if (known != NULL) {
 			doctor_say(d, DOCTOR_WARNING,
 			    "the name server %s answers %s for %s, another one "
 			    "gives an address",
-			    server, answer_of(pair), name);
+			    server, doctor_dns_words(&pair[0].reply, text), name);
 			doctor_why(d, "which of them is asked is chance: the URLs open sometimes");
 			doctor_fix(
 			    d, "make all name servers in %s know the domain", d->resolv_conf);

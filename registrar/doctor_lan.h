@@ -11,8 +11,10 @@
 #include "doctor.h"
 #include "model/lan_choice.h"
 
-/* doctor_answers.c */
+/* doctor_installed.c */
 void doctor_check_dns_installed(struct doctor *d);
+void doctor_check_dns_challenge(struct doctor *d);
+/* doctor_answers.c */
 void doctor_check_dns_answers(struct doctor *d);
 /* doctor_port.c */
 void doctor_check_dns_port(struct doctor *d);
@@ -22,12 +24,28 @@ void doctor_check_firewall(struct doctor *d);
 void doctor_check_lan(struct doctor *d);
 /* doctor_phone.c */
 void doctor_check_phone_certificate(struct doctor *d);
+/* doctor_share.c */
+void doctor_check_gate(struct doctor *d);
+/* doctor_daemon.c */
+void doctor_check_daemon(struct doctor *d);
+void doctor_check_record(struct doctor *d);
 
 /*
  * How other devices get here, if they are to at all and there is an address for that. Else false,
  * and the check counts as left out.
  */
 bool doctor_lan_state(struct doctor *d, struct lan_state *out) DM_MUST;
+
+/*
+ * What devmesh dns has installed: its text, if it is there and as it was written, and the path that
+ * it is or would be at. The caller owns both.
+ */
+char *doctor_dns_installed(const struct doctor *d, char **path) DM_MUST;
+/*
+ * Whether Caddy's configuration has a DNS challenge, for names of the zone, that asks the system's
+ * resolver. Pure.
+ */
+bool doctor_challenge_lacks_resolvers(const struct cJSON *config, const char *zone);
 
 /* Why a name server is asked. */
 enum doctor_role {
@@ -58,15 +76,13 @@ struct doctor_answers {
 void doctor_judge_answers(struct doctor *d, const struct doctor_answers *answers);
 
 /*
- * Whether ufw(8)'s user.rules let new connections in from that IPv4 address, by the lines
+ * Whether ufw(8)'s user.rules let new connections of the network of that IPv4 address, of this
+ * machine's interface, in to it, by the lines
  * "### tuple ### allow tcp 443 0.0.0.0/0 any 10.0.0.0/8 in". Pure.
  */
-bool doctor_ufw_allows(
-    const char *rules, const char *protocol, uint16_t port, const struct dns_address *from);
-/* doctor_share.c */
-void doctor_check_gate(struct doctor *d);
-/* doctor_daemon.c */
-void doctor_check_daemon(struct doctor *d);
-void doctor_check_record(struct doctor *d);
+bool doctor_ufw_allows(const char *rules, const char *protocol, uint16_t port,
+    const struct dns_address *ours, const char *interface);
+/* Whether a list of firewalld(1)'s, "1025-65535/tcp 53/udp", has the port. Pure. */
+bool doctor_firewalld_has(const char *list, const char *protocol, uint16_t port);
 
 #endif

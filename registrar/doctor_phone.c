@@ -60,6 +60,8 @@ check_root_text(struct doctor *d, const char *path, const char *text)
 	static const char key[] = "notAfter=";
 	const char *at = strstr(text, key);
 	DM_AUTO_FREE char *until = NULL, *dir = dm_path_dir(path);
+	DM_AUTO_FREE char *word = dm_shell_word(dir), *old = dm_asprintf("%s.old", dir);
+	DM_AUTO_FREE char *old_word = dm_shell_word(old);
 	int64_t end = -1, now = dm_wall_seconds();
 
 	if (at != NULL) {
@@ -72,9 +74,9 @@ check_root_text(struct doctor *d, const char *path, const char *text)
 		    end < now ? "has expired" : "expires soon", until);
 		doctor_why(d, "phones that trust it refuse all that it has signed then");
 		doctor_fix(d,
-		    "devmesh stop; mv %s %s.old; devmesh start; then each phone needs the "
+		    "devmesh stop; mv %s %s; devmesh start; then each phone needs the "
 		    "new root",
-		    dir, dir);
+		    word, old_word);
 	}
 	if (strstr(text, "Name Constraints") == NULL) {
 		doctor_say(d, DOCTOR_NOTE,

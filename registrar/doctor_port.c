@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/netif.h"
 #include "base/proc.h"
@@ -147,21 +148,48 @@ judge(struct doctor *d, const struct dm_listeners *list, const char *protocol, c
 	return taken;
 }
 
-/* Nobody has it: perhaps devmeshd may not. */
 static void
-say_free(struct doctor *d, const char *ours)
+say_other_zone(struct doctor *d, const char *ours)
+{
+	doctor_say(d, DOCTOR_WARNING,
+	    "what answers on port 53 of %s answers for another domain than %s", ours, d->domain);
+	doctor_why(d, "phones ask this port only: the names of the domain are not found");
+	doctor_fix(d, "devmesh daemon restart");
+}
+
+/* Whether the system keeps the port from the programs of a user. */
+static bool
+is_roots_port(void)
 {
 	DM_AUTO_FREE char *text = doctor_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", 64);
 	uint64_t from;
 
-	if (text != NULL)
-		text[strcspn(text, "\n")] = '\0';
-	doctor_say(d, DOCTOR_WARNING, "nobody answers on port 53 of %s", ours);
+	if (text == NULL || geteuid() == 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return dm_parse_uint(text, 0, UINT16_MAX, &from) && from > RESPONDER_PORT;
+}
+
+/* Nobody has it: perhaps devmeshd may not. */
+static void
+say_free(struct doctor *d, const char *ours)
+{
+	const struct conf *conf = d->session->conf;
+	struct responder r;
+
+	responder_look(conf, d->domain, doctor_time(d, RESPONDER_MS), &r);
+	if (r.answers)
+		doctor_say(d, DOCTOR_WARNING,
+		    "nobody answers on port 53 of %s, though devmeshd does at " RESPONDER_ADDRESS
+		    ":%u",
+		    ours, (unsigned)r.port);
+	else
+		doctor_say(d, DOCTOR_WARNING, "nobody answers on port 53 of %s", ours);
 	doctor_why(d, "phones ask this port only: devmeshd's names are not found");
-	if (d->session->conf->dns_port != 0 && d->session->conf->dns_port != RESPONDER_PORT)
+	if (conf->dns_port != 0 && conf->dns_port != RESPONDER_PORT)
 		doctor_fix(d, "remove [dns] port, which is %u, from the configuration",
-		    (unsigned)d->session->conf->dns_port);
-	else if (text != NULL && dm_parse_uint(text, 0, UINT16_MAX, &from) && from > RESPONDER_PORT)
+		    (unsigned)conf->dns_port);
+	else if (is_roots_port())
 		doctor_fix(d, "let a user's program have it: echo "
 			      "net.ipv4.ip_unprivileged_port_start=53 | sudo tee "
 			      "/etc/sysctl.d/50-devmesh.conf; sudo sysctl --system; devmesh daemon "
@@ -199,7 +227,9 @@ doctor_check_dns_port(struct doctor *d)
 	} else {
 		/* of a program that has both, one is enough to say */
 		taken = judge(d, &udp, "UDP", ours, &lan) || judge(d, &tcp, "TCP", ours, &lan);
-		if (!taken)
+		if (!taken && responder_is_other_zone(&question.reply))
+			say_other_zone(d, ours);
+		else if (!taken)
 			say_free(d, ours);
 	}
 	dm_listeners_release(&udp);

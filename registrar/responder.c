@@ -34,6 +34,12 @@ usual_port_is_free_for_all(void)
 	return dm_parse_uint(text.data, 0, UINT16_MAX, &from) && from <= RESPONDER_PORT;
 }
 
+bool
+responder_is_other_zone(const struct dns_reply *reply)
+{
+	return reply->outcome == DNS_REFUSED && !reply->recursive;
+}
+
 void
 responder_look(const struct conf *conf, const char *zone, int64_t timeout_ms, struct responder *out)
 {
@@ -64,8 +70,7 @@ responder_look(const struct conf *conf, const char *zone, int64_t timeout_ms, st
 			out->other_zone = false;
 			return;
 		}
-		/* another server on the usual port refuses as well, but would ask others */
-		if (reply->outcome == DNS_REFUSED && !reply->recursive && !out->other_zone) {
+		if (responder_is_other_zone(reply) && !out->other_zone) {
 			out->port = ports[i];
 			out->other_zone = true;
 		}

@@ -33,6 +33,10 @@ void responder_look(
 /* Whether that is how it answers: for the zone, by itself, and asking nobody else. Pure. */
 bool responder_is_reply(const struct dns_reply *reply);
 
+/* Whether it is how devmeshd refuses what is not its zone's: another server would ask others. Pure.
+ */
+bool responder_is_other_zone(const struct dns_reply *reply);
+
 /* A name of the zone that no cache knows; the caller owns it. */
 char *responder_fresh_name(const char *zone);
 

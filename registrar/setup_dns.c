@@ -129,13 +129,13 @@ is_below(const char *zone, const char *suffix)
 }
 
 static bool
-choose_zone(struct session *s, const char *text, struct setup_dns *out, struct dm_err *err)
+choose_zone(struct session *s, const struct setup_dns_options *want, struct setup_dns *out,
+    struct dm_err *err)
 {
 	const struct conf *conf = out->person_conf != NULL ? out->person_conf : s->conf;
+	const char *text = want->zone != NULL ? want->zone : conf->domain;
 	struct dm_err ignored;
 
-	if (text == NULL)
-		text = conf->domain;
 	if (text == NULL) {
 		/* else it is what Caddy has a mesh route or certificates for */
 		(void)!session_need_view(s, &ignored);
@@ -144,7 +144,8 @@ choose_zone(struct session *s, const char *text, struct setup_dns *out, struct d
 		return false;
 	}
 	out->needless = is_below(out->zone, "localhost");
-	if (out->needless)
+	/* what is to go was perhaps written before the domain became one of these */
+	if (out->needless || want->remove)
 		return true;
 	if (strchr(out->zone, '.') == NULL) {
 		(void)dm_fail(
@@ -183,7 +184,7 @@ setup_dns_look(struct session *s, const char *config_file, const struct setup_dn
 	memset(out, 0, sizeof(*out));
 	if (!choose_resolver(want->resolver, &out->resolver, err) ||
 	    !load_person_conf(session_config_file(config_file), out, err) ||
-	    !choose_zone(s, want->zone, out, err))
+	    !choose_zone(s, want, out, err))
 		return false;
 	conf = out->person_conf != NULL ? out->person_conf : s->conf;
 	if (out->needless)

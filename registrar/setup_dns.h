@@ -31,6 +31,7 @@ struct setup_dns_options {
 	const char *zone, *resolver, *out;
 	uint16_t port; /* 0: where devmeshd answers */
 	bool dry_run;
+	bool remove; /* what may have been installed for a domain that could not be any more */
 };
 
 /* What it is about. */

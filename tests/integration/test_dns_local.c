@@ -92,7 +92,10 @@ written_and_undone(struct world *w, const char *resolver, const char *path, cons
 	assert_non_null(strstr(r.err, "kept: "));
 	assert_non_null(strstr(file_of(w, out, path), "# mine\n"));
 	write_text(fmt(w, "%s%s", out, path), text);
+	/* also where the domain has become one that cannot be installed */
+	world_env(w, "DEVMESH_MESH_DOMAIN", "foo.local");
 	r = DM(w, NULL, "dns", "uninstall", "--resolver", resolver, "--out", out, "--yes");
+	world_env(w, "DEVMESH_MESH_DOMAIN", ZONE);
 	assert_exit(w, r, 0);
 	assert_non_null(strstr(r.out, "removed"));
 	assert_string_equal(run_ok(w, out, ARGV("find", out, "-type", "f")).out, "");

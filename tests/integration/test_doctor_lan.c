@@ -99,6 +99,7 @@ TEST(what_the_router_answers)
 	o = look(w, r, "loopback");
 	assert_found(o, "dns-answers", "warning", "gives 127.0.0.1", "to 10.77.0.5");
 	o = look(w, r, "filter");
+	assert_not_found(o, "dns-domain", "warning", "gives no address");
 	assert_found(o, "dns-answers", "warning", "10.77.0.1 (the router) knows devmesh-",
 	    "rebind-domain-ok=/" ZONE "/");
 	assert_non_null(
@@ -149,6 +150,9 @@ TEST(port_53)
 	static const char script[] =
 	    "command -v dnsmasq >/dev/null || exit 77\n"
 	    "echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start\nlook free\n"
+	    /* who is not root, and owns no less here */
+	    "devmesh=\"unshare -U $devmesh\"\nlook user\ndevmesh=${devmesh#unshare -U }\n"
+	    "serve 127.0.0.1 5453 " ZONE " 127.0.0.1\nlook beside\nend $one\n"
 	    "DEVMESH_DNS_PORT=5300 look moved\nDEVMESH_DNS_ENABLED=no look off\n"
 	    "DEVMESH_LAN_ENABLED=no look alone\n"
 	    "dnsmasq -k -u root -C /dev/null -R -h 2>>dnsmasq.log & m=$!\npids=\"$pids $m\"\n"
@@ -162,7 +166,12 @@ TEST(port_53)
 	settle(w);
 	r = run_script(w, script);
 	assert_found(look(w, r, "free"), "dns-port", "warning",
+	    "nobody answers on port 53 of 10.77.0.5", "devmesh daemon restart");
+	assert_found(look(w, r, "user"), "dns-port", "warning",
 	    "nobody answers on port 53 of 10.77.0.5", "net.ipv4.ip_unprivileged_port_start=53");
+	assert_found(look(w, r, "beside"), "dns-port", "warning",
+	    "nobody answers on port 53 of 10.77.0.5, though devmeshd does at 127.0.0.1:5453",
+	    "devmesh daemon restart");
 	assert_found(look(w, r, "moved"), "dns-port", "warning", "nobody answers", "[dns] port");
 	assert_true(was_skipped(look(w, r, "off"), "dns-port"));
 	assert_true(was_skipped(look(w, r, "alone"), "dns-port"));
@@ -187,7 +196,8 @@ TEST(devmeshd_on_port_53)
 	    "trap '$devmesh daemon stop >/dev/null 2>&1 || :; kill $pids || :; wait || :' EXIT\n"
 	    "answers() { $devmesh doctor --json | grep -q 'devmeshd answers on port 53'; }\n"
 	    "n=0; until answers; do [ $((n += 1)) -lt 8 ] || exit 77; sleep 0.05; done\n"
-	    "look there\n$devmesh daemon stop >/dev/null\nlook gone\n";
+	    "look there\nDEVMESH_MESH_DOMAIN=other.example.test look other\n"
+	    "$devmesh daemon stop >/dev/null\nlook gone\n";
 	struct result r;
 	cJSON *o;
 
@@ -198,11 +208,22 @@ TEST(devmeshd_on_port_53)
 	assert_non_null(find(o, "dns-answers", "ok", "10.77.0.5 (devmeshd): 10.77.0.5"));
 	assert_non_null(find(o, "dns-answers", "ok", "(devmeshd): 127.0.0.1"));
 	assert_not_found(o, "dns-answers", "warning", "");
+	o = look(w, r, "other");
+	assert_found(o, "dns-answers", "warning",
+	    "answers for another domain than other.example.test", "devmesh daemon restart");
+	assert_found(o, "dns-port", "warning",
+	    "on port 53 of 10.77.0.5 answers for another domain than other.example.test",
+	    "devmesh daemon restart");
 	o = look(w, r, "gone");
 	assert_found(o, "dns-answers", "warning", "devmeshd does not answer DNS for " ZONE,
 	    "devmesh daemon start");
 	assert_found(o, "dns-port", "warning", "nobody answers on port 53", "devmesh");
 }
+
+/* dns install wants these programs, and here they need to do nothing. */
+static const char tools[] =
+    "for p in ip resolvectl; do command -v $p >/dev/null || { mkdir -p tools; "
+    "ln -s /bin/true tools/$p; }; done; PATH=$PATH:$PWD/tools\n";
 
 TEST(what_dns_has_installed)
 {
@@ -210,13 +231,11 @@ TEST(what_dns_has_installed)
 	    "look nothing\n"
 	    "$devmesh dns install --resolver systemd-resolved --yes >/dev/null 2>&1 || exit 77\n"
 	    "look dead\nserve 127.0.0.1 5453 " ZONE " 127.0.0.1\nlook right\nend $one\n"
-	    "serve 127.0.0.1 5300 " ZONE " 127.0.0.1\nDEVMESH_DNS_PORT=5300 look port\n"
+	    "serve 127.0.0.1 5300 " ZONE " 127.0.0.1\nDEVMESH_DNS_PORT=5300 look port\nend $one\n"
+	    "serve 127.0.0.1 5453 other.test 127.0.0.1\nlook other\n"
 	    "DEVMESH_MESH_DOMAIN=new.example.test look domain\n"
 	    "DEVMESH_MESH_DOMAIN=dev.localhost look localhost\n"
 	    "$devmesh dns uninstall --resolver systemd-resolved --yes >/dev/null 2>&1\nlook gone\n";
-	static const char tools[] =
-	    "for p in ip resolvectl; do command -v $p >/dev/null || { mkdir -p tools; "
-	    "ln -s /bin/true tools/$p; }; done; PATH=$PATH:$PWD/tools\n";
 	struct result r;
 
 	settle(w);
@@ -227,12 +246,43 @@ TEST(what_dns_has_installed)
 	assert_fine(look(w, r, "right"), "dns-installed");
 	assert_found(look(w, r, "port"), "dns-installed", "warning", "answers at port 5300",
 	    "devmesh dns install");
+	assert_found(look(w, r, "other"), "dns-installed", "warning",
+	    "and that answers for another domain", "devmesh daemon restart");
 	assert_found(look(w, r, "domain"), "dns-installed", "warning",
 	    "is for " ZONE " at 127.0.0.1:5453, and the domain is new.example.test",
 	    "devmesh dns install");
 	assert_found(look(w, r, "localhost"), "dns-installed", "warning",
 	    "and the domain is dev.localhost", "devmesh dns uninstall");
 	assert_fine(look(w, r, "gone"), "dns-installed");
+}
+
+/* A challenge without a provider, which no build of Caddy lacks. */
+TEST(challenge_that_asks_devmeshd)
+{
+	static const char script[] =
+	    "challenge() { cat >caddy.json <<EOF\n"
+	    "{\"admin\":{\"listen\":\"unix/$admin\"},\"apps\":{\"tls\":{\"automation\":{"
+	    "\"policies\":[{\"subjects\":[\"*." ZONE "\"],\"issuers\":[{\"module\":\"acme\","
+	    "\"challenges\":{\"dns\":{$1}}}]}]}}}}\n"
+	    "EOF\n"
+	    "	rm -f \"$admin\"\n	caddy run --config caddy.json 2>>caddy.log & c=$!\n"
+	    "	pids=\"$pids $c\"\n"
+	    "	await curl -sk --unix-socket \"$admin\" -H 'Host;' http://localhost/config/; }\n"
+	    "challenge ''\nlook before\n"
+	    "$devmesh dns install --resolver systemd-resolved --yes >/dev/null 2>&1 || exit 77\n"
+	    "look installed\nend $c\n"
+	    "challenge '\"resolvers\":[\"1.1.1.1:53\"]'\nlook mended\n";
+	struct result r;
+
+	settle(w);
+	r = run_script(
+	    w, fmt(w, "admin=%s\n%s%s", strchr(w->admin, '/') + 2,
+		   "export HOME=$PWD XDG_DATA_HOME=$PWD/data XDG_CONFIG_HOME=$PWD/config\n",
+		   fmt(w, "%s%s", tools, script)));
+	assert_fine(look(w, r, "before"), "dns-challenge");
+	assert_found(look(w, r, "installed"), "dns-challenge", "warning",
+	    "Caddy is to prove by DNS that " ZONE " is yours", "\"resolvers\": [\"1.1.1.1:53\"]");
+	assert_fine(look(w, r, "mended"), "dns-challenge");
 }
 
 /* A Caddy with a certificate that was made for the test, listening where it is told. */
@@ -309,17 +359,23 @@ TEST(firewalls)
 	    ": >/etc/ufw/user.rules\nlook shut\n"
 	    "tuple() { echo \"### tuple ### $* 0.0.0.0/0 any 10.77.0.0/24 in\" "
 	    ">>/etc/ufw/user.rules; }\n"
+	    "echo '### tuple ### allow any any 0.0.0.0/0 any 0.0.0.0/0 out' "
+	    ">>/etc/ufw/user.rules\nlook outwards\n"
 	    "tuple allow tcp 443\ntuple allow any 53\ntuple allow tcp 5000:6000\nlook open\n"
 	    "rm /etc/ufw/user.rules\nlook unseen\n"
 	    "printf '# on\\nENABLED=no\\n' >/etc/ufw/ufw.conf\nlook off\n"
 	    "mkdir bin\nPATH=$PWD/bin:$PATH\n"
 	    "cat >bin/firewall-cmd <<'EOF'\n"
 	    "#!/bin/sh\n"
-	    "case $1 in --state) echo running ;; --list-ports) cat ports ;; "
-	    "--list-services) echo 'dns ssh' ;; esac\n"
+	    "case $1 in --state) echo running ;; --get-zone-of-interface=lan0) cat zone ;; "
+	    "--list-all) cat all ;; esac\n"
+	    "test \"$2\" = \"$(sed 's/^/--zone=/' zone)\" || exit 0\n"
+	    "case $1 in --list-ports) cat ports ;; --list-services) echo 'dns ssh' ;; esac\n"
 	    "EOF\n"
-	    "chmod 755 bin/firewall-cmd\necho 5380/tcp >ports\nlook daemon\n"
-	    "echo 443/tcp 5380/tcp >ports\nlook opened\n";
+	    "chmod 755 bin/firewall-cmd\n: >zone\n: >all\necho 5380/tcp >ports\nlook daemon\n"
+	    "echo 443/tcp 5380/tcp >ports\nlook opened\necho home >zone\nlook zone\n"
+	    "echo 400-500/tcp 1025-65535/tcp >ports\nlook ranges\n: >ports\nlook shut-zone\n"
+	    "printf 'home\\n  target: ACCEPT\\n' >all\nlook accept\n";
 	struct result r;
 	cJSON *o;
 
@@ -331,6 +387,7 @@ TEST(firewalls)
 	    "ufw does not let other devices in: 443/tcp (the URLs), 5380/tcp (the page for "
 	    "phones), 53/udp (DNS)",
 	    "sudo ufw allow from 10.77.0.0/24 to any port 443 proto tcp; sudo");
+	assert_found(look(w, r, "outwards"), "firewall", "warning", "443/tcp (the URLs)", "ufw");
 	assert_fine(look(w, r, "open"), "firewall");
 	assert_found(look(w, r, "unseen"), "firewall", "note", "only root can see", "ufw status");
 	assert_true(was_skipped(look(w, r, "off"), "firewall"));
@@ -338,6 +395,11 @@ TEST(firewalls)
 	    "firewalld does not let other devices in: 443/tcp (the URLs)",
 	    "sudo firewall-cmd --permanent --add-port=443/tcp && sudo firewall-cmd --reload");
 	assert_fine(look(w, r, "opened"), "firewall");
+	assert_fine(look(w, r, "zone"), "firewall");
+	assert_fine(look(w, r, "ranges"), "firewall");
+	assert_found(look(w, r, "shut-zone"), "firewall", "warning", "443/tcp (the URLs), 5380/tcp",
+	    "sudo firewall-cmd --permanent --zone=home --add-port=443/tcp");
+	assert_fine(look(w, r, "accept"), "firewall");
 }
 
 int
@@ -349,6 +411,7 @@ main(void)
 	    WORLD_TEST(port_53),
 	    WORLD_TEST(devmeshd_on_port_53),
 	    WORLD_TEST(what_dns_has_installed),
+	    WORLD_TEST(challenge_that_asks_devmeshd),
 	    WORLD_TEST(caddy_as_devices_reach_it),
 	    WORLD_TEST(certificate_of_the_private_mesh),
 	    WORLD_TEST(firewalls),

