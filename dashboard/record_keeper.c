@@ -31,7 +31,9 @@ enum {
 struct record_keeper {
 	struct daemon *d;
 	struct event *timer;
-	bool busy, again; /* again: it has to be another one since that began */
+	bool busy, again;	      /* again: it has to be another one since that began */
+	bool stale;		      /* what runs was begun by a configuration that is gone */
+	char tried[DNS_ADDRESS_TEXT]; /* what it was last to be; "": nothing yet */
 	unsigned failures;
 	int64_t not_before_ms; /* the provider wants to be left alone until then */
 	cJSON *last;	       /* what was found last; NULL: nothing yet */
@@ -145,6 +147,13 @@ on_done(void *user, const struct worker_result *result)
 	enum dm_code code = DM_FAILED;
 
 	keeper->busy = false;
+	if (keeper->stale) {
+		keeper->stale = false;
+		cJSON_Delete(o);
+		begin(keeper);
+		daemon_drained(keeper->d);
+		return;
+	}
 	if (result->status == 0 && cJSON_IsObject(o)) {
 		retry_after = (int64_t)take_number(o, "retry_after");
 		code = (enum dm_code)take_number(o, "code");
@@ -185,8 +194,13 @@ begin(struct record_keeper *keeper)
 {
 	int64_t left = keeper->not_before_ms - dm_now_ms();
 
-	if (!is_wanted(keeper))
+	if (!is_wanted(keeper)) {
+		/* the network may come back as it was, which is no news */
+		if (keeper->d->session->conf->record_provider != CONF_RECORD_NONE &&
+		    !keeper->d->draining)
+			timer_in(keeper->timer, HOUR_S * SECOND_MS);
 		return;
+	}
 	keeper->again = keeper->busy;
 	if (keeper->busy)
 		return;
@@ -211,17 +225,18 @@ static void
 on_network(void *user, const struct lan_state *state)
 {
 	struct record_keeper *keeper = user;
-	const char *kept = text_of(keeper->last, "address");
-	char address[DNS_ADDRESS_TEXT];
+	char address[DNS_ADDRESS_TEXT] = "";
 	struct dns_address wanted;
 	struct dm_err ignored;
 
-	if (record_address(keeper->d->session->conf, state, &wanted, &ignored)) {
+	if (record_address(keeper->d->session->conf, state, &wanted, &ignored))
 		dns_address_text(&wanted, address);
-		if (!keeper->busy && dm_same_text(kept, address) &&
-		    text_of(keeper->last, "problem") == NULL)
-			return;
-	}
+	/* some other network has changed: what failed is tried again when it is time */
+	if (strcmp(address, keeper->tried) == 0 &&
+	    (keeper->busy || evtimer_pending(keeper->timer, NULL)))
+		return;
+	memcpy(keeper->tried, address, sizeof(address));
+	keeper->failures = 0;
 	begin(keeper);
 }
 
@@ -253,7 +268,12 @@ record_keeper_reload(struct record_keeper *keeper)
 	cJSON_Delete(keeper->last);
 	keeper->last = NULL;
 	keeper->failures = 0;
+	keeper->tried[0] = '\0';
 	(void)event_del(keeper->timer);
+	if (keeper->busy && !is_wanted(keeper)) {
+		keeper->stale = true; /* nothing is to be published any more */
+		workers_kill(keeper->d->workers, keeper);
+	}
 	begin(keeper);
 }
 

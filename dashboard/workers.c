@@ -105,6 +105,15 @@ workers_free(struct workers *workers)
 	free(workers);
 }
 
+void
+workers_kill(struct workers *workers, const void *user)
+{
+	for (const struct worker *w = workers->list; w != NULL; w = w->next) {
+		if (w->user == user && w->pid != 0)
+			(void)kill(-w->pid, SIGKILL);
+	}
+}
+
 static void
 start_later(struct workers *workers)
 {

@@ -54,6 +54,12 @@ void workers_run(struct workers *workers, worker_job *job, void *arg, int64_t ti
 void workers_run_verb(struct workers *workers, const char *const argv[], int64_t timeout_ms,
     worker_done *done, void *user);
 
+/*
+ * Kills, with all that it has started, the job that runs for `user`: what it was to do is not
+ * wanted any more. `done` is called as ever. One that still waits for its turn goes on waiting.
+ */
+void workers_kill(struct workers *workers, const void *user);
+
 /* Calls fn whenever the last job has ended; fn NULL: no more. */
 void workers_on_idle(struct workers *workers, void (*fn)(void *user), void *user);
 

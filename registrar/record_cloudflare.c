@@ -141,6 +141,10 @@ ask(struct record_call *call, const char *method, const char *path, const char *
 			    (int)strcspn(path, "?"), path);
 		else if (judge(call, method, path, &reply, answer, err))
 			return answer;
+	} else if (err->code == DM_DENIED) {
+		/* a certificate that is not the provider's: of a network that wants a login first
+		 */
+		err->code = DM_UNREACHABLE;
 	}
 	cJSON_Delete(answer);
 	return NULL;
@@ -151,7 +155,8 @@ ask(struct record_call *call, const char *method, const char *path, const char *
 /* One member of a list; false: it cannot be what was asked for. */
 typedef bool member_fn(const cJSON *member, void *user);
 
-/* How many pages there are; not every list has said so itself at all times. */
+/* How many pages there are, PAGES_MAX + 1 if they are more than that; not every list has said so
+ * itself at all times. */
 static int
 pages_of(const cJSON *info)
 {
@@ -163,7 +168,7 @@ pages_of(const cJSON *info)
 		n = pages->valuedouble;
 	else if (cJSON_IsNumber(all) && cJSON_IsNumber(per_page) && per_page->valuedouble >= 1)
 		n = (all->valuedouble + per_page->valuedouble - 1) / per_page->valuedouble;
-	return n > PAGES_MAX ? PAGES_MAX : n > 1 ? (int)n : 1;
+	return n > PAGES_MAX ? PAGES_MAX + 1 : n > 1 ? (int)n : 1;
 }
 
 /* One page of it; *pages (of all) may be NULL. */
@@ -197,6 +202,10 @@ each(struct record_call *call, const char *path, member_fn *fn, void *user, stru
 			return false;
 		sound = read_page(answer, fn, user, &pages);
 		cJSON_Delete(answer);
+		if (pages > PAGES_MAX)
+			return dm_fail(err, DM_FAILED,
+			    "Cloudflare's answer to GET %.*s has more than %d pages",
+			    (int)strcspn(path, "?"), path, PAGES_MAX);
 		if (!sound)
 			return dm_fail(err, DM_FAILED,
 			    "Cloudflare's answer to GET %.*s is not as documented",

@@ -32,6 +32,7 @@ provider(const struct system_settings *s)
 static cJSON *
 issuer(const struct system_settings *s)
 {
+	static const char *const resolvers[] = {"1.1.1.1:53", "9.9.9.9:53", NULL};
 	cJSON *o = cJSON_CreateObject(), *dns;
 
 	if (s->dns_provider == NULL) {
@@ -43,6 +44,11 @@ issuer(const struct system_settings *s)
 		(void)cJSON_AddStringToObject(o, "email", s->email);
 	dns = cJSON_AddObjectToObject(cJSON_AddObjectToObject(o, "challenges"), "dns");
 	(void)cJSON_AddItemToObject(dns, "provider", provider(s));
+	/*
+	 * Not the machine's own: after `devmesh dns install` that is devmeshd, for the domain, and
+	 * knows neither the provider's zone nor the challenge.
+	 */
+	(void)cJSON_AddItemToObject(dns, "resolvers", texts(resolvers));
 	return o;
 }
 

@@ -447,6 +447,30 @@ TEST(it_follows_while_the_provider_is_slow)
 	assert_true(writes(w, p) <= 3);
 }
 
+/* What is under way when the provider is taken out of the configuration is not finished. */
+TEST(a_record_that_is_not_wanted_any_more)
+{
+	struct provider *p = begin(w);
+	struct devmeshd *d = daemon_start(w);
+	int before;
+
+	(void)kept(w, d);
+	before = writes(w, p);
+	put(w, p, "hold", "");
+	netns_ip(w, p->ns, "addr add 10.20.30.40/8 dev wlan0");
+	netns_ip(w, p->ns, "addr del 192.168.1.10/24 dev wlan0");
+	assert_true(wait_until(w, is_held, p, ANSWER_MS));
+	write_text(p->config, "");
+	signal_proc(d->p, SIGHUP);
+	(void)wait_event(w, d, "daemon", NULL, NULL);
+	assert_int_equal(unlink(fmt(w, "%s/hold", p->dir)), 0);
+	/* and when it is wanted again, it is made right */
+	configure(w, p, "");
+	signal_proc(d->p, SIGHUP);
+	(void)told_of(w, d, "10.20.30.40");
+	assert_int_equal(writes(w, p), before + 1);
+}
+
 TEST(it_is_patient_and_does_not_give_up)
 {
 	struct provider *p = begin(w);
@@ -497,6 +521,7 @@ main(void)
 	    WORLD_TEST(without_a_provider_there_is_nothing_to_keep),
 	    DAEMON_TEST(it_follows_the_address_with_one_write_each),
 	    DAEMON_TEST(it_follows_while_the_provider_is_slow),
+	    DAEMON_TEST(a_record_that_is_not_wanted_any_more),
 	    DAEMON_TEST(it_is_patient_and_does_not_give_up),
 	};
 
