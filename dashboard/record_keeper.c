@@ -198,7 +198,7 @@ begin(struct record_keeper *keeper)
 		/* the network may come back as it was, which is no news */
 		if (keeper->d->session->conf->record_provider != CONF_RECORD_NONE &&
 		    !keeper->d->draining)
-			timer_in(keeper->timer, HOUR_S * SECOND_MS);
+			timer_in(keeper->timer, (int64_t)HOUR_S * SECOND_MS);
 		return;
 	}
 	keeper->again = keeper->busy;
