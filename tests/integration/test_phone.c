@@ -118,7 +118,7 @@ TEST(what_a_phone_gets)
 
 TEST(nothing_else_is_there)
 {
-	static const char *const paths[] = {"/", "/phone/", "/phone/ca.key", "/phone/root.key",
+	static const char *const paths[] = {"/phone/", "/phone/ca.key", "/phone/root.key",
 	    "/phone/../phone", "/phone/../../etc/passwd", "/phone/%2e%2e/x", "/api/v1/state",
 	    "/web/app.js", "/healthz", "/phone/phone.js", "//phone"};
 	struct scene s = scene(w);
@@ -126,6 +126,7 @@ TEST(nothing_else_is_there)
 	(void)phone_json(w, w->dir);
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
 		assert_int_equal(status_of(w, &s, paths[i], NULL), 404);
+	assert_int_equal(status_of(w, &s, "/", NULL), 303); /* to the page */
 	assert_int_equal(status_of(w, &s, "/phone", ARGV("--request", "POST", "--data", "x")), 405);
 	assert_int_equal(status_of(w, &s, "/phone", ARGV("--request", "DELETE")), 405);
 	assert_int_equal(status_of(w, &s, "/phone", ARGV("--request", "GET", "--data", "x")), 400);
