@@ -52,6 +52,8 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 	$(wildcard tests/integration/test_*.c))
+# Those that have a network of their own, and mostly wait: they need not run alone.
+APART     := $(patsubst %,$(BUILD)/bin/integration/test_%,dns_lan doctor_lan network phone record share share_gate)
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/%_$(other_os).c,$(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
 BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
@@ -197,7 +199,7 @@ check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/
 	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
 	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
 	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
-	--cmocka -t 1200 --serial $(INTEGRATION) -t 600 tests/browser/check-browser
+	--cmocka -t 1200 $(APART) --serial $(filter-out $(APART),$(INTEGRATION)) -t 600 tests/browser/check-browser
 
 WATCHED := $(filter %/test_devmeshd_moves %/test_devmeshd_states %/test_devmeshd_mends \
 	%/test_devmeshd_trees %/test_devmeshd_faults,$(INTEGRATION))
