@@ -33,7 +33,7 @@ struct record_keeper {
 	struct event *timer;
 	bool busy, again;	      /* again: it has to be another one since that began */
 	bool stale;		      /* what runs was begun by a configuration that is gone */
-	char tried[DNS_ADDRESS_TEXT]; /* what it was last to be; "": nothing yet */
+	char tried[DNS_ADDRESS_TEXT]; /* what it was last to be, or is now; "": nothing yet */
 	unsigned failures;
 	int64_t not_before_ms; /* the provider wants to be left alone until then */
 	cJSON *last;	       /* what was found last; NULL: nothing yet */
@@ -148,7 +148,7 @@ on_done(void *user, const struct worker_result *result)
 
 	keeper->busy = false;
 	if (keeper->stale) {
-		keeper->stale = false;
+		keeper->stale = keeper->again = false;
 		cJSON_Delete(o);
 		begin(keeper);
 		daemon_drained(keeper->d);
@@ -188,6 +188,19 @@ is_wanted(const struct record_keeper *keeper)
 	       (!network->enabled || network->has_address) && !keeper->d->draining;
 }
 
+/* What it has to be, published or not; "": there is no network. */
+static void
+wanted_address(const struct record_keeper *keeper, char out[DNS_ADDRESS_TEXT])
+{
+	const struct lan_state *network = lan_state(keeper->d->lan);
+
+	memset(out, 0, DNS_ADDRESS_TEXT);
+	if (!network->enabled)
+		(void)snprintf(out, DNS_ADDRESS_TEXT, "127.0.0.1");
+	else if (network->has_address)
+		dns_address_text(&network->address.address, out);
+}
+
 /* Now, or as soon as the provider lets it. */
 static void
 begin(struct record_keeper *keeper)
@@ -201,6 +214,7 @@ begin(struct record_keeper *keeper)
 			timer_in(keeper->timer, (int64_t)HOUR_S * SECOND_MS);
 		return;
 	}
+	wanted_address(keeper, keeper->tried);
 	keeper->again = keeper->busy;
 	if (keeper->busy)
 		return;
@@ -220,23 +234,23 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	begin(user);
 }
 
-/* An address that comes back in a moment is no reason to ask the provider. */
+/*
+ * Some other network may have changed, or this one be back as it was: that is no reason to ask the
+ * provider, and what failed is tried again when it is time.
+ */
 static void
 on_network(void *user, const struct lan_state *state)
 {
 	struct record_keeper *keeper = user;
-	char address[DNS_ADDRESS_TEXT] = "";
-	struct dns_address wanted;
-	struct dm_err ignored;
+	char address[DNS_ADDRESS_TEXT];
 
-	if (record_address(keeper->d->session->conf, state, &wanted, &ignored))
-		dns_address_text(&wanted, address);
-	/* some other network has changed: what failed is tried again when it is time */
-	if (strcmp(address, keeper->tried) == 0 &&
+	(void)state;
+	wanted_address(keeper, address);
+	if ((address[0] == '\0' || strcmp(address, keeper->tried) == 0) &&
 	    (keeper->busy || evtimer_pending(keeper->timer, NULL)))
 		return;
-	memcpy(keeper->tried, address, sizeof(address));
-	keeper->failures = 0;
+	if (address[0] != '\0')
+		keeper->failures = 0;
 	begin(keeper);
 }
 
@@ -270,10 +284,10 @@ record_keeper_reload(struct record_keeper *keeper)
 	keeper->failures = 0;
 	keeper->tried[0] = '\0';
 	(void)event_del(keeper->timer);
-	if (keeper->busy && !is_wanted(keeper)) {
-		keeper->stale = true; /* nothing is to be published any more */
-		workers_kill(keeper->d->workers, keeper);
-	}
+	/* what runs may be about to publish what is not wanted any more; what has still to begin
+	 * will see this configuration, and counts if that has a provider */
+	if (keeper->busy && (workers_kill(keeper->d->workers, keeper) || !is_wanted(keeper)))
+		keeper->stale = true;
 	begin(keeper);
 }
 

@@ -105,13 +105,18 @@ workers_free(struct workers *workers)
 	free(workers);
 }
 
-void
+bool
 workers_kill(struct workers *workers, const void *user)
 {
+	bool any = false;
+
 	for (const struct worker *w = workers->list; w != NULL; w = w->next) {
-		if (w->user == user && w->pid != 0)
+		if (w->user == user && w->pid != 0) {
 			(void)kill(-w->pid, SIGKILL);
+			any = true;
+		}
 	}
+	return any;
 }
 
 static void

@@ -56,9 +56,10 @@ void workers_run_verb(struct workers *workers, const char *const argv[], int64_t
 
 /*
  * Kills, with all that it has started, the job that runs for `user`: what it was to do is not
- * wanted any more. `done` is called as ever. One that still waits for its turn goes on waiting.
+ * wanted any more. `done` is called as ever. False: none runs; one that still waits for its turn
+ * goes on waiting, and will see the memory as it is then.
  */
-void workers_kill(struct workers *workers, const void *user);
+bool workers_kill(struct workers *workers, const void *user);
 
 /* Calls fn whenever the last job has ended; fn NULL: no more. */
 void workers_on_idle(struct workers *workers, void (*fn)(void *user), void *user);

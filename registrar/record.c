@@ -222,16 +222,6 @@ check_conf(const struct conf *conf, struct dm_err *err)
 	return true;
 }
 
-static void
-forget(char *secret)
-{
-	volatile char *p = secret;
-
-	while (p != NULL && *p != '\0')
-		*p++ = '\0';
-	free(secret);
-}
-
 bool
 record_keep(const struct conf *conf, const struct lan_state *network, bool write,
     struct record *out, struct dm_err *err)
@@ -240,7 +230,7 @@ record_keep(const struct conf *conf, const struct lan_state *network, bool write
 	struct record_call call = {.base = NULL};
 	struct dns_address address;
 	dm_auto(http) http = NULL;
-	char *token;
+	DM_AUTO_FREE char *token = NULL;
 	bool ok;
 
 	memset(out, 0, sizeof(*out));
@@ -258,7 +248,6 @@ record_keep(const struct conf *conf, const struct lan_state *network, bool write
 	call.http = http = http_new(err);
 	ok = http != NULL && converse(conf, provider, &call, write, out, err);
 	out->retry_after_s = ok ? 0 : call.retry_after_s;
-	forget(token);
 	return ok || dm_wrap(err, "%s", out->name);
 }
 

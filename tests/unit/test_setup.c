@@ -65,6 +65,11 @@ certificate_by_dns(void **state)
 	    "cloudflare");
 	assert_text(o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/provider/api_token",
 	    "{env.CLOUDFLARE_API_TOKEN}");
+	/* the machine's own resolver may ask devmeshd about the domain */
+	assert_text(
+	    o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/resolvers/0", "1.1.1.1:53");
+	assert_text(
+	    o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/resolvers/1", "9.9.9.9:53");
 	/* else two jobs would race for one certificate */
 	assert_true(
 	    cJSON_IsTrue(at(o, "apps/http/servers/srv0/automatic_https/disable_certificates")));
