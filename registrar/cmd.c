@@ -415,6 +415,25 @@ print_opts(const struct cmd_opt *opts)
 	}
 }
 
+const struct cmd_word *
+cmd_find_word(const struct cmd_ctx *ctx, const struct cmd_word words[], size_t count,
+    const char *usage, struct dm_err *err)
+{
+	const char *word = cmd_arg(ctx, 0);
+
+	for (size_t i = 0; word != NULL && i < count; i++) {
+		if (strcmp(word, words[i].word) == 0)
+			return &words[i];
+	}
+	if (word == NULL)
+		(void)dm_fail(err, DM_USAGE, "devmesh %s: what about it?", ctx->line->cmd->name);
+	else
+		(void)dm_fail(err, DM_USAGE, "devmesh %s: \"%.60s\" is not known",
+		    ctx->line->cmd->name, word);
+	(void)dm_hint(err, "%s", usage);
+	return NULL;
+}
+
 void
 cmd_print_help(const struct cmd *cmd)
 {

@@ -86,6 +86,17 @@ bool cmd_seconds(const struct cmd_ctx *ctx, const char *name, int64_t fallback_m
     struct dm_err *err) DM_MUST;
 /* -C, --id and --app of the verb, as far as it has them. */
 struct name_flags cmd_name_flags(const struct cmd_ctx *ctx);
+/* What a verb does by the word that is its first argument: "install". */
+struct cmd_word {
+	const char *word;
+	bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
+};
+/*
+ * The row of that word; NULL with DM_USAGE where it is missing or not known, so that nothing is
+ * begun by a slip. `usage` is what to try.
+ */
+const struct cmd_word *cmd_find_word(const struct cmd_ctx *ctx, const struct cmd_word words[],
+    size_t count, const char *usage, struct dm_err *err);
 /* The claim that the first argument, or the worktree, means. */
 bool cmd_claim(struct cmd_ctx *ctx, struct claim **claim, struct dm_err *err) DM_MUST;
 

@@ -183,26 +183,16 @@ static const struct cmd_opt opts[] = {
 static bool
 run_daemon(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	static const struct {
-		const char *word;
-		bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
-	} words[] = {{"start", run_start}, {"stop", run_stop}, {"restart", run_restart},
-	    {"status", run_status}, {"logs", run_logs}};
-	const char *word = cmd_arg(ctx, 0);
+	static const struct cmd_word words[] = {{"start", run_start}, {"stop", run_stop},
+	    {"restart", run_restart}, {"status", run_status}, {"logs", run_logs}};
+	const struct cmd_word *word = cmd_find_word(ctx, words, sizeof(words) / sizeof(words[0]),
+	    "devmesh daemon start | stop | restart | status | logs [-f]", err);
 
-	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(word, words[i].word) != 0)
-			continue;
-		if (words[i].run != run_logs && cmd_value(ctx, "follow") != NULL)
-			return dm_fail(err, DM_USAGE, "--follow is for devmesh daemon logs");
-		return words[i].run(ctx, err);
-	}
-	/* a word that is missing or misspelt starts nothing */
 	if (word == NULL)
-		(void)dm_fail(err, DM_USAGE, "devmesh daemon: what about it?");
-	else
-		(void)dm_fail(err, DM_USAGE, "devmesh daemon: \"%.60s\" is not known", word);
-	return dm_hint(err, "devmesh daemon start | stop | restart | status | logs [-f]");
+		return false;
+	if (word->run != run_logs && cmd_value(ctx, "follow") != NULL)
+		return dm_fail(err, DM_USAGE, "--follow is for devmesh daemon logs");
+	return word->run(ctx, err);
 }
 
 extern const struct cmd cmd_daemon;

@@ -404,22 +404,12 @@ static const struct cmd_opt opts[] = {
 static bool
 run_dns(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	static const struct {
-		const char *word;
-		bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
-	} words[] = {
+	static const struct cmd_word words[] = {
 	    {"install", run_install}, {"uninstall", run_uninstall}, {"status", run_status}};
-	const char *word = cmd_arg(ctx, 0);
+	const struct cmd_word *word = cmd_find_word(ctx, words, sizeof(words) / sizeof(words[0]),
+	    "devmesh dns install | uninstall | status [--dry-run] [--yes]", err);
 
-	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(word, words[i].word) == 0)
-			return words[i].run(ctx, err);
-	}
-	if (word == NULL)
-		(void)dm_fail(err, DM_USAGE, "devmesh dns: what about it?");
-	else
-		(void)dm_fail(err, DM_USAGE, "devmesh dns: \"%.60s\" is not known", word);
-	return dm_hint(err, "devmesh dns install | uninstall | status [--dry-run] [--yes]");
+	return word != NULL && word->run(ctx, err);
 }
 
 extern const struct cmd cmd_dns;

@@ -204,22 +204,12 @@ static const struct cmd_opt opts[] = {
 static bool
 run_service(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	static const struct {
-		const char *word;
-		bool (*run)(struct cmd_ctx *ctx, struct dm_err *err);
-	} words[] = {
+	static const struct cmd_word words[] = {
 	    {"install", run_install}, {"uninstall", run_uninstall}, {"status", run_status}};
-	const char *word = cmd_arg(ctx, 0);
+	const struct cmd_word *word = cmd_find_word(ctx, words, sizeof(words) / sizeof(words[0]),
+	    "devmesh service install | uninstall | status [--system] [--dry-run]", err);
 
-	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(word, words[i].word) == 0)
-			return words[i].run(ctx, err);
-	}
-	if (word == NULL)
-		(void)dm_fail(err, DM_USAGE, "devmesh service: what about it?");
-	else
-		(void)dm_fail(err, DM_USAGE, "devmesh service: \"%.60s\" is not known", word);
-	return dm_hint(err, "devmesh service install | uninstall | status [--system] [--dry-run]");
+	return word != NULL && word->run(ctx, err);
 }
 
 extern const struct cmd cmd_service;

@@ -371,6 +371,26 @@ registry_set_run(struct registry *reg, const struct claim *claim, const struct c
 	return write_record(reg, now, err);
 }
 
+/*
+ * The claim's record as it is now, with the lock of claims; *now is NULL if it is gone, or another
+ * user's or worktree's by now.
+ */
+static bool
+find_same(const struct registry *reg, const struct claim *claim, int *lock, struct claim **now,
+    struct dm_err *err)
+{
+	*now = NULL;
+	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, lock, err) ||
+	    !registry_find(reg, claim->id.s, now, err))
+		return false;
+	if (*now != NULL && ((*now)->is_alias || (*now)->uid != geteuid() ||
+				strcmp((*now)->worktree, claim->worktree) != 0)) {
+		claim_free(*now);
+		*now = NULL;
+	}
+	return true;
+}
+
 bool
 registry_set_pinned(
     struct registry *reg, const struct claim *claim, bool pinned, bool *ours, struct dm_err *err)
@@ -379,14 +399,10 @@ registry_set_pinned(
 	dm_auto(claim) now = NULL;
 
 	*ours = false;
-	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
-	    !registry_find(reg, claim->id.s, &now, err))
+	if (!find_same(reg, claim, &lock, &now, err))
 		return false;
-	if (now == NULL || now->is_alias || now->uid != geteuid() ||
-	    strcmp(now->worktree, claim->worktree) != 0)
-		return true;
-	*ours = true;
-	if (now->pinned == pinned)
+	*ours = now != NULL;
+	if (now == NULL || now->pinned == pinned)
 		return true;
 	now->pinned = pinned;
 	return publish(reg, now, true, err);
@@ -399,11 +415,9 @@ registry_set_registration(struct registry *reg, const struct claim *claim,
 	DM_AUTO_CLOSE int lock = -1;
 	dm_auto(claim) now = NULL;
 
-	if (!registry_lock(reg, REGISTRY_LOCK_CLAIMS, CLAIMS_LOCK_MS, &lock, err) ||
-	    !registry_find(reg, claim->id.s, &now, err))
+	if (!find_same(reg, claim, &lock, &now, err))
 		return false;
-	if (now == NULL || now->is_alias || now->uid != geteuid() ||
-	    strcmp(now->worktree, claim->worktree) != 0 || now->registration == registration)
+	if (now == NULL || now->registration == registration)
 		return true;
 	now->registration = registration;
 	return publish(reg, now, true, err);
