@@ -358,8 +358,10 @@ put_share(struct session *s, const struct claim *claim, const struct wish *wish,
 	struct dm_err later;
 	bool was, wrote;
 
-	if (!session_need_view(s, err) || !check_claim(s, claim, err) ||
-	    !placement_of(s, claim, &place, err) || !check_way(s, claim, &place, err))
+	if (!session_need_view(s, err))
+		return dm_wrap(err, "sharing %s", claim->id.s);
+	if (!check_claim(s, claim, err) || !placement_of(s, claim, &place, err) ||
+	    !check_way(s, claim, &place, err))
 		return false;
 	if (share_put(claim, place.has_alias ? &claim->app : NULL, &wish->share, err) &&
 	    register_again(s, claim, &wrote, err))

@@ -340,6 +340,7 @@ TEST(registered_below_another_domain)
 	struct result r;
 
 	assert_exit(w, DM(w, NULL, "stop"), 0);
+	assert_error(w, DM(w, s.repo, "share"), 5, "sharing shop-main: no Caddy answers");
 	world_env(w, "DEVMESH_MESH_DOMAIN", "other.test");
 	r = DM(w, NULL, "start");
 	assert_exit(w, r, 0);
