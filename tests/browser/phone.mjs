@@ -24,18 +24,16 @@ async function inNetwork(command, options) {
 	return { code, text };
 }
 
-// A program of this directory in a network that `net` makes.
+// A program of this directory in a network that `net` makes. Returns why it cannot, if so.
 async function within(net, program) {
 	const options = { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }, cwd: source };
 	const able = await inNetwork(net, options);
 
-	if (able.code !== 0) {
-		console.log(`# ${program}: this system does not let us have a network: ${able.text.trim()}`);
-		return;
-	}
+	if (able.code !== 0) return `this system does not let us have a network: ${able.text.trim()}`;
 	const { code, text } = await inNetwork(
 		`${net} && exec '${process.execPath}' '${path.join(source, 'tests/browser', program)}' ${address}`, options);
 	assert.equal(code, 0, text);
+	if (text) console.log(text.trimEnd());
 }
 
 const phonePage = () => within(alone, 'phone_net.mjs');

@@ -12,7 +12,7 @@ import lives from './lives.mjs';
 import phone from './phone.mjs';
 import transfers from './transfers.mjs';
 
-const LIMIT_MS = 120000; // of one test
+const LIMIT_MS = 180000; // of one test
 
 const pattern = new RegExp(`^${(process.env.DEVMESH_TEST || '*')
 	.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
@@ -41,6 +41,7 @@ process.on('uncaughtException', (error) => {
 	end().finally(() => process.exit(1));
 });
 
+// Returns what the test does: why it was skipped, or nothing.
 async function runTest(name, test) {
 	const context = await world.browser.newContext({ viewport: { width: 960, height: 600 } });
 	context.setDefaultNavigationTimeout(60000);
@@ -58,7 +59,7 @@ async function runTest(name, test) {
 	let timer;
 
 	try {
-		await Promise.race([test(t), new Promise((_, fail) => {
+		return await Promise.race([test(t), new Promise((_, fail) => {
 			timer = setTimeout(() => fail(new Error(`not done after ${LIMIT_MS / 1000} s`)), LIMIT_MS);
 		})]);
 	} catch (error) {
@@ -87,11 +88,12 @@ async function main() {
 		const began = Date.now();
 		let error;
 
-		await runTest(name, test).catch((e) => (error = e));
+		const skipped = await runTest(name, test).catch((e) => void (error = e));
 		if (ending) return 1; // interrupted
 		failed += error !== undefined;
 		if (error) console.log(comment(error));
-		console.log(`${error ? 'not ok' : 'ok'} ${i + 1} - ${name} # ${((Date.now() - began) / 1000).toFixed(1)} s`);
+		const how = skipped ? `SKIP ${skipped.replace(/\s+/g, ' ')}` : `${((Date.now() - began) / 1000).toFixed(1)} s`;
+		console.log(`${error ? 'not ok' : 'ok'} ${i + 1} - ${name} # ${how}`);
 	}
 	return failed;
 }
