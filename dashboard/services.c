@@ -17,6 +17,7 @@
 #include "exits.h"
 #include "finder.h"
 #include "mender.h"
+#include "out.h"
 #include "service_impl.h"
 #include "state.h"
 #include "store.h"
@@ -135,22 +136,23 @@ services_at(const struct services *services, size_t i)
 /* ---- events ----------------------------------------------------------------------------- */
 
 static void
-publish(const struct services *services, const struct service *svc, const char *was)
+publish(
+    const struct services *services, const struct service *svc, const char *was, const char *change)
 {
 	cJSON *data = state_of_service(services->d, svc);
 
-	(void)cJSON_AddItemToObject(
-	    data, "was", was == NULL ? cJSON_CreateNull() : cJSON_CreateString(was));
+	out_add_text(data, "was", was);
+	out_add_text(data, "change", change);
 	events_publish(services->d->events, EVENT_SERVICE, svc->claim->id.s, data);
 }
 
 void
-services_tell(struct services *services, const char *id)
+services_tell(struct services *services, const char *id, const char *change)
 {
 	const struct service *svc = find(services, id);
 
 	if (svc != NULL)
-		publish(services, svc, service_state_name(svc->state));
+		publish(services, svc, service_state_name(svc->state), change);
 }
 
 static void
@@ -274,7 +276,7 @@ look(struct services *services, struct service *svc, const struct dm_listeners *
 	const struct dm_sock_info before = svc->socket;
 
 	if (observe(services, svc, listeners, why)) {
-		publish(services, svc, was);
+		publish(services, svc, was, NULL);
 		finder_hint(services->d->finder);
 	}
 	/* whether Caddy may connect to another socket in its place was not looked at yet */
@@ -308,7 +310,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		    .counted = true};
 		(void)observe(services, svc, listeners, why);
 		svc->since = service_first_since(svc);
-		publish(services, svc, NULL);
+		publish(services, svc, NULL, NULL);
 		finder_hint(services->d->finder);
 		caddy_watch_ask(services->d->caddy);
 		mender_consider(services->d->mender);
@@ -330,7 +332,7 @@ take_claim(struct services *services, struct claim *claim, const struct dm_liste
 		if (moved)
 			service_become(svc, SERVICE_STARTING, why);
 		(void)observe(services, svc, listeners, why);
-		publish(services, svc, was);
+		publish(services, svc, was, NULL);
 		finder_hint(services->d->finder);
 		caddy_watch_ask(services->d->caddy);
 		mender_consider(services->d->mender);
@@ -354,7 +356,8 @@ set_alias(struct services *services, struct service *svc, const struct claim *al
 		return;
 	free(svc->alias_url);
 	svc->alias_url = dm_strdup(url);
-	publish(services, svc, service_state_name(svc->state));
+	services_tell(services, svc->claim->id.s,
+	    url == NULL ? "its short name is another's" : "it has a short name");
 }
 
 /* The record of this name is no alias any more, but one of `now` (NULL: of nobody). */
@@ -551,11 +554,7 @@ services_hint(struct services *services, const char *name)
 		return;
 	}
 	n = strcspn(name, ".");
-	if (n == 0 || n > SLUG_MAX)
-		return;
-	memcpy(id.s, name, n);
-	id.s[n] = '\0';
-	if (!slug_valid(id.s))
+	if (!dm_snprintf(id.s, sizeof(id.s), "%.*s", (int)n, name) || !slug_valid(id.s))
 		return;
 	if (strcmp(name + n, ".json") == 0)
 		read_record(services, id.s, "its claim has changed");

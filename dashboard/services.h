@@ -73,8 +73,11 @@ void services_routes_changed(struct services *services, const char *why);
 /* The intervals of the configuration have changed. */
 void services_reload(struct services *services);
 
-/* What is said of it beside its state has changed. Nothing if there is no service of this name. */
-void services_tell(struct services *services, const char *id);
+/*
+ * What is said of it beside its state has changed: `change` is how ("private again"). Nothing if
+ * there is no service of this name.
+ */
+void services_tell(struct services *services, const char *id, const char *change);
 
 const struct service *services_find(const struct services *services, const char *id);
 size_t services_count(const struct services *services);

@@ -156,6 +156,12 @@ is_same(const struct shared *a, const struct shared *b)
 	       strcmp(a->worktree, b->worktree) == 0;
 }
 
+static const char *const shared_with[GATE_REACHES] = {
+    [GATE_LAN] = "shared with the devices of this network",
+    [GATE_PASSWORD] = "shared with whoever has the password",
+    [GATE_PUBLIC] = "shared with everybody",
+};
+
 /* Tells of those that are new, other ones, or gone. */
 static void
 compare(struct shares *s, struct shared *old, size_t old_count)
@@ -164,12 +170,13 @@ compare(struct shares *s, struct shared *old, size_t old_count)
 
 	for (size_t i = 0; i < s->count; i++) {
 		if (!is_same(find(&before, s->list[i].share.id.s), &s->list[i]))
-			services_tell(s->d->services, s->list[i].share.id.s);
+			services_tell(s->d->services, s->list[i].share.id.s,
+			    shared_with[s->list[i].share.reach]);
 	}
 	for (size_t i = 0; i < old_count; i++) {
 		if (find(s, old[i].share.id.s) != NULL)
 			continue;
-		services_tell(s->d->services, old[i].share.id.s);
+		services_tell(s->d->services, old[i].share.id.s, "private again");
 		if (old[i].share.reach == GATE_PASSWORD)
 			password_is_over(s->d, &old[i]);
 	}

@@ -109,7 +109,7 @@ become(struct supervisor *sup, struct supervised *s, enum supervised_state state
 	s->state = state;
 	/* whether it is to be "starting" or "down" */
 	(void)services_look(sup->d->services, s->id.s, "devmeshd starts and ends it");
-	services_tell(sup->d->services, s->id.s);
+	services_tell(sup->d->services, s->id.s, supervised_state_name(state));
 	plan(sup);
 }
 

@@ -27,9 +27,13 @@ static void
 add_service(struct dm_str *out, const cJSON *data)
 {
 	const char *was = text_of(data, "was"), *state = text_of(data, "state");
+	const char *change = text_of(data, "change");
 
-	(void)dm_str_addf(
-	    out, "%s%s%s (%s)", was, was[0] != '\0' ? " -> " : "", state, text_of(data, "reason"));
+	if (change[0] != '\0')
+		(void)dm_str_addf(out, "%s: %s", state, change);
+	else
+		(void)dm_str_addf(out, "%s%s%s (%s)", was, was[0] != '\0' ? " -> " : "", state,
+		    text_of(data, "reason"));
 }
 
 static void

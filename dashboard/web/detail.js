@@ -61,7 +61,7 @@ function happened(service) {
 
 	if (!list.length) return [];
 	return [el('h3', {}, 'Since this page was opened'), el('ol', { class: 'log' }, ...list.map(({ time, data }) =>
-		el('li', {}, el('time', {}, new Date(time * 1000).toLocaleTimeString()), `${data.was ?? 'new'} → ${data.state ?? 'gone'}${data.state === 'up' ? '' : ` (${data.reason})`}`)))];
+		el('li', {}, el('time', {}, new Date(time * 1000).toLocaleTimeString()), data.change ?? `${data.was ?? 'new'} → ${data.state ?? 'gone'}${data.state === 'up' ? '' : ` (${data.reason})`}`)))];
 }
 
 // Starting and ending: what devmeshd runs; a run in a terminal can only be ended from here.

@@ -91,7 +91,7 @@ async function readSettings() {
 
 function told({ kind, id, data }) {
 	switch (kind) {
-	case 'service': return `${id}: ${data.was ?? 'new'} → ${data.state} (${data.reason})`;
+	case 'service': return data.change ? `${id}: ${data.change}` : `${id}: ${data.was ?? 'new'} → ${data.state} (${data.reason})`;
 	case 'service-gone': return `${id}: gone (${data.reason})`;
 	case 'mend': return `put right: ${data.what} ${data.kind ?? ''} ${id} (${data.reason})`;
 	case 'caddy': return `Caddy is ${data.state} (${data.reason})`;

@@ -83,6 +83,37 @@ TEST(this_machine_by_its_own_address)
 	assert_refused(w, &s, SHOP);
 }
 
+/* Takes events of shop-main until one says this. */
+static void
+wait_change(struct world *w, struct devmeshd *d, const char *change)
+{
+	const struct happened *e;
+
+	do {
+		e = wait_event(w, d, "service", "shop-main", NULL);
+	} while (strcmp(json_str(e->data, "change"), change) != 0);
+}
+
+/* Who shares what is told, and its end, also to people. */
+TEST(shares_are_told)
+{
+	struct lan_scene s = lan_scene(w);
+	struct devmeshd *d = daemon_start(w);
+	struct proc *p;
+
+	wait_state(w, d, "shop-main", "up");
+	p = DM_BG(w, s.repo, "events", "--follow");
+	wait_printed(w, p, "hello");
+	assert_exit(w, DM(w, s.repo, "share", "--public"), 0);
+	wait_change(w, d, "shared with everybody");
+	wait_printed(w, p, "up: shared with everybody");
+	assert_exit(w, DM(w, s.repo, "share"), 0);
+	wait_change(w, d, "shared with the devices of this network");
+	assert_exit(w, DM(w, s.repo, "unshare"), 0);
+	wait_change(w, d, "private again");
+	wait_printed(w, p, "up: private again");
+}
+
 static bool
 has_list(struct world *w, const void *arg)
 {
@@ -333,6 +364,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(proxies_and_tunnels_of_this_machine),
 	    WORLD_TEST(this_machine_by_its_own_address),
+	    WORLD_TEST(shares_are_told),
 	    WORLD_TEST(the_list_on_the_phone),
 	    WORLD_TEST(devmeshd_settles_the_end_of_a_password),
 	    WORLD_TEST(a_former_address_is_somebody_elses),
