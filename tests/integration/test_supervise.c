@@ -457,15 +457,27 @@ TEST(what_nobody_uses_is_ended)
 }
 
 /* Who has a connection open, a page with a WebSocket say, uses it; also without a request. */
+/* Holds a connection to the socket open from its first moment, and says so. */
+static struct proc *
+hold_open(struct world *w, const char *socket)
+{
+	return start(w, w->dir,
+	    ARGV("python3", "-uc",
+		"import socket, sys, time\n"
+		"while True:\n"
+		"  s = socket.socket(socket.AF_UNIX)\n"
+		"  try: s.connect(sys.argv[1]); break\n"
+		"  except OSError: time.sleep(0.01)\n"
+		"print('held'); time.sleep(600)",
+		socket));
+}
+
 TEST(what_is_held_open_stays)
 {
+	struct proc *holder = hold_open(w, socket_of(w, "shop-main"));
 	char *url = mesh_with_run(w, "--idle-stop", "2"), *blog = repo_new(w, "blog");
 
-	(void)start(w, w->dir,
-	    ARGV("python3", "-c",
-		"import socket, sys, time; s = socket.socket(socket.AF_UNIX); "
-		"s.connect(sys.argv[1]); time.sleep(600)",
-		socket_of(w, "shop-main")));
+	wait_printed(w, holder, "held");
 	assert_exit(
 	    w, DM(w, blog, "run", "-d", "--idle-stop", "4", "--", "python3", run_server(w)), 0);
 	assert_exit(w, DM(w, blog, "stop", "blog-main"), 0);
