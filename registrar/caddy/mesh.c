@@ -160,25 +160,32 @@ wake(const char *identity_dir, cJSON *otherwise)
 	return o;
 }
 
+/* The apology here; elsewhere one that tells nothing of this machine. */
+static cJSON *
+apology_by_place(const char *dir, bool claimed, const char *html_page, const char *text_page)
+{
+	return build_subroute(
+	    build_route(gate_outside(), apology(dir, true, outside_html, outside_text)),
+	    build_route(NULL, apology(dir, claimed, html_page, text_page)), NULL);
+}
+
 /*
  * The answer for a name nobody listens for: is there a claim at least? With `identity_dir` devmeshd
- * is asked first; not where that has failed just now. Who comes from elsewhere is told no more than
- * that.
+ * is asked first, for who has come from elsewhere as well: the gate has let them in, so it is
+ * shared with them. Not where that has failed just now.
  */
 static cJSON *
 not_running(const char *dir, const char *identity_dir)
 {
-	cJSON *claimed = apology(dir, true, claimed_html, claimed_text);
+	cJSON *claimed = apology_by_place(dir, true, claimed_html, claimed_text);
 
 	if (identity_dir != NULL)
-		claimed = build_subroute(
-		    build_route(wake_matcher(identity_dir),
-			wake(identity_dir, apology(dir, true, claimed_html, claimed_text))),
+		claimed = build_subroute(build_route(wake_matcher(identity_dir),
+					     wake(identity_dir, apology_by_place(dir, true,
+								    claimed_html, claimed_text))),
 		    build_route(NULL, claimed), NULL);
-	return build_subroute(
-	    build_route(gate_outside(), apology(dir, true, outside_html, outside_text)),
-	    build_route(build_file_matcher(dir, "/" LABEL ".json"), claimed),
-	    build_route(NULL, apology(dir, false, unclaimed_html, unclaimed_text)));
+	return build_subroute(build_route(build_file_matcher(dir, "/" LABEL ".json"), claimed),
+	    build_route(NULL, apology_by_place(dir, false, unclaimed_html, unclaimed_text)), NULL);
 }
 
 /* Where a dial has failed, or its connection was cut. With a socket it was a request to it. */

@@ -83,6 +83,45 @@ TEST(this_machine_by_its_own_address)
 	assert_refused(w, &s, SHOP);
 }
 
+static struct lan_reply
+opens_api(struct world *w, const struct lan_scene *s)
+{
+	return lan_get(w, s->phone, "api-main.dev.test", s->port, LAN_LAPTOP, "/",
+	    ARGV("--header", "Accept: text/html", "--header", "Sec-Fetch-Mode: navigate"));
+}
+
+static bool
+api_answers(struct world *w, const void *s)
+{
+	return strcmp(opens_api(w, s).body, "api-main") == 0;
+}
+
+/* A service that starts on request starts for those whom it is shared with, and for nobody else. */
+TEST(a_phone_starts_what_is_shared_with_it)
+{
+	struct lan_scene s = lan_scene(w);
+	const char *api = repo_new(w, "api");
+	struct lan_reply r;
+
+	daemon_start(w);
+	assert_exit(w,
+	    DM(w, api, "run", "-d", "--on-request", "--idle-stop=0", "--", "python3",
+		run_server(w)),
+	    0);
+	assert_exit(w, DM(w, api, "stop", "api-main"), 0);
+	r = opens_api(w, &s);
+	assert_int_equal(r.status, 403);
+	assert_exit(w, DM(w, api, "share"), 0);
+	assert_int_equal(count_servers(w), 0);
+	r = opens_api(w, &s);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.headers, "x-devmesh-state: starting"));
+	assert_non_null(strstr(r.body, "api-main is starting"));
+	assert_null(strstr(r.body, w->dir));
+	assert_true(wait_until(w, api_answers, &s, ANSWER_MS));
+	assert_exit(w, DM(w, api, "down", "api-main"), 0);
+}
+
 /* Takes events of shop-main until one says this. */
 static void
 wait_change(struct world *w, struct devmeshd *d, const char *change)
@@ -364,6 +403,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(proxies_and_tunnels_of_this_machine),
 	    WORLD_TEST(this_machine_by_its_own_address),
+	    WORLD_TEST(a_phone_starts_what_is_shared_with_it),
 	    WORLD_TEST(shares_are_told),
 	    WORLD_TEST(the_list_on_the_phone),
 	    WORLD_TEST(devmeshd_settles_the_end_of_a_password),
