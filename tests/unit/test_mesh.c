@@ -320,7 +320,7 @@ identity_documents(void **state)
 	assert_holds(text, "\"handler\":\"file_server\",\"root\":\"/home/me/identity\"");
 	assert_null(strstr(text, "Access-Control"));
 	/* what has a claim says whose it is, also on the pages that say it is not running */
-	assert_int_equal(count_of(none, ROUTE_ID_HEADER), 1 + 2 * 2 * 2);
+	assert_int_equal(count_of(none, ROUTE_ID_HEADER), 1 + 2 * 2 * 3);
 	assert_true(route_is_mesh(with, "dev.localhost", "/tmp/caddy-dev"));
 	assert_string_equal(route_dial(with), route_dial(without));
 	assert_int_equal(count_of(none, "\"reverse_proxy\""), 1);
