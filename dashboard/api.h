@@ -43,10 +43,12 @@ struct api_reply {
 	const char *type; /* of the text, as in Content-Type */
 	const char *text; /* one line, if it is JSON */
 	size_t len;
-	const char *allow;    /* with status 405: the methods that there are; else NULL */
-	const char *etag;     /* it may be kept, and asked for again by this; NULL: it may not */
-	bool gzip;	      /* the text is compressed */
-	bool page;	      /* HTML that loads what is below /web/, and asks the API */
+	const char *allow; /* with status 405: the methods that there are; else NULL */
+	const char *etag;  /* it may be kept, and asked for again by this; NULL: it may not */
+	bool gzip;	   /* the text is compressed */
+	/* HTML that loads what is below /web/, asks the API, and has a style sheet with this nonce;
+	 * NULL: it is not. */
+	const char *nonce;
 	bool styled;	      /* HTML with a style sheet in it, and nothing else that loads */
 	const char *location; /* with status 303 */
 	const char *cookie;   /* for Set-Cookie; NULL: none */

@@ -21,16 +21,18 @@ void
 api_get_page(struct api_call *call, const struct api_request *request, const char *id)
 {
 	cJSON *state = state_whole(api_daemon(call));
-	DM_AUTO_FREE char *text = page_render(state);
-	struct api_reply reply = {
-	    .status = 200, .type = "text/html; charset=utf-8", .text = text, .page = true};
+	struct http_token nonce;
 	struct dm_err err;
+	DM_AUTO_FREE char *text =
+	    http_token_random(&nonce, &err) ? page_render(state, nonce.text) : NULL;
+	struct api_reply reply = {
+	    .status = 200, .type = "text/html; charset=utf-8", .text = text, .nonce = nonce.text};
 
 	(void)request;
 	(void)id;
 	cJSON_Delete(state);
 	if (text == NULL) {
-		(void)dm_fail(&err, DM_FAILED, "the page is too large");
+		(void)dm_fail(&err, DM_FAILED, "the page is too large, or has no nonce");
 		api_answer_err(call, &err);
 		return;
 	}

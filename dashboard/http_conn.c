@@ -79,12 +79,26 @@ is_health(const struct http_conn *conn)
 	return conn->head.path != NULL && strcmp(conn->head.path, "/healthz") == 0;
 }
 
+/* What a page of ours may load (CSP3); anything else may load nothing. */
+static void
+format_policy(const struct api_reply *reply, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (reply->styled)
+		(void)snprintf(out, size, "style-src 'unsafe-inline'; ");
+	else if (reply->nonce != NULL)
+		(void)snprintf(out, size,
+		    "script-src 'self'; style-src 'self' 'nonce-%s'; img-src 'self'; "
+		    "connect-src 'self'; ",
+		    reply->nonce);
+}
+
 /* Everything but the length, which a stream does not have, and the empty line. */
 static void
 add_head(struct http_conn *conn, const struct api_reply *reply)
 {
 	struct evbuffer *out = bufferevent_get_output(conn->bev);
-	char date[64];
+	char date[64], policy[256];
 	time_t now = time(NULL);
 	struct tm utc;
 
@@ -92,6 +106,7 @@ add_head(struct http_conn *conn, const struct api_reply *reply)
 	(void)gmtime_r(&now, &utc);
 	if (evutil_date_rfc1123(date, sizeof(date), &utc) <= 0)
 		date[0] = '\0';
+	format_policy(reply, policy, sizeof(policy));
 	(void)evbuffer_add_printf(out,
 	    "HTTP/1.1 %d %s\r\n"
 	    "Date: %s\r\n"
@@ -105,11 +120,7 @@ add_head(struct http_conn *conn, const struct api_reply *reply)
 	    "Cross-Origin-Resource-Policy: %s\r\n"
 	    "Connection: close\r\n",
 	    reply->status, phrase_of(reply->status), date, reply->type,
-	    reply->etag != NULL ? "no-cache" : "no-store",
-	    reply->styled ? "style-src 'unsafe-inline'; "
-	    : reply->page
-		? "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-		: "",
+	    reply->etag != NULL ? "no-cache" : "no-store", policy,
 	    is_health(conn) ? "cross-origin" : "same-origin");
 	if (reply->etag != NULL)
 		(void)evbuffer_add_printf(

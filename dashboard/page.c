@@ -269,6 +269,15 @@ add_worktrees(struct dm_str *out, const cJSON *state)
 	}
 }
 
+static void
+add_style(struct dm_str *out, const cJSON *state)
+{
+	const struct web_file *file = web_find("app.css");
+
+	(void)state;
+	(void)dm_str_add(out, (const char *)file->data, file->len);
+}
+
 static const struct {
 	const char *name;
 	void (*add)(struct dm_str *out, const cJSON *state);
@@ -278,12 +287,19 @@ static const struct {
     {"{{services}}", add_services},
     {"{{found}}", add_found},
     {"{{worktrees}}", add_worktrees},
+    {"{{style}}", add_style},
 };
 
 /* Fills in what stands at `at`; how long its name is, 0 if nothing stands there. */
 static size_t
-fill(struct dm_str *out, const char *at, size_t left, const cJSON *state)
+fill(struct dm_str *out, const char *at, size_t left, const cJSON *state, const char *nonce)
 {
+	static const char nonce_name[] = "{{nonce}}";
+
+	if (dm_starts_with(at, nonce_name)) {
+		add_text(out, nonce);
+		return strlen(nonce_name);
+	}
 	for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
 		size_t n = strlen(fillings[i].name);
 
@@ -296,14 +312,14 @@ fill(struct dm_str *out, const char *at, size_t left, const cJSON *state)
 }
 
 char *
-page_render(const struct cJSON *state)
+page_render(const struct cJSON *state, const char *nonce)
 {
 	DM_AUTO_STR struct dm_str out = dm_str_make(PAGE_MAX);
 	const struct web_file *file = web_find("index.html");
 	const char *text = (const char *)file->data;
 
 	for (size_t i = 0; i < file->len;) {
-		size_t filled = fill(&out, text + i, file->len - i, state);
+		size_t filled = fill(&out, text + i, file->len - i, state, nonce);
 
 		if (filled == 0)
 			(void)dm_str_add(&out, text + i, 1);

@@ -11,11 +11,12 @@
 struct cJSON;
 
 /*
- * Fills in web/index.html: {{domain}}, {{summary}}, {{services}}, {{found}}, {{worktrees}}.
- * Whatever is in the names is only ever text. The caller owns the result; NULL if it would be
- * larger than 16 MiB.
+ * Fills in web/index.html: {{domain}}, {{summary}}, {{services}}, {{found}}, {{worktrees}}; and the
+ * style sheet, which browsers need before they show anything, as {{style}}, with the {{nonce}} by
+ * which the Content-Security-Policy knows it (CSP3 §2.3.1). Whatever is in the names is only ever
+ * text. The caller owns the result; NULL if it would be larger than 16 MiB.
  */
-char *page_render(const struct cJSON *state);
+char *page_render(const struct cJSON *state, const char *nonce);
 
 /*
  * What another device is shown: the services of the state that are shared, which may be none (then

@@ -414,6 +414,34 @@ TEST(it_is_a_service_of_the_mesh)
 	    strstr(reply_header(w, r, "Content-Security-Policy"), "default-src 'none'"));
 }
 
+/* The nonce of the page's style sheet, which the policy lets in. */
+static const char *
+page_nonce(struct world *w)
+{
+	struct reply r = api(w, "GET", "/", NULL, NULL);
+	const char *at = strstr(r.body, "<style nonce=\"");
+	const char *nonce;
+
+	assert_non_null(at);
+	at += strlen("<style nonce=\"");
+	nonce = fmt(w, "%.*s", (int)strcspn(at, "\""), at);
+	assert_non_null(strstr(reply_header(w, r, "Content-Security-Policy"),
+	    fmt(w, "style-src 'self' 'nonce-%s';", nonce)));
+	return nonce;
+}
+
+/* CSP3 §7.1: at least 128 bits, and others for each answer. */
+TEST(the_pages_style_has_a_nonce)
+{
+	const char *nonce;
+
+	caddy_mesh(w, "");
+	(void)api_daemon(w);
+	nonce = page_nonce(w);
+	assert_true(strlen(nonce) >= 32);
+	assert_string_not_equal(page_nonce(w), nonce);
+}
+
 /* HEAD says what GET would, and sends nothing of it. */
 TEST(head_is_get_without_the_body)
 {
@@ -543,6 +571,7 @@ main(void)
 	    WORLD_TEST(a_relative_config_is_found_again),
 	    WORLD_TEST(its_name_comes_back),
 	    WORLD_TEST(it_is_a_service_of_the_mesh),
+	    WORLD_TEST(the_pages_style_has_a_nonce),
 	    WORLD_TEST(head_is_get_without_the_body),
 	    WORLD_TEST(the_control_socket_is_the_users_own),
 	    WORLD_TEST(other_users_are_not_answered),

@@ -23,7 +23,7 @@ render(const char *state)
 	char *page;
 
 	assert_non_null(in);
-	page = page_render(in);
+	page = page_render(in, "5eed");
 	assert_non_null(page);
 	return page;
 }
@@ -145,7 +145,8 @@ is_imported(const char *name, const bool loads[])
 	return false;
 }
 
-/* Which files opening the page loads: what index.html names, and what that imports, and so on. */
+/* Which files opening the page loads: what index.html names or is filled in with, and what that
+ * imports, and so on. */
 static void
 find_first_files(bool loads[], size_t count)
 {
@@ -156,8 +157,9 @@ find_first_files(bool loads[], size_t count)
 		char asked[80];
 
 		assert_true(dm_snprintf(asked, sizeof(asked), "/web/%s\"", web_files[i].name));
-		loads[i] =
-		    strcmp(web_files[i].name, "index.html") == 0 || strstr(index, asked) != NULL;
+		loads[i] = strcmp(web_files[i].name, "index.html") == 0 ||
+			   strcmp(web_files[i].name, "app.css") == 0 ||
+			   strstr(index, asked) != NULL;
 	}
 	while (more) {
 		more = false;
@@ -166,6 +168,35 @@ find_first_files(bool loads[], size_t count)
 				loads[i] = more = true;
 		}
 	}
+}
+
+/* Scripts are asked for all at once, not as one after the other is read. */
+static bool
+is_named_early(const char *name)
+{
+	char link[80];
+
+	assert_true(
+	    dm_snprintf(link, sizeof(link), "rel=\"modulepreload\" href=\"/web/%s\"", name));
+	return !dm_ends_with(name, ".js") || strcmp(name, "app.js") == 0 ||
+	       strstr((const char *)web_find("index.html")->data, link) != NULL;
+}
+
+/* The style sheet is in the page, behind the nonce that lets it in. */
+static void
+style_is_in_the_page(void **state)
+{
+	char *page = render("{}");
+	const char *style = strstr(page, "<style nonce=\"5eed\">");
+	const struct web_file *css = web_find("app.css");
+
+	(void)state;
+	assert_non_null(style);
+	assert_memory_equal(
+	    style + strlen("<style nonce=\"5eed\">"), (const char *)css->data, css->len);
+	assert_null(strstr((const char *)css->data, "<"));
+	assert_int_equal(count(page, "5eed"), 1);
+	free(page);
 }
 
 static void
@@ -197,6 +228,7 @@ files_are_small_and_know_each_other(void **state)
 		}
 		all += f->len;
 		if (loads[f - web_files]) {
+			assert_true(is_named_early(f->name));
 			first += f->len;
 			gzipped += f->gzip_len;
 		}
@@ -256,6 +288,7 @@ main(void)
 	    cmocka_unit_test(nothing_at_all),
 	    cmocka_unit_test(names_are_text),
 	    cmocka_unit_test(only_web_addresses_are_links),
+	    cmocka_unit_test(style_is_in_the_page),
 	    cmocka_unit_test(files_are_small_and_know_each_other),
 	    cmocka_unit_test(qr_is_one_path),
 	};
