@@ -175,6 +175,8 @@ TEST(a_domain_that_comes_back_has_its_root)
 		assert_int_equal(
 		    fetch(w, fmt(w, "https://x.%s:%d/", here, port), NULL).status, 503);
 		assert_false(exists(leaf_of(w, away)));
+		/* what Caddy clears away while it starts is never this directory */
+		assert_true(exists(fmt(w, "%s/devmesh.txt", leaf_of(w, here))));
 		assert_false(exists(kept(w, here)));
 		assert_int_equal(stat(kept(w, away), &st), 0);
 		assert_int_equal(st.st_mode & 0777, 0700);
