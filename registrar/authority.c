@@ -28,7 +28,8 @@ enum {
 	DAYS = 3650,	 /* as Caddy's own */
 	DAYS_SPARE = 60, /* with fewer left another one is made */
 	SKEW_S = 86400,	 /* a phone's clock may be behind */
-	DEPTH = 4,	 /* of Caddy's directories */
+	DEPTH = 2,	 /* of an authority's directory */
+	KEPT = 8,	 /* roots for other domains */
 };
 
 /* ---- libcrypto ----------------------------------------------------------------------------- */
@@ -52,6 +53,7 @@ enum {
 	X(NAME_CONSTRAINTS_free) \
 	X(OPENSSL_sk_num) \
 	X(OPENSSL_sk_value) \
+	X(PEM_read_bio_PrivateKey) \
 	X(PEM_read_bio_X509) \
 	X(PEM_write_bio_PrivateKey_traditional) \
 	X(PEM_write_bio_X509) \
@@ -61,6 +63,7 @@ enum {
 	X(X509_NAME_add_entry_by_txt) \
 	X(X509_NAME_get_text_by_NID) \
 	X(X509_add_ext) \
+	X(X509_check_private_key) \
 	X(X509_free) \
 	X(X509_get0_notAfter) \
 	X(X509_get_ext_d2i) \
@@ -351,80 +354,206 @@ authority_dir(const char *data_dir)
 	return dm_asprintf("%s/pki/authorities/local", data_dir);
 }
 
-/* Removes a directory of Caddy's with what is in it, links not followed. */
-static void
-remove_below(const char *path, int depth)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (fd >= 0 && d == NULL)
-		(void)close(fd);
-	if (d == NULL)
-		return;
-	while ((entry = readdir(d)) != NULL) {
-		DM_AUTO_FREE char *below = dm_asprintf("%s/%s", path, entry->d_name);
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(fd, entry->d_name, 0) != 0 && depth > 0)
-			remove_below(below, depth - 1);
-	}
-	(void)closedir(d);
-	(void)rmdir(path);
-}
-
-/* The root, and what Caddy keeps of what it has signed: it would go on serving that. */
-static void
-remove_old(const char *data_dir, const char *dir)
-{
-	DM_AUTO_FREE char *leaves = dm_asprintf("%s/certificates/local", data_dir);
-
-	remove_below(leaves, DEPTH);
-	remove_below(dir, DEPTH);
-}
-
-/* Whether the root that is there will do; one that cannot be read is left to Caddy to judge. */
+/* Whether the key is that of the certificate. */
 static bool
-will_do(const struct crypto *c, const char *path, const char *domain)
+is_pair(const struct crypto *c, const struct dm_str *pem, const struct dm_str *key)
 {
+	char no_password[] = ""; /* without one it would be asked for */
+	BIO *pem_text = c->BIO_new_mem_buf(pem->data, (int)pem->len);
+	BIO *key_text = c->BIO_new_mem_buf(key->data, (int)key->len);
+	X509 *x = pem_text == NULL ? NULL : c->PEM_read_bio_X509(pem_text, NULL, NULL, NULL);
+	EVP_PKEY *k =
+	    key_text == NULL ? NULL : c->PEM_read_bio_PrivateKey(key_text, NULL, NULL, no_password);
+	bool ok = x != NULL && k != NULL && c->X509_check_private_key(x, k) == 1;
+
+	c->X509_free(x);
+	c->EVP_PKEY_free(k);
+	(void)c->BIO_free(pem_text);
+	(void)c->BIO_free(key_text);
+	return ok;
+}
+
+/* Whether a root for the domain is in the directory, whole, and lasts. */
+static bool
+is_whole(const struct crypto *c, const char *dir, const char *domain)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/root.crt", dir);
+	DM_AUTO_FREE char *key_path = dm_asprintf("%s/root.key", dir);
 	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
+	DM_AUTO_STR struct dm_str key = dm_str_make(AUTHORITY_PEM_MAX);
 	struct authority_root root;
 	struct dm_err err;
 
-	if (!dm_read_file(path, &pem, &err) || !read_pem(c, pem.data, pem.len, &root, &err)) {
+	return dm_read_file(path, &pem, &err) && dm_read_file(key_path, &key, &err) &&
+	       read_pem(c, pem.data, pem.len, &root, &err) && strcmp(root.zone, domain) == 0 &&
+	       root.days_left >= DAYS_SPARE && is_pair(c, &pem, &key);
+}
+
+/*
+ * Whether the root that is there will do; one that cannot be read is left to Caddy to judge. `root`
+ * is what is known of one that will not.
+ */
+static bool
+will_do(const struct crypto *c, const char *dir, const char *domain, struct authority_root *root)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/root.crt", dir);
+	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
+	struct dm_err err;
+
+	memset(root, 0, sizeof(*root));
+	if (access(path, F_OK) != 0)
+		return false;
+	if (!dm_read_file(path, &pem, &err) || !read_pem(c, pem.data, pem.len, root, &err)) {
 		dm_debug("%s: %s", path, err.msg);
 		return true;
 	}
-	if (root.zone[0] == '\0')
-		return true;
-	if (strcmp(root.zone, domain) != 0) {
-		dm_warn("the CA was for %s alone: another one is made for %s, which has to be "
-			"trusted anew (devmesh trust)",
-		    root.zone, domain);
-		return false;
-	}
-	if (root.days_left < DAYS_SPARE) {
+	return root->zone[0] == '\0' ||
+	       (strcmp(root->zone, domain) == 0 && root->days_left >= DAYS_SPARE);
+}
+
+static void
+say_change(const struct authority_root *old, const char *domain, bool found)
+{
+	if (old->zone[0] == '\0')
+		return; /* the first one; or what was begun is finished */
+	if (strcmp(old->zone, domain) == 0)
 		dm_warn("the CA expires: another one is made, which has to be trusted anew "
 			"(devmesh trust)");
-		return false;
+	else if (found)
+		dm_note("the CA for %s is the one that was there before: what trusts it still "
+			"does, other devices need it (devmesh trust)",
+		    domain);
+	else
+		dm_warn("the CA was for %s alone: another one is made for %s, which has to be "
+			"trusted as well (devmesh trust)",
+		    old->zone, domain);
+}
+
+/* Takes the old root from where Caddy finds it. It is kept, if its domain may come back. */
+static void
+put_away(const struct authority_root *old, const char *dir, const char *roots, const char *domain)
+{
+	DM_AUTO_FREE char *to = dm_asprintf("%s/%s", roots, old->zone);
+	char checked[HOST_MAX + 1]; /* the certificate may come from anywhere, and names a path */
+	struct dm_err err;
+
+	if (domain_parse(old->zone, checked, &err) && strcmp(old->zone, domain) != 0 &&
+	    old->days_left >= DAYS_SPARE) {
+		dm_remove_below(to, DEPTH);
+		(void)utimensat(AT_FDCWD, dir, NULL, 0); /* since when it is unused */
+		(void)rename(dir, to);
 	}
+	dm_remove_below(dir, DEPTH);
+}
+
+static void
+drop_intermediate(const char *dir)
+{
+	DM_AUTO_FREE char *crt = dm_asprintf("%s/intermediate.crt", dir);
+	DM_AUTO_FREE char *key = dm_asprintf("%s/intermediate.key", dir);
+
+	(void)unlink(crt);
+	(void)unlink(key);
+}
+
+/*
+ * Caddy's intermediate lasts a week, and one that has expired could still sign before Caddy makes
+ * another one. With one that lacks its key, as a crash may leave it, Caddy would not start.
+ */
+static void
+drop_unusable(const struct crypto *c, const char *dir)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/intermediate.crt", dir);
+	DM_AUTO_FREE char *key_path = dm_asprintf("%s/intermediate.key", dir);
+	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
+	DM_AUTO_STR struct dm_str key = dm_str_make(AUTHORITY_PEM_MAX);
+	struct authority_root read;
+	struct dm_err err;
+
+	if (!dm_read_file(path, &pem, &err) || !dm_read_file(key_path, &key, &err) ||
+	    !read_pem(c, pem.data, pem.len, &read, &err) || read.days_left < 1 ||
+	    !is_pair(c, &pem, &key))
+		drop_intermediate(dir);
+}
+
+/* Takes a root to where Caddy finds it, alone: its intermediate may have expired since. */
+static bool
+take_out(const char *from, const char *dir, struct dm_err *err)
+{
+	DM_AUTO_FREE char *parent = dm_strndup(dir, (size_t)(strrchr(dir, '/') - dir));
+
+	drop_intermediate(from);
+	if (!dm_make_dirs(parent, 0700, err))
+		return false;
+	return rename(from, dir) == 0 || dm_fail_errno(err, errno, "moving it to %s", dir);
+}
+
+/* Of more than are kept, the one that has been unused for longest goes. */
+static void
+forget_oldest(const char *roots)
+{
+	DIR *d = opendir(roots);
+	DM_AUTO_FREE char *oldest = NULL;
+	const struct dirent *entry;
+	int64_t since = INT64_MAX;
+	struct stat st;
+	int count = 0;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] == '.' ||
+		    fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		    !S_ISDIR(st.st_mode))
+			continue;
+		count++;
+		if ((int64_t)st.st_mtime >= since)
+			continue;
+		since = (int64_t)st.st_mtime;
+		free(oldest);
+		oldest = dm_asprintf("%s/%s", roots, entry->d_name);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	if (count > KEPT && oldest != NULL)
+		dm_remove_below(oldest, DEPTH);
+}
+
+/*
+ * Roots that are not in use lie beside Caddy's own directories, by domain, and whole ones are moved
+ * as a whole: whenever this is interrupted there is one at the end of either way, and the next
+ * start goes on from there.
+ */
+static bool
+prepare(const struct crypto *c, const char *data_dir, const char *domain, struct dm_err *err)
+{
+	DM_AUTO_FREE char *dir = authority_dir(data_dir);
+	DM_AUTO_FREE char *roots = dm_asprintf("%s/roots", data_dir);
+	DM_AUTO_FREE char *kept = dm_asprintf("%s/%s", roots, domain);
+	struct authority_root old;
+	bool found;
+
+	if (will_do(c, dir, domain, &old)) {
+		drop_unusable(c, dir);
+		return true;
+	}
+	found = is_whole(c, kept, domain);
+	if (!found) {
+		dm_remove_below(kept, DEPTH);
+		if (!make(c, kept, domain, err))
+			return false;
+	}
+	say_change(&old, domain, found);
+	put_away(&old, dir, roots, domain);
+	if (!take_out(kept, dir, err))
+		return false;
+	forget_oldest(roots);
 	return true;
 }
 
 bool
 authority_prepare(const char *data_dir, const char *domain, struct dm_err *err)
 {
-	DM_AUTO_FREE char *dir = authority_dir(data_dir);
-	DM_AUTO_FREE char *path = dm_asprintf("%s/root.crt", dir);
 	struct crypto c;
-	bool there = access(path, F_OK) == 0;
 
-	if (!load(&c, err))
-		return false;
-	if (there && will_do(&c, path, domain))
-		return true;
-	remove_old(data_dir, dir);
-	return make(&c, dir, domain, err) || dm_wrap(err, "making a CA for %s", domain);
+	return load(&c, err) &&
+	       (prepare(&c, data_dir, domain, err) || dm_wrap(err, "making a CA for %s", domain));
 }

@@ -45,8 +45,11 @@ char *authority_dir(const char *data_dir);
 /*
  * Sees to it that Caddy's storage `data_dir` has a root for `domain`, while that Caddy does not
  * run. One that Caddy has made by itself, without limits, is kept: it is trusted where it was
- * installed. One of ours for another domain, or about to expire, is replaced with everything that
- * was signed by it, with a warning.
+ * installed. One of ours for another domain is put away, where Caddy does not look, and found again
+ * with that domain: what trusts it still does. Of those some are kept. Where none is there, or it
+ * is about to expire, another one is made. A change is said.
+ *
+ * What another root has signed may still be in the storage: leaves_prepare().
  */
 bool authority_prepare(const char *data_dir, const char *domain, struct dm_err *err) DM_MUST;
 

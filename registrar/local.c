@@ -22,6 +22,7 @@
 #include "caddy/mesh_log.h"
 #include "ctl/ctl.h"
 #include "identity.h"
+#include "leaves.h"
 #include "runner.h"
 
 enum {
@@ -174,6 +175,7 @@ write_config(struct session *s, const struct local_mesh *mesh, const char *path,
 	DM_AUTO_FREE char *text = mesh_config(&settings);
 
 	prepare_authority(data, mesh->domain);
+	leaves_prepare(data, mesh->domain);
 	/* a restart of the machine takes the claims along (/tmp), but not these */
 	if (identity != NULL)
 		identity_sweep(s->registry, identity, false, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fsio.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -149,6 +150,29 @@ dm_make_dirs(const char *path, mode_t mode, struct dm_err *err)
 	if (!S_ISDIR(st.st_mode))
 		return dm_fail(err, DM_CONFLICT, "%s is in the way: not a directory", path);
 	return true;
+}
+
+void
+dm_remove_below(const char *path, int depth)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (fd >= 0 && d == NULL)
+		(void)close(fd);
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		DM_AUTO_FREE char *below = dm_asprintf("%s/%s", path, entry->d_name);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) != 0 && depth > 0)
+			dm_remove_below(below, depth - 1);
+	}
+	(void)closedir(d);
+	(void)rmdir(path);
 }
 
 /* Opens the lock file; without O_CREAT first, because of fs.protected_regular in sticky dirs. */

@@ -54,6 +54,12 @@ bool dm_write_file(
 bool dm_make_dirs(const char *path, mode_t mode, struct dm_err *err) DM_MUST;
 
 /*
+ * Removes a directory with what is in it, links not followed, and at most `depth` levels of
+ * directories below it. What cannot be removed stays.
+ */
+void dm_remove_below(const char *path, int depth);
+
+/*
  * Takes an exclusive flock(2) on `path` (created 0600 if missing; must be a regular file of ours)
  * and gives the descriptor: closing it, or dying, releases the lock. Gives up after `wait_ms`
  * milliseconds with DM_TIMEOUT.

@@ -101,11 +101,11 @@ struct lan_reply
 lan_get(struct world *w, const struct proc *phone, const char *host, int port, const char *to,
     const char *path, const char *const more[])
 {
-	const char *argv[48] = {"curl", "--silent", "--noproxy", "*", "--max-time", "20",
-	    "--cacert", w->ca, "--resolve", fmt(w, "%s:%d:%s", host, port, to), "--dump-header",
-	    fmt(w, "%s/headers", w->dir), "--output", fmt(w, "%s/body", w->dir), "--write-out",
-	    "%{http_code}", fmt(w, "https://%s:%d%s", host, port, path)};
-	size_t n = 17;
+	const char *argv[48] = {"curl", "--silent", "--show-error", "--noproxy", "*", "--max-time",
+	    "20", "--cacert", w->ca, "--resolve", fmt(w, "%s:%d:%s", host, port, to),
+	    "--dump-header", fmt(w, "%s/headers", w->dir), "--output", fmt(w, "%s/body", w->dir),
+	    "--write-out", "%{http_code}", fmt(w, "https://%s:%d%s", host, port, path)};
+	size_t n = 18;
 	struct result r;
 
 	for (size_t i = 0; more != NULL && more[i] != NULL && n + 1 < 48; i++)
@@ -115,6 +115,7 @@ lan_get(struct world *w, const struct proc *phone, const char *host, int port, c
 	r = lan_run(w, phone, argv);
 	return (struct lan_reply){.status = (int)strtol(r.out, NULL, 10),
 	    .body = read_text(w, fmt(w, "%s/body", w->dir)),
+	    .error = r.err,
 	    .headers = read_text(w, fmt(w, "%s/headers", w->dir))};
 }
 
@@ -168,7 +169,7 @@ assert_refused(struct world *w, const struct lan_scene *s, const char *host)
 	struct lan_reply r = lan_phone_get(w, s, host);
 
 	if (r.status != 403 || strstr(r.body, "not shared") == NULL)
-		fail_msg("%s: %d %s", host, r.status, r.body);
+		fail_msg("%s: %d %s%s", host, r.status, r.body, r.error);
 	assert_non_null(strstr(r.headers, "-devmesh-state: not-shared"));
 	/* nothing about this machine */
 	assert_null(strstr(r.body, w->dir));
@@ -181,5 +182,5 @@ assert_served(struct world *w, const struct lan_scene *s, const char *host, cons
 	struct lan_reply r = lan_phone_get(w, s, host);
 
 	if (r.status != 200 || strcmp(r.body, body) != 0)
-		fail_msg("%s: %d %s", host, r.status, r.body);
+		fail_msg("%s: %d %s%s", host, r.status, r.body, r.error);
 }

@@ -29,7 +29,7 @@ struct result lan_run(struct world *w, const struct proc *phone, const char *con
  */
 struct lan_reply {
 	int status; /* 0: no answer */
-	const char *body, *headers;
+	const char *body, *headers, *error; /* what curl says */
 };
 struct lan_reply lan_get(struct world *w, const struct proc *phone, const char *host, int port,
     const char *to, const char *path, const char *const more[]);

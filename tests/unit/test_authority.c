@@ -5,6 +5,9 @@
 #include "authority.h"
 #include "base/fsio.h"
 #include "base/log.h"
+#include "leaves.h"
+
+#include <fcntl.h>
 
 /* Made by openssl req -x509: no limit to its names. Its fingerprint is what openssl says. */
 static const char foreign[] = "-----BEGIN CERTIFICATE-----\n"
@@ -59,6 +62,17 @@ put(const char *data, const char *dir, const char *name, const char *text)
 	assert_ok(dm_write_file(path, text, strlen(text), 0600, &err), &err);
 }
 
+static void
+copy(const char *data, const char *from, const char *to)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/pki/authorities/local/%s", data, from);
+	DM_AUTO_STR struct dm_str text = dm_str_make(1 << 16);
+	struct dm_err err = {.code = DM_OK};
+
+	assert_ok(dm_read_file(path, &text, &err), &err);
+	put(data, "pki/authorities/local", to, text.data);
+}
+
 static bool
 has(const char *data, const char *name)
 {
@@ -82,11 +96,18 @@ made_once(void **state)
 	assert_in_range(first.days_left, 3640, 3650);
 	assert_int_equal(stat(key, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	put(data, "pki/authorities/local", "intermediate.crt", "signed by it");
+	/* what Caddy has made by it, for which any certificate with its key does here */
+	copy(data, "root.crt", "intermediate.crt");
+	copy(data, "root.key", "intermediate.key");
 	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
 	read_root(data, &again);
 	assert_string_equal(first.fingerprint, again.fingerprint);
 	assert_true(has(data, "pki/authorities/local/intermediate.crt"));
+	assert_true(has(data, "pki/authorities/local/intermediate.key"));
+	put(data, "pki/authorities/local", "intermediate.key", "of another one");
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	assert_false(has(data, "pki/authorities/local/intermediate.crt"));
+	assert_false(has(data, "pki/authorities/local/intermediate.key"));
 }
 
 static void
@@ -99,14 +120,109 @@ another_domain_another_root(void **state)
 	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
 	read_root(data, &first);
 	put(data, "pki/authorities/local", "intermediate.crt", "signed by it");
-	put(data, "certificates/local/wildcard_.dev.example.com", "x.crt", "signed by that");
-	put(data, "certificates/acme/wildcard_.dev.example.com", "x.crt", "by somebody else");
 	assert_ok(authority_prepare(data, "example.com", &err), &err);
 	read_root(data, &then);
 	assert_string_equal(then.zone, "example.com");
 	assert_string_not_equal(first.fingerprint, then.fingerprint);
 	assert_false(has(data, "pki/authorities/local/intermediate.crt"));
-	assert_false(has(data, "certificates/local"));
+}
+
+/* Moved as a whole, there and back. */
+static void
+a_domain_that_comes_back(void **state)
+{
+	const char *data = *state;
+	struct authority_root first, then;
+	struct dm_err err = {.code = DM_OK};
+
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &first);
+	put(data, "pki/authorities/local", "intermediate.crt", "has expired since");
+	assert_ok(authority_prepare(data, "example.com", &err), &err);
+	assert_true(has(data, "roots/dev.example.com/root.key"));
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &then);
+	assert_string_equal(first.fingerprint, then.fingerprint);
+	assert_false(has(data, "pki/authorities/local/intermediate.crt"));
+	assert_false(has(data, "roots/dev.example.com"));
+	assert_true(has(data, "roots/example.com/root.key"));
+}
+
+/* The moments in which a change may end, and what it finds then. */
+static void
+a_change_that_was_interrupted(void **state)
+{
+	const char *data = *state;
+	DM_AUTO_FREE char *dir = dm_asprintf("%s/pki/authorities/local", data);
+	DM_AUTO_FREE char *kept = dm_asprintf("%s/roots/dev.example.com", data);
+	DM_AUTO_FREE char *key = dm_asprintf("%s/root.key", kept);
+	struct authority_root first, then;
+	struct dm_err err = {.code = DM_OK};
+
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &first);
+	/* the old one is away, and the new one not yet there */
+	put(data, "roots", "stray", "");
+	assert_int_equal(rename(dir, kept), 0);
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &then);
+	assert_string_equal(first.fingerprint, then.fingerprint);
+	/* while one was made: its key was there before */
+	put(data, "roots/example.com", "root.key", "half");
+	assert_ok(authority_prepare(data, "example.com", &err), &err);
+	read_root(data, &then);
+	assert_string_equal(then.zone, "example.com");
+	/* while one was forgotten; and what no interruption leaves, another one's key */
+	assert_int_equal(unlink(key), 0);
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &then);
+	assert_string_not_equal(first.fingerprint, then.fingerprint);
+	assert_ok(authority_prepare(data, "example.com", &err), &err);
+	put(data, "roots/dev.example.com", "root.key", "not a key");
+	assert_ok(authority_prepare(data, "dev.example.com", &err), &err);
+	read_root(data, &first);
+	assert_string_not_equal(first.fingerprint, then.fingerprint);
+}
+
+/* The one that was unused for longest goes. */
+static void
+only_some_are_kept(void **state)
+{
+	const char *data = *state;
+	struct dm_err err = {.code = DM_OK};
+
+	for (int i = 0; i < 12; i++) {
+		DM_AUTO_FREE char *domain = dm_asprintf("d%d.test", i);
+		DM_AUTO_FREE char *before = dm_asprintf("%s/roots/d%d.test", data, i - 1);
+		struct timespec then[2] = {{.tv_sec = 1000 - i}, {.tv_sec = 1000 - i}};
+
+		assert_ok(authority_prepare(data, domain, &err), &err);
+		if (i > 0)
+			assert_int_equal(utimensat(AT_FDCWD, before, then, 0), 0);
+	}
+	/* each was made to look older than those before it */
+	assert_true(has(data, "roots/d0.test/root.key"));
+	assert_true(has(data, "roots/d6.test/root.key"));
+	assert_true(has(data, "roots/d10.test/root.key"));
+	for (int i = 7; i < 10; i++) {
+		DM_AUTO_FREE char *name = dm_asprintf("roots/d%d.test", i);
+
+		assert_false(has(data, name));
+	}
+}
+
+/* Caddy finds none to serve, and a place for its own that it does not remove. */
+static void
+leaves_make_place(void **state)
+{
+	const char *data = *state;
+
+	put(data, "certificates/local/wildcard_.dev.example.com", "x.crt", "of yesterday");
+	put(data, "certificates/acme/wildcard_.dev.example.com", "x.crt", "by somebody else");
+	leaves_prepare(data, "example.com");
+	leaves_prepare(data, "example.com");
+	assert_false(has(data, "certificates/local/wildcard_.dev.example.com"));
+	assert_true(has(data, "certificates/local/wildcard_.example.com/devmesh.txt"));
 	assert_true(has(data, "certificates/acme/wildcard_.dev.example.com/x.crt"));
 }
 
@@ -167,6 +283,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(made_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(another_domain_another_root, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_domain_that_comes_back, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_change_that_was_interrupted, setup, teardown),
+	    cmocka_unit_test_setup_teardown(only_some_are_kept, setup, teardown),
+	    cmocka_unit_test_setup_teardown(leaves_make_place, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_root_without_limits_stays, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_left_over_goes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(it_says_why_not, setup, teardown),
