@@ -72,6 +72,8 @@ const struct doctor_check doctor_checks[] = {
     {"record", LAN, "the public record of the domain can be kept", NEEDS_CONF, doctor_check_record},
     {"gate", LAN, "other devices get what is shared, and nothing else", NEEDS_CADDY,
 	doctor_check_gate},
+    {"servers", LAN, "no server can be reached past Caddy", NEEDS_SOCKETS | NEEDS_TIME,
+	doctor_check_servers},
     {"dns-port", LAN, "devmeshd answers on port 53, where phones ask", NEEDS_CONF | NEEDS_TIME,
 	doctor_check_dns_port},
     {"firewall", LAN, "no firewall keeps other devices away", NEEDS_CONF | NEEDS_TIME,

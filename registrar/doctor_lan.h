@@ -26,6 +26,8 @@ void doctor_check_lan(struct doctor *d);
 void doctor_check_phone_certificate(struct doctor *d);
 /* doctor_share.c */
 void doctor_check_gate(struct doctor *d);
+/* doctor_servers.c */
+void doctor_check_servers(struct doctor *d);
 /* doctor_daemon.c */
 void doctor_check_daemon(struct doctor *d);
 void doctor_check_record(struct doctor *d);
