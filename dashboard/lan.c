@@ -139,17 +139,6 @@ on_hint(void *user)
 	timer_in(lan->timer, left < 0 ? 0 : left < SETTLE_MS ? left : SETTLE_MS);
 }
 
-static void
-check_wish(const struct lan *lan)
-{
-	const struct lan_wish wish = network_wish(lan->d->session->conf);
-	struct dm_err err;
-
-	if (!lan_wish_check(&wish, &err))
-		dm_warn(
-		    "%s; it is left out%s%s", err.msg, err.hint[0] != '\0' ? ": " : "", err.hint);
-}
-
 /* ---- for others -------------------------------------------------------------------------- */
 
 struct lan *
@@ -168,7 +157,6 @@ lan_new(struct daemon *d)
 		dm_warn("%s; it is looked at every %d s instead", err.msg, POLL_MS / 1000);
 		timer_in(lan->timer, POLL_MS);
 	}
-	check_wish(lan);
 	(void)look(lan);
 	/* it may have changed since the last run, in which others have seen that one's serial */
 	lan->state.serial = lan_serial_first(saved_serial(lan), (uint32_t)dm_wall_seconds());
@@ -213,6 +201,5 @@ lan_subscribe(struct lan *lan, lan_changed_fn *fn, void *user)
 void
 lan_reload(struct lan *lan)
 {
-	check_wish(lan);
 	look_again(lan);
 }

@@ -61,6 +61,10 @@ answer_json(const struct setup *u, const char *state)
 	out_add_text(o, "scope", u->facts.user_scope ? "user" : "system");
 	out_add_text(o, "domain", u->want.remove ? NULL : u->facts.domain);
 	out_add_text(o, "certificates", u->facts.dns_provider != NULL ? "acme" : "internal");
+	out_add_text(o, "record",
+	    u->want.remove || u->facts.dns_provider == NULL ? NULL
+	    : u->facts.other_record			    ? "devmeshd"
+							    : "caddy");
 	out_add_text(o, "admin", u->facts.admin);
 	out_add_text(o, "backup", u->backup);
 	out_add_text(o, "missing_modules", u->missing_modules);

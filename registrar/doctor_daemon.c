@@ -3,9 +3,16 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/zeroconf.h"
+#include "caddy/mesh.h"
 #include "companion.h"
 #include "doctor_lan.h"
 #include "record.h"
+
+enum {
+	MDNS_MS = 1000,
+	MDNS_LEAST_MS = 300, /* with less a busy machine would be taken for a dead Avahi */
+};
 
 void
 doctor_check_daemon(struct doctor *d)
@@ -66,4 +73,53 @@ doctor_check_record(struct doctor *d)
 		doctor_fix(d, "%.300s", err.hint[0] == '\0' ? "see [record] token_file" : err.hint);
 	}
 	doctor_say(d, DOCTOR_OK, "devmesh record status asks the provider");
+}
+
+static void
+say_no_responder(struct doctor *d, const struct dm_err *err)
+{
+	doctor_say(d, DOCTOR_WARNING,
+	    "[lan] mdns is yes, and nobody announces names below .local: %s", err->msg);
+	doctor_why(d,
+	    "devices do not find http://<service>.local: devmeshd has Avahi announce it, as "
+	    "soon as that runs");
+	if (err->code == DM_NOT_FOUND)
+		doctor_fix(d, "install Avahi and its client library (Debian: sudo apt install "
+			      "avahi-daemon libavahi-client3); or set [lan] mdns = no");
+	else if (err->code == DM_TIMEOUT)
+		doctor_fix(d, "sudo systemctl restart avahi-daemon");
+	else
+		doctor_fix(d, "sudo systemctl enable --now avahi-daemon; or set [lan] mdns = no");
+}
+
+void
+doctor_check_mdns(struct doctor *d)
+{
+	const struct conf *conf = d->session->conf;
+	struct lan_state lan = {.lack = NULL};
+	struct dm_err err;
+
+	if (!conf->mdns) {
+		doctor_skip(d, "[lan] mdns is no");
+		return;
+	}
+	if (!doctor_lan_state(d, &lan))
+		return;
+	if (doctor_time(d, MDNS_MS) < MDNS_LEAST_MS) {
+		doctor_skip(d, "no time was left");
+		return;
+	}
+	if (!dm_zeroconf_ready(doctor_time(d, MDNS_MS), &err))
+		say_no_responder(d, &err);
+	else
+		doctor_say(d, DOCTOR_OK, "names below .local are announced");
+	if (d->caddy_answers && d->session->view != NULL &&
+	    caddy_view_object(d->session->view, MESH_LOCAL_ROUTE_ID) == NULL) {
+		doctor_say(d, DOCTOR_WARNING,
+		    "[lan] mdns is yes, and this Caddy serves no names below .local");
+		doctor_why(d,
+		    "only the private mesh does, if it was set when that was started: none "
+		    "is announced");
+		doctor_fix(d, "devmesh stop && devmesh start");
+	}
 }

@@ -18,6 +18,7 @@ void doctor_check_dns_challenge(struct doctor *d);
 void doctor_check_dns_answers(struct doctor *d);
 /* doctor_port.c */
 void doctor_check_dns_port(struct doctor *d);
+void doctor_check_phone_port(struct doctor *d);
 /* doctor_firewall.c */
 void doctor_check_firewall(struct doctor *d);
 /* doctor_lan.c */
@@ -26,9 +27,12 @@ void doctor_check_lan(struct doctor *d);
 void doctor_check_phone_certificate(struct doctor *d);
 /* doctor_share.c */
 void doctor_check_gate(struct doctor *d);
+/* doctor_servers.c */
+void doctor_check_servers(struct doctor *d);
 /* doctor_daemon.c */
 void doctor_check_daemon(struct doctor *d);
 void doctor_check_record(struct doctor *d);
+void doctor_check_mdns(struct doctor *d);
 
 /*
  * How other devices get here, if they are to at all and there is an address for that. Else false,

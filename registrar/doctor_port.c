@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The doctor on port 53: phones ask no other, and several programs like to have it. */
+/*
+ * The doctor on the ports of devmeshd: 53, as phones ask no other and several programs like to have
+ * it, and that of the page that sets up a phone.
+ */
 #include <arpa/inet.h>
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,12 +12,14 @@
 #include "base/netif.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "ctl/ctl.h"
 #include "doctor_lan.h"
 #include "doctor_text.h"
 #include "responder.h"
 
 enum {
 	ASK_MS = 500,
+	PAGE_MS = 1000,
 };
 
 /* Programs that have port 53, by name, and how each is told to leave an address alone. */
@@ -234,4 +240,102 @@ doctor_check_dns_port(struct doctor *d)
 	}
 	dm_listeners_release(&udp);
 	dm_listeners_release(&tcp);
+}
+
+/* ---- the phone page ------------------------------------------------------------------------ */
+
+/* Whether devmeshd serves its page; *said (owned) is where, or why not; NULL: it is silent. */
+static bool
+page_is_served(struct doctor *d, char **said)
+{
+	CTL_AUTO_REPLY struct ctl_reply reply = {0};
+	dm_auto(ctl) ctl = NULL;
+	struct dm_err ignored;
+	const cJSON *page, *problem;
+
+	if (!session_need_state_dir(d->session, &ignored) ||
+	    (ctl = ctl_open(d->session->state_dir, doctor_time(d, PAGE_MS), &ignored)) == NULL ||
+	    !ctl_ask(
+		ctl, "GET", "/control/phone", NULL, doctor_time(d, PAGE_MS), &reply, &ignored) ||
+	    reply.status >= 400)
+		return false;
+	page = cJSON_GetObjectItemCaseSensitive(reply.body, "page");
+	problem = cJSON_GetObjectItemCaseSensitive(reply.body, "problem");
+	*said = dm_strdup(cJSON_IsString(page)	    ? page->valuestring
+			  : cJSON_IsString(problem) ? problem->valuestring
+						    : "it does not say why");
+	return cJSON_IsString(page);
+}
+
+static void
+say_page_taken(struct doctor *d, const struct dm_listener *l, const char *ours)
+{
+	unsigned port = (unsigned)d->session->conf->phone_port;
+	struct dns_address a = address_of(l);
+	char text[DNS_ADDRESS_TEXT];
+	DM_AUTO_FREE char *name = l->pid == 0 ? NULL : dm_proc_name(l->pid);
+
+	dns_address_text(&a, text);
+	if (name == NULL)
+		doctor_say(d, DOCTOR_WARNING,
+		    "port %u of %s, of the page for phones, is taken by another user's program",
+		    port, text);
+	else
+		doctor_say(d, DOCTOR_WARNING,
+		    "port %u of %s, of the page for phones, is taken by %s, pid %ld", port, text,
+		    name, (long)l->pid);
+	doctor_why(
+	    d, "devmeshd cannot serve http://%s:%u/phone: no phone can be set up", ours, port);
+	if (name == NULL)
+		doctor_fix(d,
+		    "set [lan] phone_port to another one; whose it is now says: sudo ss "
+		    "-ltnp 'sport = :%u'",
+		    port);
+	else
+		doctor_fix(d,
+		    "set [lan] phone_port to another one, then devmesh daemon restart; or end that "
+		    "program: devmeshd takes the port when it is free");
+}
+
+/* Whether one of the sockets on the port keeps devmeshd from it: the first one is said. */
+static bool
+find_taker(struct doctor *d, const struct dm_listeners *list, const char *ours,
+    const struct lan_state *lan, bool silent)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct dns_address a = address_of(&list->list[i]);
+
+		/* perhaps its own, if it had no time to answer; else it is another one's */
+		if ((silent && is_devmeshd(&list->list[i])) ||
+		    (!is_any(&a) && !dns_address_same(&a, &lan->address.address)))
+			continue;
+		say_page_taken(d, &list->list[i], ours);
+		return true;
+	}
+	return false;
+}
+
+void
+doctor_check_phone_port(struct doctor *d)
+{
+	uint16_t port = (uint16_t)d->session->conf->phone_port;
+	struct dm_listeners list = {.count = 0};
+	struct lan_state lan = {.lack = NULL};
+	DM_AUTO_FREE char *said = NULL;
+	char ours[DNS_ADDRESS_TEXT];
+
+	if (!doctor_lan_state(d, &lan))
+		return;
+	if (page_is_served(d, &said)) {
+		doctor_say(d, DOCTOR_OK, "devmeshd serves %.200s", said);
+		return;
+	}
+	dns_address_text(&lan.address.address, ours);
+	dm_proc_of_ports(&port, 1, &list);
+	if (!find_taker(d, &list, ours, &lan, said == NULL) && said != NULL) {
+		doctor_say(d, DOCTOR_WARNING, "devmeshd serves no page for phones: %.300s", said);
+		doctor_why(d, "no phone can be set up");
+		doctor_fix(d, "devmesh daemon restart    (it takes up what has changed in [lan])");
+	}
+	dm_listeners_release(&list);
 }

@@ -4,8 +4,8 @@
  * it has to be, and writing that. One look, and one write at most; who repeats it is
  * dashboard/record_keeper.h.
  *
- * The other way is Caddy's module dynamic_dns (devmesh setup --dns): then [record] provider stays
- * "none". Two who keep one record would only watch each other.
+ * The other way is Caddy's module dynamic_dns, which devmesh setup --dns writes while [record]
+ * provider is "none". Two who keep one record would only watch each other.
  */
 #ifndef DEVMESH_RECORD_H
 #define DEVMESH_RECORD_H

@@ -130,6 +130,25 @@ bridge_stray(struct runner *r)
 	return true;
 }
 
+/* Whoever shares services means to say who gets them, so that a script's log has it as well. */
+static void
+tell_open(struct runner *r, uint16_t port)
+{
+	bool shares = r->s->conf->lan_enabled;
+
+	if (!shares && !isatty(STDERR_FILENO))
+		return;
+	r->told_open = true;
+	if (shares)
+		dm_warn("port %u is open to the whole network, past Caddy, whether or not the "
+			"service is shared: devmesh doctor says how to have the server listen on "
+			"127.0.0.1 alone",
+		    (unsigned)port);
+	else
+		dm_note("port %u is open to the whole network, not just to this machine",
+		    (unsigned)port);
+}
+
 static void
 move_to_port(struct runner *r, const struct dm_listener *found, uint16_t wanted)
 {
@@ -153,11 +172,8 @@ move_to_port(struct runner *r, const struct dm_listener *found, uint16_t wanted)
 	if (r->bridge != NULL)
 		bridge_set_target(r->bridge, &target);
 	write_down(r, found->port);
-	if (!r->told_open && ports_is_open(found) && isatty(STDERR_FILENO)) {
-		r->told_open = true;
-		dm_note("port %u is open to the whole network, not just to this machine",
-		    (unsigned)found->port);
-	}
+	if (!r->told_open && ports_is_open(found))
+		tell_open(r, found->port);
 }
 
 static void

@@ -300,6 +300,16 @@ get_token(struct setup *u, struct dm_err *err)
 	return true;
 }
 
+/* Two who keep one record would only undo each other's. It is that person's devmeshd. */
+static void
+look_at_record(struct setup *u)
+{
+	const struct conf *conf = u->person_conf != NULL ? u->person_conf : u->session->conf;
+
+	u->facts.other_record =
+	    u->facts.dns_provider != NULL && conf->record_provider != CONF_RECORD_NONE;
+}
+
 static bool
 look(struct setup *u, struct dm_err *err)
 {
@@ -323,6 +333,7 @@ look(struct setup *u, struct dm_err *err)
 	setup_look_at_person(u);
 	if (!setup_look_at_daemon(u, NULL, &why) && why.code != DM_NOT_FOUND)
 		dm_warn("devmeshd gets no unit: %s", why.msg);
+	look_at_record(u);
 	f->run_as = service_user(u);
 	setup_look_at_group(u);
 	if ((found = dm_find_program(caddy)) != NULL) {

@@ -22,7 +22,8 @@ enum {
 	OUTPUT_MAX = 1 << 20,
 };
 
-static const char *const modules[] = {"dns.providers.cloudflare", "dynamic_dns", NULL};
+/* The last one is for the record alone. */
+static const char *const modules[] = {"dns.providers.cloudflare", "dynamic_dns"};
 
 /* Runs Caddy; false with *err if it cannot be run or takes too long. */
 static bool
@@ -54,13 +55,14 @@ check_modules(struct setup *u, struct dm_err *err)
 	DM_AUTO_STR struct dm_str out = dm_str_make(OUTPUT_MAX);
 	DM_AUTO_STR struct dm_str errout = dm_str_make(OUTPUT_MAX);
 	DM_AUTO_STR struct dm_str missing = dm_str_make(256);
+	size_t count = u->facts.other_record ? 1 : sizeof(modules) / sizeof(modules[0]);
 	int status = 0;
 
 	if (u->facts.dns_provider == NULL)
 		return true;
 	if (!run_caddy(u, argv, &out, &errout, &status, err))
 		return false;
-	for (size_t i = 0; modules[i] != NULL; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!has_line(out.data, modules[i]))
 			(void)dm_str_addf(
 			    &missing, "%s%s", missing.len > 0 ? ", " : "", modules[i]);
@@ -71,9 +73,9 @@ check_modules(struct setup *u, struct dm_err *err)
 	    u->facts.dns_provider, missing.data);
 	u->missing_modules = dm_str_take(&missing);
 	return dm_hint(err,
-	    "xcaddy build --with github.com/caddy-dns/cloudflare --with "
-	    "github.com/mholt/caddy-dynamicdns   (then put it in place of %s, or set [local] "
-	    "caddy)",
+	    "xcaddy build --with github.com/caddy-dns/cloudflare%s   (then put it in place of %s, "
+	    "or set [local] caddy)",
+	    u->facts.other_record ? "" : " --with github.com/mholt/caddy-dynamicdns",
 	    u->facts.caddy);
 }
 

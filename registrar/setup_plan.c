@@ -196,7 +196,8 @@ config_text(const struct setup_facts *f)
 	    .dns_provider = f->dns_provider,
 	    .zone = f->zone,
 	    .email = f->email,
-	    .interface = f->interface};
+	    .interface = f->interface,
+	    .other_record = f->other_record};
 	DM_AUTO_FREE char *json = system_config(&s);
 	char *text = dm_asprintf("%s\n", json);
 

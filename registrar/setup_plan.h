@@ -29,6 +29,7 @@ struct setup_facts {
 	const char *domain;
 	const char *dns_provider; /* NULL: certificates by Caddy's own CA */
 	const char *zone, *email, *interface;
+	bool other_record; /* devmeshd keeps the wildcard's record: Caddy is not to */
 	const char *token; /* NULL: a placeholder is shown */
 	const char *admin;
 	const char *admin_dir;	 /* that `admin` is in, for one person; NULL: none */

@@ -60,6 +60,11 @@ setup_show(FILE *out, const struct setup *u)
 		if ((step->action == SETUP_CREATE || step->action == SETUP_UPDATE) && text != NULL)
 			show_text(out, text);
 	}
+	if (!u->want.remove && u->facts.other_record)
+		(void)fprintf(out,
+		    "leave: the record *.%s to devmeshd, as [record] provider says: this "
+		    "configuration\n    has no dynamic_dns, which would keep it as well\n",
+		    u->facts.domain);
 	if (!u->want.remove && u->running == SETUP_OTHERS)
 		(void)fprintf(out,
 		    "replace: what the Caddy at %s serves now:\n    %s\n"

@@ -135,7 +135,7 @@ system_config(const struct system_settings *s)
 	(void)cJSON_AddItemToObject(config, "logging", mesh_logging("INFO", s->mesh.access_log));
 	apps = cJSON_AddObjectToObject(config, "apps");
 	add_certificate(apps, s);
-	if (s->dns_provider != NULL)
+	if (s->dns_provider != NULL && !s->other_record)
 		add_dynamic_dns(apps, s);
 	http = cJSON_AddObjectToObject(apps, "http");
 	(void)cJSON_AddNumberToObject(http, "http_port", s->mesh.http_port);

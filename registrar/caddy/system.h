@@ -16,13 +16,15 @@ struct system_settings {
 	const char *admin_mode; /* of that socket, in octal; needs Caddy 2.7; NULL: its default */
 
 	/*
-	 * A certificate by ACME and the DNS challenge, and a record for the wildcard; without a
-	 * provider the certificate comes from Caddy's own CA, and DNS is left alone.
+	 * A certificate by ACME and the DNS challenge, and a record for the wildcard, unless
+	 * somebody else keeps that; without a provider the certificate comes from Caddy's own CA,
+	 * and DNS is left alone.
 	 */
 	const char *dns_provider; /* "cloudflare"; NULL: none */
 	const char *zone;	  /* what the provider calls the zone: the domain, or above it */
 	const char *email;	  /* for the ACME account; NULL: none */
 	const char *interface;	  /* whose address the record gets */
+	bool other_record;	  /* it is not Caddy's to keep */
 };
 
 /* The whole configuration, as indented text. The caller owns it. */

@@ -14,6 +14,7 @@
 #include "base/paths.h"
 #include "base/str.h"
 #include "model/host.h"
+#include "model/lan_choice.h"
 
 #ifndef DEVMESH_SYSCONFDIR
 #define DEVMESH_SYSCONFDIR "/etc"
@@ -69,6 +70,29 @@ parse_path(const char *text, char **out, struct dm_err *err)
 }
 
 static bool
+parse_address(const char *text, char **out, struct dm_err *err)
+{
+	struct dns_address address;
+
+	if (!lan_address_parse(text, &address, err))
+		return false;
+	*out = dm_strdup(text);
+	return true;
+}
+
+static bool
+parse_ranges(const char *text, char **out, struct dm_err *err)
+{
+	struct lan_range ranges[LAN_CONFIGURED_MAX];
+	size_t count = 0;
+
+	if (!lan_ranges_parse(text, ranges, LAN_CONFIGURED_MAX, &count, err))
+		return false;
+	*out = dm_strdup(text);
+	return true;
+}
+
+static bool
 parse_bool(const char *text, bool *out, struct dm_err *err)
 {
 	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
@@ -119,6 +143,10 @@ parse_value(struct conf *conf, const struct conf_key *key, const char *text, str
 		return parse_admin(text, field, err);
 	case CONF_PATH:
 		return parse_path(text, field, err);
+	case CONF_ADDRESS:
+		return parse_address(text, field, err);
+	case CONF_RANGES:
+		return parse_ranges(text, field, err);
 	case CONF_WORD:
 		*(char **)field = dm_strdup(text);
 		return true;

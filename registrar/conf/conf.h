@@ -41,13 +41,15 @@ enum conf_record_provider {
 };
 
 enum conf_type {
-	CONF_DOMAIN, /* char *: a DNS domain */
-	CONF_ADMIN,  /* char *: http://host:port or unix:///path */
-	CONF_PATH,   /* char *: absolute; "~/" is the home directory */
-	CONF_WORD,   /* char *: anything without control characters */
-	CONF_NUMBER, /* uint32_t in [min, max] */
-	CONF_BOOL,   /* bool: yes, no, true, false, on, off, 1, 0 */
-	CONF_CHOICE, /* int: index of one of `choices` */
+	CONF_DOMAIN,  /* char *: a DNS domain */
+	CONF_ADMIN,   /* char *: http://host:port or unix:///path */
+	CONF_PATH,    /* char *: absolute; "~/" is the home directory */
+	CONF_ADDRESS, /* char *: an IPv4 address */
+	CONF_RANGES,  /* char *: ranges of addresses, as lan_ranges_parse() takes them */
+	CONF_WORD,    /* char *: anything without control characters; the last of the texts */
+	CONF_NUMBER,  /* uint32_t in [min, max] */
+	CONF_BOOL,    /* bool: yes, no, true, false, on, off, 1, 0 */
+	CONF_CHOICE,  /* int: index of one of `choices` */
 };
 
 struct conf_key {
@@ -94,7 +96,7 @@ struct conf {
 	int orphans; /* enum conf_orphans */
 	uint32_t history_days, history_mb;
 	bool lan_enabled, mdns;
-	char *lan_interface, *lan_address, *lan_ranges; /* as written: whoever uses them parses */
+	char *lan_interface, *lan_address, *lan_ranges; /* can be parsed: lan_choice.h */
 	uint32_t phone_port;
 	bool dns_enabled;
 	uint32_t dns_port; /* 0: choose */

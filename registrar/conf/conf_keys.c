@@ -68,9 +68,9 @@ const struct conf_key conf_keys[] = {
 	"Whether other devices of the network may reach this machine's shared services."},
     {"lan", "interface", CONF_WORD, FIELD(lan_interface), NULL, 0, 0, NULL,
 	"Network interface that leads to them; unset: that of the default route."},
-    {"lan", "address", CONF_WORD, FIELD(lan_address), NULL, 0, 0, NULL,
+    {"lan", "address", CONF_ADDRESS, FIELD(lan_address), NULL, 0, 0, NULL,
 	"IPv4 address by which they reach this machine; unset: the interface's."},
-    {"lan", "ranges", CONF_WORD, FIELD(lan_ranges), NULL, 0, 0, NULL,
+    {"lan", "ranges", CONF_RANGES, FIELD(lan_ranges), NULL, 0, 0, NULL,
 	"Further ranges from which they may come, of a VPN for instance: 10.8.0.0/24, "
 	"100.64.0.0/10."},
     {"lan", "phone_port", CONF_NUMBER, FIELD(phone_port), "5380", 1, 65535, NULL,

@@ -49,11 +49,17 @@ is_usable(const struct netif_address *a)
 
 /* ---- [lan] as written ------------------------------------------------------------------- */
 
-static bool
-parse_ipv4(const char *text, struct dns_address *out)
+bool
+lan_address_parse(const char *text, struct dns_address *out, struct dm_err *err)
 {
-	memset(out, 0, sizeof(*out));
-	return inet_pton(AF_INET, text, out->bytes) == 1;
+	struct dns_address address = {.ipv6 = false};
+
+	if (inet_pton(AF_INET, text, address.bytes) != 1) {
+		(void)dm_fail(err, DM_USAGE, "\"%.80s\" is no IPv4 address", text);
+		return dm_hint(err, "one that this machine has in its network: 192.168.1.10");
+	}
+	*out = address;
+	return true;
 }
 
 /* "10.8.0.0/24", of `len` bytes. */
@@ -106,22 +112,6 @@ lan_ranges_parse(
 	return true;
 }
 
-bool
-lan_wish_check(const struct lan_wish *wish, struct dm_err *err)
-{
-	struct lan_range ranges[LAN_CONFIGURED_MAX];
-	struct dns_address address;
-	size_t count = 0;
-
-	if (wish->address != NULL && !parse_ipv4(wish->address, &address))
-		return dm_fail(
-		    err, DM_USAGE, "lan.address: \"%.80s\" is no IPv4 address", wish->address);
-	if (wish->ranges != NULL &&
-	    !lan_ranges_parse(wish->ranges, ranges, LAN_CONFIGURED_MAX, &count, err))
-		return dm_wrap(err, "lan.ranges");
-	return true;
-}
-
 /* ---- the choice ------------------------------------------------------------------------- */
 
 typedef bool eligible_fn(const struct netif_address *a, const void *arg);
@@ -167,11 +157,13 @@ choose(const struct netif_list *list, const struct lan_wish *wish, const char **
 {
 	const struct netif_address *found = NULL;
 	struct dns_address wanted;
+	struct dm_err ignored;
 
 	if (wish->address != NULL) {
 		*lack = "no interface that is up has lan.address";
-		return parse_ipv4(wish->address, &wanted) ? first(list, has_that_address, &wanted)
-							  : NULL;
+		return lan_address_parse(wish->address, &wanted, &ignored)
+			   ? first(list, has_that_address, &wanted)
+			   : NULL;
 	}
 	if (wish->interface != NULL) {
 		*lack = "lan.interface is not there, is down, or has no IPv4 address";

@@ -51,12 +51,13 @@ struct lan_state {
  * and link-local addresses are never taken; tunnels only when configured; networks of containers
  * and virtual machines only when configured or when the default route takes them.
  *
- * out->serial is left alone. A wish that cannot be read counts as unset; lan_wish_check() tells.
+ * out->serial is left alone. What of the wish cannot be read counts as not there; a
+ * configuration that was loaded has nothing of the kind.
  */
 void lan_choose(const struct netif_list *list, const struct lan_wish *wish, struct lan_state *out);
 
-/* DM_USAGE: what of [lan] cannot be read. */
-bool lan_wish_check(const struct lan_wish *wish, struct dm_err *err) DM_MUST;
+/* An IPv4 address; DM_USAGE on anything else. */
+bool lan_address_parse(const char *text, struct dns_address *out, struct dm_err *err) DM_MUST;
 
 /* "10.8.0.0/24, fd00::/8": adds to out[*count], up to `max`. DM_USAGE on anything else. */
 bool lan_ranges_parse(

@@ -348,6 +348,39 @@ tool_plan_make(const struct tool_input *in, struct tool_plan *out, struct dm_err
 	return ok;
 }
 
+char *
+tool_host_words(const char *command, const char *dir, uint16_t port, const char **tool)
+{
+	struct words argv = {0}, flags = {0};
+	struct tool_input in = {.dir = dir, .port = port};
+	struct target target;
+	char *found = NULL;
+
+	if (!script_words(command, &argv)) {
+		words_release(&argv);
+		return NULL;
+	}
+	in.argv = (const char *const *)argv.list;
+	target_resolve(in.argv, dir, &target);
+	if (target.tool != NULL)
+		expand_all(&in, target.tool->port_flags, &flags);
+	for (size_t i = 0; i < flags.count && found == NULL; i++) {
+		const char *word = flags.list[i];
+
+		if (strstr(word, LOOPBACK) == NULL)
+			continue;
+		*tool = target.tool->name;
+		/* the option, where the address is a word behind it */
+		found = word[0] != '-' && i > 0 && flags.list[i - 1][0] == '-'
+			    ? dm_asprintf("%s %s", flags.list[i - 1], word)
+			    : dm_strdup(word);
+	}
+	target_release(&target);
+	words_release(&flags);
+	words_release(&argv);
+	return found;
+}
+
 static void
 free_list(char **list)
 {

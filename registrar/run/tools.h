@@ -62,4 +62,12 @@ struct tool_plan {
 bool tool_plan_make(const struct tool_input *in, struct tool_plan *out, struct dm_err *err) DM_MUST;
 void tool_plan_release(struct tool_plan *plan);
 
+/*
+ * The words by which the tool of a running command ("vite --host", as dm_proc_command() shows it)
+ * is told to listen on the port of 127.0.0.1 alone: "--host 127.0.0.1". NULL: not known. *tool is
+ * its name, static. The caller owns the words.
+ */
+char *
+tool_host_words(const char *command, const char *dir, uint16_t port, const char **tool) DM_MUST;
+
 #endif

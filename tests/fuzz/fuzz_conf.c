@@ -10,12 +10,16 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "model/host.h"
+#include "model/lan_choice.h"
 
 static void
 check_text(const struct conf_key *key, const char *text)
 {
+	struct lan_range ranges[LAN_CONFIGURED_MAX];
+	struct dns_address address;
 	char domain[HOST_MAX + 1];
 	struct dm_err err;
+	size_t count = 0;
 
 	if (text == NULL) {
 		MUST(key->fallback == NULL);
@@ -28,6 +32,9 @@ check_text(const struct conf_key *key, const char *text)
 	     (text[0] == '/' && (text[1] == '\0' || !dm_ends_with(text, "/"))));
 	MUST(key->type != CONF_ADMIN || dm_starts_with(text, "http://") ||
 	     dm_starts_with(text, "unix:///"));
+	MUST(key->type != CONF_ADDRESS || lan_address_parse(text, &address, &err));
+	MUST(key->type != CONF_RANGES ||
+	     lan_ranges_parse(text, ranges, LAN_CONFIGURED_MAX, &count, &err));
 }
 
 static void
@@ -42,6 +49,8 @@ check_field(const struct conf *conf, const struct conf_key *key)
 	case CONF_DOMAIN:
 	case CONF_ADMIN:
 	case CONF_PATH:
+	case CONF_ADDRESS:
+	case CONF_RANGES:
 	case CONF_WORD:
 		memcpy(&text, field, sizeof(text));
 		check_text(key, text);

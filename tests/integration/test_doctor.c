@@ -30,7 +30,7 @@ TEST(healthy_mesh_has_no_failure)
 	static const char *const fine[] = {"config", "environment", "secrets", "sockets-dir",
 	    "clock", "caddy-program", "caddy-admin", "admin-open", "admin-token", "listeners",
 	    "ports", "private-tmp", "socket-access", "caddy-modules", "mesh-route", "route-ids",
-	    "own-routes", "reload", "stale", "hosts-file", "next", "vite", "env-files",
+	    "own-routes", "reload", "stale", "servers", "hosts-file", "next", "vite", "env-files",
 	    "git-hooks"};
 	char *repo = repo_new(w, "shop");
 	struct result r;

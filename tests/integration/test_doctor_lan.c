@@ -220,6 +220,102 @@ TEST(devmeshd_on_port_53)
 	assert_found(o, "dns-port", "warning", "nobody answers on port 53", "devmesh");
 }
 
+/* Name servers that answer: those who do not take most of the doctor's time. */
+#define ANSWERED \
+	"serve 127.0.0.1 5453 " ZONE " 127.0.0.1\nserve 10.77.0.5 53 " ZONE " 10.77.0.5\n" \
+	"within=$inside\nserve 10.77.0.1 53 " ZONE " 10.77.0.5\nwithin=\n"
+
+/* Before devmeshd runs, and while it does; at other addresses it is in nobody's way. */
+TEST(port_of_the_phone_page)
+{
+	static const char script[] =
+	    "page() { python3 -m http.server --bind $1 ${2:-5380} >>page.log 2>&1 & one=$!\n"
+	    "	pids=\"$pids $one\"\n"
+	    "	await sh -c \"ss -ltn | grep -q '$1:${2:-5380}[[:blank:]]'\"; }\n" ANSWERED
+	    "look free\npage 127.0.0.1\nlook beside\nend $one\n"
+	    "page 0.0.0.0\nlook all\nend $one\n"
+	    "page 10.77.0.5 5381\nDEVMESH_LAN_PHONE_PORT=5381 look other\nend $one\n"
+	    "DEVMESH_LAN_ENABLED=no look alone\n"
+	    "page 10.77.0.5\n$devmesh daemon start >/dev/null\n"
+	    "trap '$devmesh daemon stop >/dev/null 2>&1 || :; kill $pids || :; wait || :' EXIT\n"
+	    "look taken\nend $one\n"
+	    "await sh -c \"$devmesh doctor --json | grep -q 'devmeshd serves http'\"\nlook "
+	    "served\n";
+	struct result r;
+	cJSON *o;
+
+	settle(w);
+	r = run_script(w, script);
+	assert_fine(look(w, r, "free"), "phone-port");
+	assert_fine(look(w, r, "beside"), "phone-port");
+	assert_found(look(w, r, "all"), "phone-port", "warning",
+	    "port 5380 of 0.0.0.0, of the page for phones, is taken by python3",
+	    "[lan] phone_port");
+	assert_found(look(w, r, "other"), "phone-port", "warning", "port 5381 of 10.77.0.5",
+	    "[lan] phone_port");
+	assert_true(was_skipped(look(w, r, "alone"), "phone-port"));
+	o = look(w, r, "taken");
+	assert_found(o, "phone-port", "warning", "of the page for phones, is taken by python3",
+	    "devmeshd takes the port when it is free");
+	assert_not_found(o, "phone-port", "warning", "serves no page");
+	o = look(w, r, "served");
+	assert_fine(o, "phone-port");
+	assert_non_null(find(o, "phone-port", "ok", "devmeshd serves http://10.77.0.5:5380/phone"));
+}
+
+/* A D-Bus and an Avahi of the test's own. */
+TEST(names_below_local)
+{
+	static const char script[] =
+	    "command -v dbus-daemon && command -v avahi-daemon || exit 77\n" ANSWERED
+	    "export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$PWD/bus\nlook bare\n"
+	    "DEVMESH_LAN_MDNS=no look off\nDEVMESH_LAN_ENABLED=no look alone\n"
+	    "cat >bus.conf <<EOF\n"
+	    "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
+	    "\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
+	    "<busconfig><type>system</type><listen>unix:path=$PWD/bus</listen><auth>EXTERNAL</auth>"
+	    "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
+	    "<allow send_type=\"*\"/><allow receive_type=\"*\"/>"
+	    "<allow send_destination=\"*\"/></policy></busconfig>\n"
+	    "EOF\n"
+	    "dbus-daemon --nofork --config-file=bus.conf 2>>bus.log & pids=\"$pids $!\"\n"
+	    "await test -S bus\nlook bus\n"
+	    "printf '[server]\\nhost-name=laptop\\nuse-ipv6=no\\n' >avahi.conf\nmkdir "
+	    "/run/avahi-daemon\n"
+	    "avahi-daemon --no-drop-root --no-chroot --no-rlimits -f avahi.conf 2>>avahi.log & "
+	    "m=$!\n"
+	    "pids=\"$pids $m\"\n"
+	    "await sh -c \"$devmesh doctor --json | grep -q 'local are announced'\"\nlook runs\n"
+	    "kill -STOP $m\nlook hangs\nkill -CONT $m\n"
+	    "DEVMESH_LAN_MDNS=no $devmesh start >/dev/null 2>start.log || { cat start.log; exit 1; "
+	    "}\n"
+	    "look older\n$devmesh stop >/dev/null\n"
+	    "$devmesh start >/dev/null 2>start.log || { cat start.log; exit 1; }\n"
+	    "look mesh\n$devmesh stop >/dev/null\n";
+	struct result r;
+	cJSON *o;
+
+	settle(w);
+	world_env(w, "DEVMESH_LAN_MDNS", "yes");
+	world_env(w, "DEVMESH_CADDY_ADMIN", NULL);
+	world_env(w, "DEVMESH_DAEMON_START", "no");
+	r = run_alone(w, fmt(w, "PATH=$PATH:/usr/sbin:/sbin\n%s%s", words, script),
+	    "there is no avahi-daemon, or no dbus-daemon");
+	for (int i = 0; i < 2; i++)
+		assert_found(look(w, r, ARGV("bare", "bus")[i]), "mdns", "warning",
+		    "nobody announces names below .local: asking Avahi by D-Bus: ",
+		    "sudo systemctl enable --now avahi-daemon");
+	assert_true(was_skipped(look(w, r, "off"), "mdns"));
+	assert_true(was_skipped(look(w, r, "alone"), "mdns"));
+	o = look(w, r, "runs");
+	assert_fine(o, "mdns");
+	assert_found(look(w, r, "hangs"), "mdns", "warning", "Avahi does not answer within",
+	    "sudo systemctl restart avahi-daemon");
+	assert_found(look(w, r, "older"), "mdns", "warning",
+	    "this Caddy serves no names below .local", "devmesh stop && devmesh start");
+	assert_fine(look(w, r, "mesh"), "mdns");
+}
+
 /* dns install wants these programs, and here they need to do nothing. */
 static const char tools[] =
     "for p in ip resolvectl; do command -v $p >/dev/null || { mkdir -p tools; "
@@ -410,6 +506,8 @@ main(void)
 	    WORLD_TEST(who_asks_out_there),
 	    WORLD_TEST(port_53),
 	    WORLD_TEST(devmeshd_on_port_53),
+	    WORLD_TEST(port_of_the_phone_page),
+	    WORLD_TEST(names_below_local),
 	    WORLD_TEST(what_dns_has_installed),
 	    WORLD_TEST(challenge_that_asks_devmeshd),
 	    WORLD_TEST(caddy_as_devices_reach_it),

@@ -176,12 +176,18 @@ TEST(the_configuration_has_the_last_word)
 	assert_string_equal(json_str(network, "address"), "10.0.0.7");
 	assert_non_null(strstr(
 	    cJSON_PrintUnformatted(cJSON_GetObjectItem(network, "ranges")), "\"10.8.0.0/16\""));
-	/* what cannot be read is said, and left out */
+	/* what cannot be read is said, by every verb, and the rest of the file is not read either
+	 */
 	write_text(config, "[lan]\nenabled = yes\naddress = 192.168.1.10\nranges = 10.8.0.0\n");
+	signal_proc(d->p, SIGHUP);
+	(void)wait_event(w, d, "daemon", NULL,
+	    fmt(w, "%s:4: lan.ranges: \"10.8.0.0\" is no range of addresses", config));
+	assert_string_equal(json_str(network_of(w, d), "interface"), "eth0");
+	assert_error(w, DM(w, w->dir, "config"), 2, "devmesh.ini:4: lan.ranges");
+	write_text(config, "[lan]\nenabled = yes\naddress = 192.168.1.10\n");
 	signal_proc(d->p, SIGHUP);
 	network = told(w, d, now_ms(), &serial);
 	assert_string_equal(json_str(network, "interface"), "wlan0");
-	assert_non_null(strstr(daemon_log(w, d), "\"10.8.0.0\" is no range of addresses"));
 	/* an address that nobody has is replaced by none */
 	write_text(config, "[lan]\nenabled = yes\naddress = 192.168.1.11\n");
 	signal_proc(d->p, SIGHUP);

@@ -152,6 +152,23 @@ TEST(on_another_loopback_address)
 	listens_at(w, "127.0.0.7");
 }
 
+/* Where services are shared, a script's log has it too that one is reached without that. */
+TEST(open_to_the_network)
+{
+	char *repo = repo_new(w, "shop");
+	struct proc *p;
+
+	caddy_mesh(w, "");
+	for (int i = 0; i < 3; i++) {
+		world_env(w, "DEVMESH_LAN_ENABLED", i < 2 ? "yes" : "no");
+		(void)RUN_URL(w, repo, &p, i == 1 ? "listen=127.0.0.1," : "listen=0.0.0.0,");
+		assert_int_equal(strstr(read_text(w, p->err),
+				     "is open to the whole network, past Caddy") != NULL,
+		    i == 0);
+		end_run(w, p);
+	}
+}
+
 TEST(a_port_of_its_own_choice)
 {
 	char *repo = repo_new(w, "shop"), *url;
@@ -505,6 +522,7 @@ main(void)
 	    WORLD_TEST(on_the_ipv6_loopback_only),
 	    WORLD_TEST(on_every_ipv6_address),
 	    WORLD_TEST(on_another_loopback_address),
+	    WORLD_TEST(open_to_the_network),
 	    WORLD_TEST(a_port_of_its_own_choice),
 	    WORLD_TEST(offered_port_is_taken_meanwhile),
 	    WORLD_TEST(port_of_another_server_is_never_taken_for_ours),

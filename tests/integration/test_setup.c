@@ -111,6 +111,40 @@ TEST(dry_run_as_json)
 	assert_int_equal(n, 6);
 }
 
+/* Where devmeshd keeps the public record, Caddy does not, and needs no module for it. */
+TEST(the_record_is_devmeshds)
+{
+	struct ports p = choose_ports(w);
+	char *ini = conf(w, "config.ini"), *json = conf(w, "caddy.json");
+	struct result r;
+	cJSON *o;
+
+	world_env(w, "CLOUDFLARE_API_TOKEN", TOKEN);
+	o = json_of(w, SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--dry-run", "--json").out);
+	assert_string_equal(json_str(o, "record"), "caddy");
+	run_ok(w, NULL, ARGV("mkdir", "-p", fmt(w, "%s/.config/devmesh", w->home)));
+	write_text(ini, "[record]\nprovider = cloudflare\ntoken_file = /nowhere\n");
+	r = SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--dry-run");
+	assert_exit(w, r, 0);
+	assert_non_null(strstr(r.out, "leave: the record *.dev.example.test to devmeshd"));
+	assert_null(strstr(r.out, "\"dynamic_dns\""));
+	assert_non_null(strstr(r.out, "{env.CLOUDFLARE_API_TOKEN}")); /* for the challenge */
+	assert_non_null(strstr(r.err, "needs: dns.providers.cloudflare\n"));
+	assert_null(strstr(r.err, "dynamicdns"));
+	o = json_of(w, SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--dry-run", "--json").out);
+	assert_string_equal(json_str(o, "record"), "devmeshd");
+	assert_string_equal(json_str(o, "missing_modules"), "dns.providers.cloudflare");
+	/* what an earlier run has written changes with the configuration, and back */
+	caddy_with_modules(w, "exit 0");
+	for (int i = 0; i < 3; i++) {
+		world_env(w, "DEVMESH_RECORD_PROVIDER", i % 2 == 0 ? "none" : "cloudflare");
+		assert_exit(w, SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--yes"), 0);
+		assert_int_equal(strstr(read_text(w, json), "\"dynamic_dns\"") != NULL, i % 2 == 0);
+	}
+	o = json_of(w, SETUP(w, p, DOMAIN, "--dry-run", "--json").out);
+	assert_true(json_null(o, "record"));
+}
+
 TEST(no_yes_no_change)
 {
 	struct ports p = choose_ports(w);
@@ -472,6 +506,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    WORLD_TEST(dry_run_touches_nothing),
 	    WORLD_TEST(dry_run_as_json),
+	    WORLD_TEST(the_record_is_devmeshds),
 	    WORLD_TEST(no_yes_no_change),
 	    WORLD_TEST(files_for_a_package),
 	    WORLD_TEST(a_caddy_from_these_files_serves),

@@ -227,6 +227,8 @@ accepted(void **state)
 	    "[caddy]\nallow_https_change = off\n",
 	    "[local]\nhttp_port = 65535\n",
 	    "[sockets]\ndir = /\n",
+	    "[lan]\nranges = fd00::/8 , 100.64.0.0/10 ; a VPN's\n",
+	    "[lan]\naddress =\nranges =\n",
 	};
 
 	(void)state;
@@ -268,6 +270,13 @@ refused(void **state)
 	    {"[caddy]\nallow_https_change = maybe\n", "f.ini:2: ", "neither yes nor no", NULL},
 	    {"[sockets]\ndir = relative\n", "f.ini:2: ", "absolute", NULL},
 	    {"[local]\nhttps_port = 65536\n", "f.ini:2: ", "from 0 to 65535", NULL},
+	    {"[lan]\naddress = wlan0\n", "f.ini:2: ", "lan.address: \"wlan0\" is no IPv4 address",
+		"192.168.1.10"},
+	    {"[lan]\naddress = 10.0.0.1/24\n", "f.ini:2: ", "no IPv4 address", NULL},
+	    {"[lan]\naddress = fd00::1\n", "f.ini:2: ", "no IPv4 address", NULL},
+	    {"[lan]\nranges = 10.8.0.0\n",
+		"f.ini:2: ", "lan.ranges: \"10.8.0.0\" is no range of addresses", "10.8.0.0/24"},
+	    {"[lan]\nranges = 10.8.0.0/24, vpn\n", "f.ini:2: ", "\"vpn\" is no range", NULL},
 	    {"[mesh]\n\nnonsense\n", "f.ini:3: ", "understood", "key = value"},
 	};
 
@@ -354,11 +363,15 @@ environment_names(void **state)
 	static const char *const good[] = {[CONF_DOMAIN] = "x.dev",
 	    [CONF_ADMIN] = "http://x",
 	    [CONF_PATH] = "/x",
+	    [CONF_ADDRESS] = "10.0.0.1",
+	    [CONF_RANGES] = "10.8.0.0/24, fd00::/8",
 	    [CONF_WORD] = "x",
 	    [CONF_BOOL] = "1"};
 	static const char *const bad[] = {[CONF_DOMAIN] = "x..dev",
 	    [CONF_ADMIN] = "x",
 	    [CONF_PATH] = "x",
+	    [CONF_ADDRESS] = "x",
+	    [CONF_RANGES] = "x",
 	    [CONF_WORD] = "x\ny",
 	    [CONF_NUMBER] = "x",
 	    [CONF_BOOL] = "x",

@@ -253,26 +253,38 @@ ranges_as_written(void **state)
 	DM_AUTO_STR struct dm_str many = dm_str_make(4096);
 	struct lan_range ranges[LAN_CONFIGURED_MAX];
 	struct dm_err err;
+	size_t none = 0;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct lan_wish wish = {.ranges = rows[i].text};
 		size_t count = 0;
 		bool ok = lan_ranges_parse(rows[i].text, ranges, COUNT(ranges), &count, &err);
 
 		if (ok != (rows[i].count >= 0) || (ok && count != (size_t)rows[i].count))
 			fail_msg("\"%s\": %d, %zu", rows[i].text, ok, count);
-		assert_int_equal(lan_wish_check(&wish, &err), ok);
-		if (!ok)
-			assert_holds(err.msg, "lan.ranges");
 	}
 	for (int i = 0; i <= LAN_CONFIGURED_MAX; i++)
 		assert_true(dm_str_addf(&many, "%s10.%d.0.0/16", i == 0 ? "" : ",", i));
-	assert_fails(lan_wish_check(&(const struct lan_wish){.ranges = many.data}, &err), &err,
+	assert_fails(lan_ranges_parse(many.data, ranges, COUNT(ranges), &none, &err), &err,
 	    DM_USAGE, "more than 16 ranges");
-	assert_fails(lan_wish_check(&(const struct lan_wish){.address = "fd00::1"}, &err), &err,
-	    DM_USAGE, "no IPv4 address");
-	assert_ok(lan_wish_check(&(const struct lan_wish){.address = "10.0.0.1"}, &err), &err);
+	assert_int_equal(none, 0);
+}
+
+static void
+address_as_written(void **state)
+{
+	static const char *const bad[] = {
+	    "fd00::1", "10.0.0", "10.0.0.1/24", "10.0.0.256", "wlan0", ""};
+	struct dns_address address;
+	struct dm_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_fails(
+		    lan_address_parse(bad[i], &address, &err), &err, DM_USAGE, "no IPv4 address");
+	assert_ok(lan_address_parse("10.0.0.1", &address, &err), &err);
+	assert_false(address.ipv6);
+	assert_memory_equal(address.bytes, "\x0a\0\0\x01", 4);
 }
 
 static void
@@ -332,6 +344,7 @@ main(void)
 	    cmocka_unit_test(where_others_may_come_from),
 	    cmocka_unit_test(ranges_that_matter_have_room),
 	    cmocka_unit_test(ranges_as_written),
+	    cmocka_unit_test(address_as_written),
 	    cmocka_unit_test(what_is_another_state),
 	    cmocka_unit_test(serials_grow),
 	};

@@ -117,6 +117,22 @@ record_in_dns(void **state)
 	cJSON_Delete(o);
 }
 
+/* Two who keep one record would undo each other's. */
+static void
+record_of_somebody_else(void **state)
+{
+	struct setup_facts f = facts_with_dns();
+	cJSON *o;
+
+	(void)state;
+	f.other_record = true;
+	o = config_of(&f);
+	assert_null(at(o, "apps/dynamic_dns"));
+	assert_text(o, "apps/tls/automation/policies/0/issuers/0/challenges/dns/provider/name",
+	    "cloudflare");
+	cJSON_Delete(o);
+}
+
 /* A real Caddy accepts the configuration that needs no modules. */
 static void
 caddy_accepts_its_own_ca(void **state)
@@ -460,6 +476,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(certificate_by_dns),
 	    cmocka_unit_test(record_in_dns),
+	    cmocka_unit_test(record_of_somebody_else),
 	    cmocka_unit_test(caddy_accepts_its_own_ca),
 	    cmocka_unit_test(the_token_is_in_one_file),
 	    cmocka_unit_test(systemd_accepts_its_units),

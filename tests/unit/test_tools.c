@@ -385,6 +385,40 @@ random_commands(void **state)
 	remove_tree(dir);
 }
 
+/* How a server that runs is told to listen on this machine alone. */
+static void
+words_for_the_host(void **state)
+{
+	static const struct {
+		const char *command, *tool, *words; /* words: NULL: none are known */
+	} rows[] = {
+	    {"node /w/node_modules/.bin/vite --host", "vite", "--host 127.0.0.1"},
+	    {"node /w/node_modules/vite/bin/vite.js --host 0.0.0.0", "vite", "--host 127.0.0.1"},
+	    {"wrangler dev --ip 0.0.0.0", "wrangler", "--ip 127.0.0.1"},
+	    {"python3 -m http.server 9000", "http.server", "--bind 127.0.0.1"},
+	    {"python3 -m gunicorn -b 0.0.0.0:8000 app:app", "gunicorn", "--bind 127.0.0.1:4123"},
+	    {"python3 manage.py runserver 0:8000", "django", "127.0.0.1:4123"},
+	    {"php artisan serve --host=0.0.0.0", "laravel", "--host=127.0.0.1"},
+	    {"puma -p 3000", "puma", "-b tcp://127.0.0.1:4123"},
+	    {"rackup -o 0.0.0.0", "rackup", "-o 127.0.0.1"},
+	    {"node server.js", NULL, NULL},
+	    {"next-server (v16.0.1)", NULL, NULL},
+	    {"expo start --lan", NULL, NULL},
+	    {"./server 'it is", NULL, NULL},
+	    {"", NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *tool = NULL;
+		DM_AUTO_FREE char *words = tool_host_words(rows[i].command, "/", 4123, &tool);
+
+		if (!dm_same_text(words, rows[i].words) || !dm_same_text(tool, rows[i].tool))
+			fail_msg("%s: %s: %s", rows[i].command, tool != NULL ? tool : "no tool",
+			    words != NULL ? words : "no words");
+	}
+}
+
 int
 main(void)
 {
@@ -393,6 +427,7 @@ main(void)
 	    cmocka_unit_test(package_scripts),
 	    cmocka_unit_test(hostile_packages),
 	    cmocka_unit_test(random_commands),
+	    cmocka_unit_test(words_for_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
