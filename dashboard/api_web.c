@@ -23,8 +23,8 @@ api_get_page(struct api_call *call, const struct api_request *request, const cha
 	cJSON *state = state_whole(api_daemon(call));
 	struct http_token nonce;
 	struct dm_err err;
-	DM_AUTO_FREE char *text =
-	    http_token_random(&nonce, &err) ? page_render(state, nonce.text) : NULL;
+	bool ok = http_token_random(&nonce, &err);
+	DM_AUTO_FREE char *text = ok ? page_render(state, nonce.text) : NULL;
 	struct api_reply reply = {
 	    .status = 200, .type = "text/html; charset=utf-8", .text = text, .nonce = nonce.text};
 
@@ -32,7 +32,8 @@ api_get_page(struct api_call *call, const struct api_request *request, const cha
 	(void)id;
 	cJSON_Delete(state);
 	if (text == NULL) {
-		(void)dm_fail(&err, DM_FAILED, "the page is too large, or has no nonce");
+		if (ok)
+			(void)dm_fail(&err, DM_FAILED, "the page is too large");
 		api_answer_err(call, &err);
 		return;
 	}

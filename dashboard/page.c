@@ -14,6 +14,12 @@ enum {
 	PAGE_MAX = 16 << 20
 };
 
+/* What is filled in. Borrowed. */
+struct page {
+	const cJSON *state;
+	const char *nonce;
+};
+
 /* ---- text ---------------------------------------------------------------------------------- */
 
 static const cJSON *
@@ -188,14 +194,14 @@ add_service(struct dm_str *out, const cJSON *service, const char *group)
 }
 
 static void
-add_services(struct dm_str *out, const cJSON *state)
+add_services(struct dm_str *out, const struct page *page)
 {
-	const cJSON *list = member(state, "services"), *service;
+	const cJSON *list = member(page->state, "services"), *service;
 	size_t count = 0, room = (size_t)cJSON_GetArraySize(list);
 	DM_AUTO_FREE struct row *rows = dm_calloc(room + 1, sizeof(*rows));
 
 	cJSON_ArrayForEach (service, list)
-		rows[count++] = (struct row){service, group_of(state, service)};
+		rows[count++] = (struct row){service, group_of(page->state, service)};
 	qsort(rows, count, sizeof(*rows), compare_rows);
 	for (size_t i = 0; i < count; i++) {
 		if (i == 0 || strcmp(rows[i].group, rows[i - 1].group) != 0) {
@@ -216,29 +222,29 @@ add_services(struct dm_str *out, const cJSON *state)
 /* ---- the other parts ----------------------------------------------------------------------- */
 
 static void
-add_domain(struct dm_str *out, const cJSON *state)
+add_domain(struct dm_str *out, const struct page *page)
 {
-	add_text(out, text_of(member(state, "node"), "domain"));
+	add_text(out, text_of(member(page->state, "node"), "domain"));
 }
 
 static void
-add_summary(struct dm_str *out, const cJSON *state)
+add_summary(struct dm_str *out, const struct page *page)
 {
-	const cJSON *list = member(state, "services"), *service;
+	const cJSON *list = member(page->state, "services"), *service;
 	int up = 0;
 
 	cJSON_ArrayForEach (service, list)
 		up += strcmp(text_of(service, "state"), "up") == 0;
 	(void)dm_str_addf(out, "%d of %d services up · Caddy ", up, cJSON_GetArraySize(list));
-	add_text(out, text_of(member(state, "caddy"), "state"));
+	add_text(out, text_of(member(page->state, "caddy"), "state"));
 }
 
 static void
-add_found(struct dm_str *out, const cJSON *state)
+add_found(struct dm_str *out, const struct page *page)
 {
 	const cJSON *f;
 
-	cJSON_ArrayForEach (f, member(state, "found")) {
+	cJSON_ArrayForEach (f, member(page->state, "found")) {
 		const char *socket = text_of(f, "socket");
 		DM_AUTO_FREE char *place = socket[0] != '\0'
 					       ? dm_strdup(socket)
@@ -253,11 +259,11 @@ add_found(struct dm_str *out, const cJSON *state)
 }
 
 static void
-add_worktrees(struct dm_str *out, const cJSON *state)
+add_worktrees(struct dm_str *out, const struct page *page)
 {
 	const cJSON *w;
 
-	cJSON_ArrayForEach (w, member(state, "worktrees")) {
+	cJSON_ArrayForEach (w, member(page->state, "worktrees")) {
 		DM_AUTO_FREE char *repo = repo_name(text_of(w, "repo"));
 
 		(void)dm_str_addf(out, "<tr>");
@@ -270,41 +276,42 @@ add_worktrees(struct dm_str *out, const cJSON *state)
 }
 
 static void
-add_style(struct dm_str *out, const cJSON *state)
+add_nonce(struct dm_str *out, const struct page *page)
+{
+	add_text(out, page->nonce);
+}
+
+static void
+add_style(struct dm_str *out, const struct page *page)
 {
 	const struct web_file *file = web_find("app.css");
 
-	(void)state;
+	(void)page;
 	(void)dm_str_add(out, (const char *)file->data, file->len);
 }
 
 static const struct {
 	const char *name;
-	void (*add)(struct dm_str *out, const cJSON *state);
+	void (*add)(struct dm_str *out, const struct page *page);
 } fillings[] = {
     {"{{domain}}", add_domain},
     {"{{summary}}", add_summary},
     {"{{services}}", add_services},
     {"{{found}}", add_found},
     {"{{worktrees}}", add_worktrees},
+    {"{{nonce}}", add_nonce},
     {"{{style}}", add_style},
 };
 
 /* Fills in what stands at `at`; how long its name is, 0 if nothing stands there. */
 static size_t
-fill(struct dm_str *out, const char *at, size_t left, const cJSON *state, const char *nonce)
+fill(struct dm_str *out, const char *at, size_t left, const struct page *page)
 {
-	static const char nonce_name[] = "{{nonce}}";
-
-	if (dm_starts_with(at, nonce_name)) {
-		add_text(out, nonce);
-		return strlen(nonce_name);
-	}
 	for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
 		size_t n = strlen(fillings[i].name);
 
 		if (n <= left && memcmp(at, fillings[i].name, n) == 0) {
-			fillings[i].add(out, state);
+			fillings[i].add(out, page);
 			return n;
 		}
 	}
@@ -316,10 +323,11 @@ page_render(const struct cJSON *state, const char *nonce)
 {
 	DM_AUTO_STR struct dm_str out = dm_str_make(PAGE_MAX);
 	const struct web_file *file = web_find("index.html");
+	const struct page page = {.state = state, .nonce = nonce};
 	const char *text = (const char *)file->data;
 
 	for (size_t i = 0; i < file->len;) {
-		size_t filled = fill(&out, text + i, file->len - i, state, nonce);
+		size_t filled = fill(&out, text + i, file->len - i, &page);
 
 		if (filled == 0)
 			(void)dm_str_add(&out, text + i, 1);

@@ -357,7 +357,7 @@ set_alias(struct services *services, struct service *svc, const struct claim *al
 	free(svc->alias_url);
 	svc->alias_url = dm_strdup(url);
 	services_tell(services, svc->claim->id.s,
-	    url == NULL ? "its short name is another's" : "it has a short name");
+	    url == NULL ? "it has no short name any more" : "it has a short name");
 }
 
 /* The record of this name is no alias any more, but one of `now` (NULL: of nobody). */

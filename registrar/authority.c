@@ -30,6 +30,7 @@ enum {
 	SKEW_S = 86400,	 /* a phone's clock may be behind */
 	DEPTH = 2,	 /* of an authority's directory */
 	KEPT = 8,	 /* roots for other domains */
+	UNIT_MAX = 64,	 /* X.520: ub-organizational-unit-name */
 };
 
 /* ---- libcrypto ----------------------------------------------------------------------------- */
@@ -44,6 +45,7 @@ enum {
 	X(BIO_new) \
 	X(BIO_new_mem_buf) \
 	X(BIO_s_mem) \
+	X(ERR_clear_error) \
 	X(ERR_error_string_n) \
 	X(ERR_get_error) \
 	X(EVP_Digest) \
@@ -278,23 +280,41 @@ random_serial(uint64_t *out, struct dm_err *err)
 }
 
 static bool
+add_name(const struct crypto *c, X509_NAME *name, const char *attribute, const char *value)
+{
+	return c->X509_NAME_add_entry_by_txt(
+		   name, attribute, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) == 1;
+}
+
+/*
+ * Two roots have two names, or who looks for one by its name may find the other one (OpenSSL does,
+ * in a directory of trusted certificates). The domain is what a person tells them apart by.
+ */
+static bool
+add_names(const struct crypto *c, X509_NAME *name, const char *domain, uint64_t serial)
+{
+	char owner[AUTHORITY_OWNER], unit[UNIT_MAX + 1], number[17];
+
+	owner_name(owner);
+	(void)snprintf(unit, sizeof(unit), "%s", domain);
+	(void)snprintf(number, sizeof(number), "%016llx", (unsigned long long)serial);
+	return add_name(c, name, "O", "devmesh") && add_name(c, name, "OU", unit) &&
+	       add_name(c, name, "CN", owner) && add_name(c, name, "serialNumber", number);
+}
+
+static bool
 fill_certificate(
     const struct crypto *c, X509 *x, EVP_PKEY *key, const char *domain, uint64_t serial)
 {
-	char owner[AUTHORITY_OWNER];
 	X509_NAME *name = c->X509_get_subject_name(x);
 
-	owner_name(owner);
 	return c->X509_set_version(x, X509_VERSION_3) == 1 &&
 	       c->ASN1_INTEGER_set_uint64(c->X509_get_serialNumber(x), serial) == 1 &&
 	       c->X509_time_adj_ex(c->X509_getm_notBefore(x), 0, -SKEW_S, NULL) != NULL &&
 	       c->X509_time_adj_ex(c->X509_getm_notAfter(x), DAYS, 0, NULL) != NULL &&
-	       c->X509_NAME_add_entry_by_txt(
-		   name, "O", MBSTRING_UTF8, (const unsigned char *)"devmesh", -1, -1, 0) == 1 &&
-	       c->X509_NAME_add_entry_by_txt(
-		   name, "CN", MBSTRING_UTF8, (const unsigned char *)owner, -1, -1, 0) == 1 &&
-	       c->X509_set_issuer_name(x, name) == 1 && c->X509_set_pubkey(x, key) == 1 &&
-	       add_extensions(c, x, domain) && c->X509_sign(x, key, c->EVP_sha256()) > 0;
+	       add_names(c, name, domain, serial) && c->X509_set_issuer_name(x, name) == 1 &&
+	       c->X509_set_pubkey(x, key) == 1 && add_extensions(c, x, domain) &&
+	       c->X509_sign(x, key, c->EVP_sha256()) > 0;
 }
 
 /* What was written to a memory BIO, to a file. */
@@ -370,6 +390,7 @@ is_pair(const struct crypto *c, const struct dm_str *pem, const struct dm_str *k
 	c->EVP_PKEY_free(k);
 	(void)c->BIO_free(pem_text);
 	(void)c->BIO_free(key_text);
+	c->ERR_clear_error(); /* that it is none is no error of what comes next */
 	return ok;
 }
 

@@ -164,30 +164,41 @@ run_stop(struct cmd_ctx *ctx, struct dm_err *err)
 	return true;
 }
 
-static void
-explain_trust(const char *root, const char *const *argv)
+/* What the file is, as far as it can be read; else nothing is known of it. */
+static struct authority_root
+read_root(const char *path)
 {
 	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
-	struct authority_root read;
+	struct authority_root root = {.len = 0};
 	struct dm_err err;
 
+	if (!dm_read_file(path, &pem, &err) || !authority_read(pem.data, pem.len, &root, &err)) {
+		dm_debug("%s: %s", path, err.msg);
+		root = (struct authority_root){.len = 0};
+	}
+	return root;
+}
+
+static void
+explain_trust(
+    const char *path, const char *name, const struct authority_root *root, const char *const *argv)
+{
 	(void)printf("The private mesh signs its certificates with a CA of its own. Its root:\n\n"
 		     "  %s\n\n",
-	    root);
+	    path);
 	(void)printf("One program:    curl --cacert '%s' URL\n"
 		     "Node.js:        export NODE_EXTRA_CA_CERTS='%s'\n"
 		     "Python:         export REQUESTS_CA_BUNDLE='%s'\n",
-	    root, root, root);
+	    path, path, path);
 	(void)printf("Chrome, Linux:  mkdir -p $HOME/.pki/nssdb && certutil -d "
-		     "sql:$HOME/.pki/nssdb -A -t C,, -n devmesh -i '%s'\n"
+		     "sql:$HOME/.pki/nssdb -A -t C,, -n %s -i '%s'\n"
 		     "Firefox:        Settings, Certificates, View, Authorities, Import\n",
-	    root);
+	    name, path);
 	if (argv != NULL)
 		(void)puts("The system:     devmesh trust --install (as root, or with sudo)");
 	(void)puts("\nThe key of this CA is on this machine only, readable by you only.");
-	if (dm_read_file(root, &pem, &err) && authority_read(pem.data, pem.len, &read, &err) &&
-	    read.zone[0] != '\0')
-		(void)printf("It can vouch for names below %s alone.\n", read.zone);
+	if (root->zone[0] != '\0')
+		(void)printf("It can vouch for names below %s alone.\n", root->zone);
 }
 
 static bool
@@ -215,32 +226,38 @@ install_trust(const char *const *argv, struct dm_err *err)
 static bool
 run_trust(struct cmd_ctx *ctx, struct dm_err *err)
 {
-	DM_AUTO_FREE char *root = NULL;
+	DM_AUTO_FREE char *path = NULL;
+	struct authority_root root;
+	char name[sizeof("devmesh-01234567")];
 	const char *const *argv;
 	bool install = cmd_value(ctx, "install") != NULL;
 
 	if (!session_need_state_dir(ctx->session, err))
 		return false;
-	root = local_root_certificate(ctx->session);
-	if (access(root, R_OK) != 0) {
-		(void)dm_fail_errno(err, errno, "reading the CA's root certificate %s", root);
+	path = local_root_certificate(ctx->session);
+	if (access(path, R_OK) != 0) {
+		(void)dm_fail_errno(err, errno, "reading the CA's root certificate %s", path);
 		if (err->code == DM_FAILED)
 			err->code = DM_NOT_FOUND;
 		return dm_hint(err, "it is made by the first devmesh start");
 	}
-	argv = dm_os_trust_command(root);
+	root = read_root(path);
+	/* roots of several domains may be trusted beside each other */
+	(void)snprintf(name, sizeof(name), "devmesh-%02x%02x%02x%02x", root.hash[0], root.hash[1],
+	    root.hash[2], root.hash[3]);
+	argv = dm_os_trust_command(path, name);
 	if (install && !install_trust(argv, err))
 		return false;
 	if (ctx->line->json) {
 		cJSON *o = out_object();
 
-		(void)cJSON_AddStringToObject(o, "root_certificate", root);
+		(void)cJSON_AddStringToObject(o, "root_certificate", path);
 		(void)cJSON_AddBoolToObject(o, "installed", install);
 		out_json(o);
 	} else if (install) {
-		(void)printf("installed %s in the system's trust store\n", root);
+		(void)printf("installed %s in the system's trust store\n", path);
 	} else {
-		explain_trust(root, argv);
+		explain_trust(path, name, &root, argv);
 	}
 	return true;
 }

@@ -88,8 +88,10 @@ say_no_responder(struct doctor *d, const struct dm_err *err)
 			      "avahi-daemon libavahi-client3); or set [lan] mdns = no");
 	else if (err->code == DM_TIMEOUT)
 		doctor_fix(d, "sudo systemctl restart avahi-daemon");
-	else
+	else if (err->code == DM_UNREACHABLE)
 		doctor_fix(d, "sudo systemctl enable --now avahi-daemon; or set [lan] mdns = no");
+	else
+		doctor_fix(d, "devmesh doctor again; or set [lan] mdns = no");
 }
 
 void
@@ -109,17 +111,17 @@ doctor_check_mdns(struct doctor *d)
 		doctor_skip(d, "no time was left");
 		return;
 	}
-	if (!dm_zeroconf_ready(doctor_time(d, MDNS_MS), &err))
+	if (!dm_zeroconf_ready(doctor_time(d, MDNS_MS), &err)) {
 		say_no_responder(d, &err);
-	else
-		doctor_say(d, DOCTOR_OK, "names below .local are announced");
-	if (d->caddy_answers && d->session->view != NULL &&
-	    caddy_view_object(d->session->view, MESH_LOCAL_ROUTE_ID) == NULL) {
+	} else if (d->caddy_answers && d->session->view != NULL &&
+		   caddy_view_object(d->session->view, MESH_LOCAL_ROUTE_ID) == NULL) {
 		doctor_say(d, DOCTOR_WARNING,
 		    "[lan] mdns is yes, and this Caddy serves no names below .local");
 		doctor_why(d,
 		    "only the private mesh does, if it was set when that was started: none "
 		    "is announced");
 		doctor_fix(d, "devmesh stop && devmesh start");
+	} else {
+		doctor_say(d, DOCTOR_OK, "names below .local can be announced");
 	}
 }

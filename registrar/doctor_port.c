@@ -288,8 +288,8 @@ say_page_taken(struct doctor *d, const struct dm_listener *l, const char *ours)
 	    d, "devmeshd cannot serve http://%s:%u/phone: no phone can be set up", ours, port);
 	if (name == NULL)
 		doctor_fix(d,
-		    "set [lan] phone_port to another one; whose it is now says: sudo ss "
-		    "-ltnp 'sport = :%u'",
+		    "set [lan] phone_port to another one, then devmesh daemon restart; whose "
+		    "program it is tells: sudo ss -ltnp 'sport = :%u'",
 		    port);
 	else
 		doctor_fix(d,
@@ -332,7 +332,11 @@ doctor_check_phone_port(struct doctor *d)
 	}
 	dns_address_text(&lan.address.address, ours);
 	dm_proc_of_ports(&port, 1, &list);
-	if (!find_taker(d, &list, ours, &lan, said == NULL) && said != NULL) {
+	if (find_taker(d, &list, ours, &lan, said == NULL)) {
+		/* said */
+	} else if (said == NULL) {
+		doctor_skip(d, "devmeshd does not answer");
+	} else {
 		doctor_say(d, DOCTOR_WARNING, "devmeshd serves no page for phones: %.300s", said);
 		doctor_why(d, "no phone can be set up");
 		doctor_fix(d, "devmesh daemon restart    (it takes up what has changed in [lan])");

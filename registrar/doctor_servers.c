@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The doctor on servers that other devices reach without Caddy, and so without its gate. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,17 +54,26 @@ static void
 say_open(struct doctor *d, const struct claim *claim, const struct dm_listener *l)
 {
 	DM_AUTO_FREE char *name = l->pid == 0 ? NULL : dm_proc_name(l->pid);
-	char who[64] = "another user's program";
+	char who[64] = "another user's program", where[64] = "every address of this machine";
 
 	if (name != NULL)
 		(void)snprintf(who, sizeof(who), "%.31s, pid %ld", name, (long)l->pid);
-	doctor_say(d, DOCTOR_WARNING,
-	    "the server of %s (%s) listens on port %u of every address of this machine",
-	    claim->id.s, who, (unsigned)l->port);
+	if (!ports_is_open(l) &&
+	    inet_ntop(l->ipv6 ? AF_INET6 : AF_INET, l->address, where, sizeof(where)) == NULL)
+		where[0] = '\0';
+	doctor_say(d, DOCTOR_WARNING, "the server of %s (%s) listens on port %u of %s", claim->id.s,
+	    who, (unsigned)l->port, where);
 	doctor_why(d,
 	    "other devices of the network reach it there past Caddy, whether or not it is "
 	    "shared: no password is asked for, and devmesh unshare does not end it");
 	say_fix(d, claim, l, name);
+}
+
+/* Whether others get there. */
+static bool
+is_reachable(const struct dm_listener *l)
+{
+	return ports_is_open(l) || !dm_listener_is_local(l);
 }
 
 /* Whether an open listener of the list before this one has its port: the other address family. */
@@ -110,7 +120,7 @@ check_service(struct doctor *d, const struct claim *claim, const struct dm_liste
 	if (service_answers(&row.evidence) && !row.evidence.foreign)
 		find_listeners(&row, of_ports, &found);
 	for (size_t i = 0; i < found.count; i++) {
-		if (!ports_is_open(&found.list[i]) || is_said(&found, i))
+		if (!is_reachable(&found.list[i]) || is_said(&found, i))
 			continue;
 		say_open(d, claim, &found.list[i]);
 		said++;

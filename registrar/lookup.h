@@ -9,16 +9,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/dns.h"
 #include "base/err.h"
+#include "base/spawn.h"
 
 struct lookup {
-	pid_t pid; /* while it is under way */
-	int fd;
-	int error;   /* EAI_...; 0: found */
-	bool silent; /* no answer in time */
+	const char *name;	   /* borrowed until the end */
+	struct dm_child_call call; /* while it is under way */
+	int error;		   /* EAI_...; 0: found */
+	bool silent;		   /* no answer in time */
 	struct dns_address addresses[DNS_ADDRESSES_MAX];
 	size_t count;
 };

@@ -300,14 +300,20 @@ get_token(struct setup *u, struct dm_err *err)
 	return true;
 }
 
-/* Two who keep one record would only undo each other's. It is that person's devmeshd. */
+/*
+ * Two who keep one record would only undo each other's. It is that person's devmeshd, and keeps
+ * that of its own domain: the one that is set up, which is written to the configuration if it is
+ * not there.
+ */
 static void
 look_at_record(struct setup *u)
 {
-	const struct conf *conf = u->person_conf != NULL ? u->person_conf : u->session->conf;
+	const struct conf *conf = u->person == geteuid() ? u->session->conf : u->person_conf;
 
 	u->facts.other_record =
-	    u->facts.dns_provider != NULL && conf->record_provider != CONF_RECORD_NONE;
+	    u->facts.dns_provider != NULL && conf != NULL &&
+	    conf->record_provider != CONF_RECORD_NONE &&
+	    (conf->domain == NULL || strcmp(conf->domain, u->facts.domain) == 0);
 }
 
 static bool

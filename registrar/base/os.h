@@ -68,9 +68,10 @@ const char *dm_os_opener(void);
 void dm_os_getopt_reset(void);
 
 /*
- * argv of the command that adds the certificate at `path` to the system's trust store; NULL if
- * there is no such command here. Static storage, valid until the next call.
+ * argv of the command that adds the certificate at `path` to the system's trust store, where it
+ * takes the place of one of the same `name` if that store has names; NULL if there is no such
+ * command here. Static storage, valid until the next call and as long as the arguments.
  */
-const char *const *dm_os_trust_command(const char *path);
+const char *const *dm_os_trust_command(const char *path, const char *name);
 
 #endif

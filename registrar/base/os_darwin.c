@@ -115,11 +115,12 @@ dm_os_getopt_reset(void)
 }
 
 const char *const *
-dm_os_trust_command(const char *path)
+dm_os_trust_command(const char *path, const char *name)
 {
 	static const char *argv[] = {"/usr/bin/security", "add-trusted-cert", "-d", "-r",
 	    "trustRoot", "-k", "/Library/Keychains/System.keychain", NULL, NULL};
 
+	(void)name;
 	argv[7] = path;
 	return argv;
 }

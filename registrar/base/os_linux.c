@@ -161,7 +161,7 @@ dm_os_getopt_reset(void)
 }
 
 const char *const *
-dm_os_trust_command(const char *path)
+dm_os_trust_command(const char *path, const char *name)
 {
 	static const char *argv[8];
 
@@ -169,12 +169,12 @@ dm_os_trust_command(const char *path)
 	if (access("/usr/sbin/update-ca-certificates", X_OK) == 0) {
 		argv[0] = "sh";
 		argv[1] = "-c";
-		argv[2] =
-		    "install -m 644 -- \"$1\" /usr/local/share/ca-certificates/devmesh.crt && "
-		    "/usr/sbin/update-ca-certificates";
+		argv[2] = "install -m 644 -- \"$1\" \"/usr/local/share/ca-certificates/$2.crt\" && "
+			  "/usr/sbin/update-ca-certificates";
 		argv[3] = "sh";
 		argv[4] = path;
-		argv[5] = NULL;
+		argv[5] = name;
+		argv[6] = NULL;
 		return argv;
 	}
 	if (access("/usr/bin/trust", X_OK) == 0) {

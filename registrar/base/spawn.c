@@ -295,3 +295,47 @@ dm_child_ended(pid_t pid, int *status)
 	*status = dm_exit_status(wstatus);
 	return true;
 }
+
+bool
+dm_child_call_begin(
+    struct dm_child_call *call, void (*fn)(void *arg), void *arg, size_t size, struct dm_err *err)
+{
+	int ends[2];
+
+	if (!cloexec_pipe(ends))
+		return dm_fail_errno(err, errno, "making a pipe");
+	if ((call->pid = fork()) == 0) {
+		fn(arg);
+		(void)!write(ends[1], arg, size);
+		_exit(0);
+	}
+	(void)close(ends[1]);
+	call->fd = ends[0];
+	if (call->pid > 0)
+		return true;
+	(void)dm_fail_errno(err, errno, "starting a process");
+	(void)close(call->fd);
+	return false;
+}
+
+bool
+dm_child_call_end(
+    struct dm_child_call *call, void *arg, size_t size, int64_t timeout_ms, struct dm_err *err)
+{
+	DM_AUTO_FREE char *answer = dm_calloc(1, size);
+	int64_t end = dm_now_ms() + timeout_ms;
+	struct pollfd p = {.fd = call->fd, .events = POLLIN};
+	bool in_time, ok;
+
+	while ((in_time = poll(&p, 1, (int)timeout_ms) != 0) && p.revents == 0 && errno == EINTR)
+		timeout_ms = end > dm_now_ms() ? end - dm_now_ms() : 0;
+	ok = in_time && read(call->fd, answer, size) == (ssize_t)size;
+	(void)close(call->fd);
+	(void)kill(call->pid, SIGKILL);
+	while (waitpid(call->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	if (ok)
+		memcpy(arg, answer, size);
+	return ok || (in_time ? dm_fail(err, DM_FAILED, "the process has ended without an answer")
+			      : dm_fail(err, DM_TIMEOUT, "no answer in time"));
+}

@@ -41,6 +41,24 @@ struct dm_background {
 bool
 dm_start_background_in(const struct dm_background *request, pid_t *pid, struct dm_err *err) DM_MUST;
 
+/*
+ * A function of ours that is called in a child, since it waits as long as it likes. It makes the
+ * answer out of its argument, which is `size` bytes without pointers to anything new; no more than
+ * one write to a pipe keeps together (PIPE_BUF).
+ */
+struct dm_child_call {
+	pid_t pid;
+	int fd;
+};
+bool dm_child_call_begin(struct dm_child_call *call, void (*fn)(void *arg), void *arg, size_t size,
+    struct dm_err *err) DM_MUST;
+/*
+ * Waits at most that long for the answer, which is written over `arg`, and ends the child. Else
+ * `arg` is as it was: DM_TIMEOUT, or DM_FAILED if the child has ended without one.
+ */
+bool dm_child_call_end(struct dm_child_call *call, void *arg, size_t size, int64_t timeout_ms,
+    struct dm_err *err) DM_MUST;
+
 /* Closes every descriptor above stderr but `keep` (-1: none), in a child about to go its own way.
  */
 void dm_close_others(int keep);

@@ -5,13 +5,8 @@
 #include <avahi-client/client.h>
 #include <avahi-common/error.h>
 #include <avahi-common/simple-watch.h>
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "base/spawn.h"
 #include "base/symbols.h"
 
 #define SYMBOLS(X) \
@@ -58,35 +53,27 @@ ask(struct dm_err *err)
 	return true;
 }
 
+static void
+ask_in_child(void *arg)
+{
+	struct dm_err err;
+
+	if (!ask(&err))
+		*(struct dm_err *)arg = err;
+}
+
 bool
 dm_zeroconf_ready(int64_t timeout_ms, struct dm_err *err)
 {
 	struct dm_err said = {.code = DM_OK};
-	struct pollfd answer = {.events = POLLIN};
-	int ends[2];
-	pid_t pid;
-	bool told;
+	struct dm_child_call call;
 
-	if (pipe(ends) != 0)
-		return dm_fail_errno(err, errno, "asking Avahi");
-	if ((pid = fork()) == 0) {
-		(void)ask(&said);
-		(void)!write(ends[1], &said, sizeof(said));
-		_exit(0);
-	}
-	(void)close(ends[1]);
-	answer.fd = ends[0];
-	/* one write of less than PIPE_BUF is read whole */
-	told = pid > 0 && poll(&answer, 1, (int)timeout_ms) > 0 &&
-	       read(ends[0], &said, sizeof(said)) == (ssize_t)sizeof(said);
-	(void)close(ends[0]);
-	if (pid > 0)
-		(void)kill(pid, SIGKILL);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
-	if (!told)
-		return dm_fail(
-		    err, DM_TIMEOUT, "Avahi does not answer within %lld ms", (long long)timeout_ms);
+	if (!dm_child_call_begin(&call, ask_in_child, &said, sizeof(said), err) ||
+	    !dm_child_call_end(&call, &said, sizeof(said), timeout_ms, err))
+		return err->code == DM_TIMEOUT
+			   ? dm_fail(err, DM_TIMEOUT, "Avahi does not answer within %lld ms",
+				 (long long)timeout_ms)
+			   : dm_wrap(err, "asking Avahi");
 	if (said.code == DM_OK)
 		return true;
 	*err = said;

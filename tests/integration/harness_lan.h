@@ -28,7 +28,7 @@ struct result lan_run(struct world *w, const struct proc *phone, const char *con
 /* GET of https://<host>:<port>/<path> on the phone: it trusts our CA, and the name leads to `to`.
  */
 struct lan_reply {
-	int status; /* 0: no answer */
+	int status;			    /* 0: no answer */
 	const char *body, *headers, *error; /* what curl says */
 };
 struct lan_reply lan_get(struct world *w, const struct proc *phone, const char *host, int port,

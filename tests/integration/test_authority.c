@@ -190,6 +190,51 @@ TEST(a_domain_that_comes_back_has_its_root)
 }
 
 /* One that was kept for too long is not found again; nor is one that is there. */
+/* Roots of two domains are trusted beside each other: in Chromium, by the command of trust. */
+TEST(chromium_trusts_both_roots)
+{
+	char *command =
+	    fmt(w, "export HOME=%s; eval \"$(%s trust | sed -n 's/^Chrome, Linux: *//p')\"", w->dir,
+		w->devmesh);
+
+	(void)mesh_of(w, "dev.example.com");
+	(void)shell(w, command);
+	(void)move_to(w, "other.test");
+	(void)shell(w, command);
+	(void)shell(w, command);
+	assert_string_equal(
+	    shell(w, fmt(w, "certutil -d sql:%s/.pki/nssdb -L | grep -c C,,", w->dir)), "2\n");
+}
+
+/* And in the system's trust store: in one of its own. */
+TEST(the_system_trusts_both_roots)
+{
+	static const char store[] =
+	    "mount -t tmpfs none /usr/local/share/ca-certificates && cp -a /etc/ssl/certs "
+	    "/usr/local/share/ca-certificates/kept && mount -t tmpfs none /etc/ssl/certs && "
+	    "cp -a /usr/local/share/ca-certificates/kept/. /etc/ssl/certs/ && "
+	    "rm -r /usr/local/share/ca-certificates/kept";
+	struct result r;
+
+	if (geteuid() != 0 || access("/usr/sbin/update-ca-certificates", X_OK) != 0 ||
+	    run(w, NULL, ARGV("unshare", "--mount", "true")).code != 0)
+		world_skip(w, "needs root, Debian's trust store and a mount namespace");
+	(void)mesh_of(w, "dev.example.com");
+	r = run(w, NULL,
+	    ARGV("unshare", "--mount", "sh", "-ec",
+		fmt(w,
+		    "%s\n"
+		    "cp \"$1\" a.crt; \"$0\" trust --install; \"$0\" stop\n"
+		    "DEVMESH_MESH_DOMAIN=other.test; export DEVMESH_MESH_DOMAIN; \"$0\" start\n"
+		    "\"$0\" trust --install; cp \"$1\" b.crt; ! cmp -s a.crt b.crt\n"
+		    "openssl verify -CApath /etc/ssl/certs a.crt b.crt",
+		    store),
+		w->devmesh, w->ca));
+	assert_exit(w, r, 0);
+	assert_non_null(strstr(r.out, "a.crt: OK"));
+	assert_non_null(strstr(r.out, "b.crt: OK"));
+}
+
 TEST(a_root_that_expires_is_replaced)
 {
 	int port = mesh_of(w, "dev.example.com");
@@ -286,6 +331,8 @@ main(void)
 	    WORLD_TEST(its_key_is_the_users_alone),
 	    WORLD_TEST(another_domain_gets_another_root),
 	    WORLD_TEST(a_domain_that_comes_back_has_its_root),
+	    WORLD_TEST(chromium_trusts_both_roots),
+	    WORLD_TEST(the_system_trusts_both_roots),
 	    WORLD_TEST(a_root_that_expires_is_replaced),
 	    WORLD_TEST(a_hostile_certificate_is_not_kept),
 	    WORLD_TEST(a_mesh_that_has_not_run_for_weeks),

@@ -134,6 +134,11 @@ TEST(the_record_is_devmeshds)
 	o = json_of(w, SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--dry-run", "--json").out);
 	assert_string_equal(json_str(o, "record"), "devmeshd");
 	assert_string_equal(json_str(o, "missing_modules"), "dns.providers.cloudflare");
+	/* that of another domain is no concern of this one */
+	world_env(w, "DEVMESH_MESH_DOMAIN", "else.example.test");
+	o = json_of(w, SETUP(w, p, DOMAIN, "--dns", "cloudflare", "--dry-run", "--json").out);
+	assert_string_equal(json_str(o, "record"), "caddy");
+	world_env(w, "DEVMESH_MESH_DOMAIN", NULL);
 	/* what an earlier run has written changes with the configuration, and back */
 	caddy_with_modules(w, "exit 0");
 	for (int i = 0; i < 3; i++) {

@@ -119,6 +119,17 @@ TEST(a_phone_starts_what_is_shared_with_it)
 	assert_non_null(strstr(r.body, "api-main is starting"));
 	assert_null(strstr(r.body, w->dir));
 	assert_true(wait_until(w, api_answers, &s, ANSWER_MS));
+	/* one that does not start so: nothing is told of this machine */
+	assert_exit(w, DM(w, api, "down", "api-main"), 0);
+	assert_exit(w, DM(w, api, "run", "-d", "--", "python3", run_server(w)), 0);
+	assert_exit(w, DM(w, api, "stop", "api-main"), 0);
+	assert_exit(w, DM(w, api, "share"), 0);
+	r = opens_api(w, &s);
+	assert_int_equal(r.status, 503);
+	assert_non_null(strstr(r.body, "Its developer has to start it"));
+	assert_null(strstr(r.body, w->dir));
+	assert_null(strstr(r.body, "devmesh run"));
+	assert_int_equal(count_servers(w), 0);
 	assert_exit(w, DM(w, api, "down", "api-main"), 0);
 }
 

@@ -456,7 +456,6 @@ TEST(what_nobody_uses_is_ended)
 	assert_exit(w, DM(w, w->dir, "stop"), 0);
 }
 
-/* Who has a connection open, a page with a WebSocket say, uses it; also without a request. */
 /* Holds a connection to the socket open from its first moment, and says so. */
 static struct proc *
 hold_open(struct world *w, const char *socket)
@@ -472,6 +471,7 @@ hold_open(struct world *w, const char *socket)
 		socket));
 }
 
+/* Who has a connection open, a page with a WebSocket say, uses it; also without a request. */
 TEST(what_is_held_open_stays)
 {
 	struct proc *holder = hold_open(w, socket_of(w, "shop-main"));
