@@ -280,7 +280,7 @@ phone_profile(const struct authority_root *root)
 {
 	DM_AUTO_STR struct dm_str out = dm_str_make(TEXT_MAX);
 	char uuids[2][UUID_SIZE];
-	DM_AUTO_FREE char *profile = NULL, *payload = NULL;
+	DM_AUTO_FREE char *profile = NULL, *payload = NULL, *what = NULL;
 
 	uuid_text(root->hash, uuids[0]);
 	uuid_text(root->hash + 16, uuids[1]);
@@ -304,10 +304,11 @@ phone_profile(const struct authority_root *root)
 	add_key(&out, "PayloadIdentifier", profile);
 	add_key(&out, "PayloadUUID", uuids[0]);
 	add_key(&out, "PayloadDisplayName", root->owner);
-	add_key(&out, "PayloadDescription",
-	    root->zone[0] == '\0'
-		? "The certificates of a computer that runs devmesh."
-		: "The certificates of a computer that runs devmesh, for its own domain alone.");
+	/* a phone that knows two domains of one computer has two profiles of one name */
+	what = dm_asprintf("The certificates of a computer that runs devmesh%s%s%s.",
+	    root->zone[0] == '\0' ? "" : ", for names below ", root->zone,
+	    root->zone[0] == '\0' ? "" : " alone");
+	add_key(&out, "PayloadDescription", what);
 	(void)dm_str_addf(&out, "<key>PayloadVersion</key><integer>1</integer>\n"
 				"<key>PayloadRemovalDisallowed</key><false/>\n</dict>\n</plist>\n");
 	return dm_str_take(&out);
