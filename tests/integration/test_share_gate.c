@@ -236,7 +236,7 @@ TEST(devmeshd_settles_the_end_of_a_password)
 	struct devmeshd *d = daemon_start(w);
 
 	wait_state(w, d, "shop-main", "up");
-	assert_exit(w, DM(w, s.repo, "share", "--password", "--expires", "2s"), 0);
+	assert_exit(w, DM(w, s.repo, "share", "--password", "--expires", "8s"), 0);
 	assert_int_equal(count_routes(w, "shop-main"), 1);
 	for (int64_t end = now_ms() + ANSWER_MS; count_routes(w, "shop-main") != 0;) {
 		if (now_ms() > end)
