@@ -85,13 +85,13 @@ TEST(a_share_ends_by_itself)
 {
 	struct lan_scene s = lan_scene(w);
 	cJSON *o;
-	struct result r = DM(w, s.repo, "share", "--expires", "3s", "--json");
+	struct result r = DM(w, s.repo, "share", "--expires", "5s", "--json");
 
 	assert_exit(w, r, 0);
 	o = json_of(w, r.out);
 	o = cJSON_GetObjectItem(o, "share");
 	assert_string_equal(json_str(o, "reach"), "lan");
-	assert_true(json_number(o, "until") - json_number(o, "since") == 3);
+	assert_true(json_number(o, "until") - json_number(o, "since") == 5);
 	assert_served(w, &s, SHOP, "shop-main");
 	assert_true(wait_until(w, is_refused, &s, ANSWER_MS));
 	assert_string_equal(DM(w, s.repo, "share", "--list").out, "");
