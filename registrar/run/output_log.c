@@ -20,6 +20,7 @@
 
 enum {
 	HEAD_MAX = 64, /* number, time and stream */
+	BATCH = 16384, /* more than a line: short ones are written many at once */
 	STREAMS = 2,
 	SECOND_MS = 1000
 };
@@ -39,12 +40,14 @@ struct output_log {
 	char *path, *old;
 	int fd;
 	size_t size, max;
+	char batch[BATCH]; /* lines on their way into the file; empty while the lock is free */
+	size_t batch_len;
 	uint64_t number; /* of the last line */
 	bool told;	 /* that lines are lost */
 	int failure;	 /* errno of what is to be told, when the lock is free; 0: nothing */
 	bool cut;	 /* the last one may have been written in part */
 	/* A flood (a gigabyte in a second) is not written to the disk: its end is. */
-	int64_t second; /* in which `written` bytes were taken */
+	int64_t second; /* in which `written` bytes were added to the file */
 	size_t written;
 	struct pending pending[STREAMS];
 };
@@ -107,13 +110,37 @@ output_log_open(const char *dir, const char *id, size_t max_bytes, struct dm_err
 	return log;
 }
 
+static void
+write_batch(struct output_log *log)
+{
+	if (log->batch_len > 0 && !dm_write_all(log->fd, log->batch, log->batch_len)) {
+		if (!log->told)
+			log->failure = errno;
+		log->told = log->cut = true;
+		log->size -= log->batch_len;
+	}
+	log->batch_len = 0;
+}
+
+static void
+add_to_batch(struct output_log *log, const char *bytes, size_t len)
+{
+	memcpy(log->batch + log->batch_len, bytes, len);
+	log->batch_len += len;
+	log->size += len;
+	log->written += len;
+}
+
 /* Begins another file when this one is full. */
 static void
 roll(struct output_log *log)
 {
 	struct dm_err err;
 
-	if (log->size < log->max / 2 || rename(log->path, log->old) != 0)
+	if (log->size < log->max / 2)
+		return;
+	write_batch(log);
+	if (rename(log->path, log->old) != 0)
 		return;
 	(void)close(log->fd);
 	if (!open_file(log, &err) && !log->told) {
@@ -125,35 +152,37 @@ roll(struct output_log *log)
 static void
 write_line(struct output_log *log, enum output_stream stream, const char *text, size_t len)
 {
-	char line[HEAD_MAX + OUTPUT_LINE_MAX + 1];
+	char head[HEAD_MAX];
 	struct timespec now;
-	int head;
+	int n;
 
-	if (log->fd < 0 || (log->cut && !dm_write_all(log->fd, "\n", 1)))
+	if (log->fd < 0)
 		return;
-	log->cut = false;
 	roll(log);
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	head = snprintf(line, HEAD_MAX, "%llu %lld %c ", (unsigned long long)log->number + 1,
-	    (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (char)stream);
-	memcpy(line + head, text, len);
-	line[head + (int)len] = '\n';
-	if (!dm_write_all(log->fd, line, (size_t)head + len + 1)) {
-		if (!log->told)
-			log->failure = errno;
-		log->told = log->cut = true;
+	if (log->fd < 0)
 		return;
-	}
-	log->number++;
-	log->size += (size_t)head + len + 1;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	n = snprintf(head, sizeof(head), "%llu %lld %c ", (unsigned long long)++log->number,
+	    (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, (char)stream);
+	/* with the newlines of a line that was cut, and of this one */
+	if (log->batch_len + (size_t)n + len + 2 > BATCH)
+		write_batch(log);
+	if (log->cut)
+		add_to_batch(log, "\n", 1);
+	log->cut = false;
+	add_to_batch(log, head, (size_t)n);
+	add_to_batch(log, text, len);
+	add_to_batch(log, "\n", 1);
 }
 
 /* To say it under the lock would be to wait for ourselves: what is said is kept here, too. */
 static void
 unlock(struct output_log *log)
 {
-	int failure = log->failure;
+	int failure;
 
+	write_batch(log);
+	failure = log->failure;
 	log->failure = 0;
 	(void)pthread_mutex_unlock(&log->lock);
 	if (failure != 0)
@@ -253,10 +282,7 @@ has_time(struct output_log *log, size_t len)
 		log->second = second;
 		log->written = 0;
 	}
-	if (log->written + len > log->max)
-		return false;
-	log->written += len;
-	return true;
+	return log->written + len <= log->max;
 }
 
 bool
