@@ -184,12 +184,16 @@ $(NPM_EXAMPLES): build/npm-examples/%/.installed: examples/%/package-lock.json |
 		npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
 	@touch $@
 
+BROWSER = tests/browser/check-browser
 check-browser: ## install what is missing, run the tests in a real browser alone
 	@sh tests/setup.sh check
 	@$(MAKE) --no-print-directory all $(BUILD)/bin/run $(NPM_EXAMPLES) $(NPM_BROWSER)
 	@mkdir -p $(BUILD)/check
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) \
-	$(BUILD)/bin/run -l $(BUILD)/check -t 600 tests/browser/check-browser
+	$(BUILD)/bin/run -l $(BUILD)/check -t 600 $(BROWSER)
+
+check-phone: BROWSER = tests/browser/check-phone
+check-phone: check-browser ## the same of those that play a phone
 
 check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
@@ -199,7 +203,7 @@ check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/
 	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
 	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
 	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
-	--cmocka -t 1200 $(APART) --serial $(filter-out $(APART),$(INTEGRATION)) -t 600 tests/browser/check-browser
+	--cmocka -t 1200 $(APART) -t 600 tests/browser/check-phone -t 1200 --serial $(filter-out $(APART),$(INTEGRATION)) -t 600 tests/browser/check-browser
 
 WATCHED := $(filter %/test_devmeshd_moves %/test_devmeshd_states %/test_devmeshd_mends \
 	%/test_devmeshd_trees %/test_devmeshd_faults,$(INTEGRATION))
@@ -229,7 +233,7 @@ check-manuals:
 	mandoc -Tlint -W warning $(MANUALS)
 
 check-shell:
-	shellcheck tests/setup.sh tests/browser/check-browser .ci/run $(wildcard examples/*/*.sh)
+	shellcheck tests/setup.sh tests/browser/check-browser tests/browser/check-phone .ci/run $(wildcard examples/*/*.sh)
 
 cppcheck: ## static analysis by cppcheck
 	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
@@ -305,6 +309,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
 
 always:
-.PHONY: all up down check check-run check-browser check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
+.PHONY: all up down check check-run check-browser check-phone check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
 	cppcheck tidy check-compilers fuzz bench bench-dns bench-page install uninstall clean help always
 .SECONDARY:

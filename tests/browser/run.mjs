@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The tests in a real browser: devmesh, Caddy, dev servers and Chromium, as a person uses them.
-// Prints TAP. DEVMESH_TEST='next*' runs those whose name matches.
+// Prints TAP: node run.mjs [phone]. DEVMESH_TEST='next*' runs those whose name matches.
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as nap } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const LIMIT_MS = 180000; // of one test
 
 const pattern = new RegExp(`^${(process.env.DEVMESH_TEST || '*')
 	.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
-const tests = Object.entries({ ...devServers, ...transfers, ...dashboard, ...lives, ...phone })
+const tests = Object.entries(process.argv[2] === 'phone' ? phone : { ...devServers, ...transfers, ...dashboard, ...lives })
 	.filter(([name]) => pattern.test(name));
 const world = new World();
 let ending;

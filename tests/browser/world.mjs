@@ -12,7 +12,8 @@ import { promisify } from 'node:util';
 
 export const source = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const packages = path.join(source, 'build/npm-browser/node_modules');
-export const out = path.join(source, 'build/browser'); // logs and pictures
+// logs and pictures
+export const out = process.env.DEVMESH_BROWSER_OUT ?? path.join(source, 'build/browser');
 
 const devmesh = path.resolve(process.env.DEVMESH_BIN ?? path.join(source, 'build/devmesh'));
 const apps = path.join(source, 'tests/browser/apps');
