@@ -52,8 +52,9 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 	$(wildcard tests/integration/test_*.c))
-# Those that have a network of their own, and mostly wait: they need not run alone.
-APART     := $(patsubst %,$(BUILD)/bin/integration/test_%,dns_lan doctor_lan network phone record share share_gate)
+# Those that look at how soon something happens, or for how long: nothing else is to run then.
+TIMED     := $(foreach t,devmeshd_% faults mend% parallel run% supervise websocket,\
+	$(filter $(BUILD)/bin/integration/test_$(t),$(INTEGRATION)))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/%_$(other_os).c,$(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
 BENCH_SRC := $(filter-out tests/bench/raw_route.c,$(wildcard tests/bench/*.c))
@@ -199,11 +200,12 @@ check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
 	-@$(SELF) -k npm-examples $(NPM_BROWSER)
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
-	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $(JOBS) $(UNIT) \
-	--plain $(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') \
-	-t 900 '$(SELF) lint' '$(SELF) check-format' '$(SELF) check-headers' '$(SELF) check-manuals' \
-	'$(SELF) check-shell' '$(SELF) cppcheck' '$(SELF) tidy' '$(SELF) check-compilers' \
-	--cmocka -t 1200 $(APART) -t 600 tests/browser/check-phone -t 1200 --serial $(filter-out $(APART),$(INTEGRATION)) -t 600 tests/browser/check-browser
+	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $$(($(JOBS) + 1)) \
+	--plain -t 900 '$(SELF) tidy' '$(SELF) check-compilers' '$(SELF) lint' '$(SELF) check-format' \
+	'$(SELF) check-headers' '$(SELF) check-manuals' '$(SELF) check-shell' '$(SELF) cppcheck' \
+	$(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') --cmocka $(UNIT) \
+	-t 600 tests/browser/check-phone -t 1200 $(filter-out $(TIMED),$(INTEGRATION)) \
+	--serial -t 1200 $(TIMED) -t 600 tests/browser/check-browser
 
 WATCHED := $(filter %/test_devmeshd_moves %/test_devmeshd_states %/test_devmeshd_mends \
 	%/test_devmeshd_trees %/test_devmeshd_faults,$(INTEGRATION))
