@@ -394,20 +394,28 @@ is_pair(const struct crypto *c, const struct dm_str *pem, const struct dm_str *k
 	return ok;
 }
 
+/* Reads "<dir>/<name>.crt"; whether it is there, and its key beside it. */
+static bool
+read_pair(const struct crypto *c, const char *dir, const char *name, struct authority_root *out)
+{
+	DM_AUTO_FREE char *path = dm_asprintf("%s/%s.crt", dir, name);
+	DM_AUTO_FREE char *key_path = dm_asprintf("%s/%s.key", dir, name);
+	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
+	DM_AUTO_STR struct dm_str key = dm_str_make(AUTHORITY_PEM_MAX);
+	struct dm_err ignored;
+
+	return dm_read_file(path, &pem, &ignored) && dm_read_file(key_path, &key, &ignored) &&
+	       read_pem(c, pem.data, pem.len, out, &ignored) && is_pair(c, &pem, &key);
+}
+
 /* Whether a root for the domain is in the directory, whole, and lasts. */
 static bool
 is_whole(const struct crypto *c, const char *dir, const char *domain)
 {
-	DM_AUTO_FREE char *path = dm_asprintf("%s/root.crt", dir);
-	DM_AUTO_FREE char *key_path = dm_asprintf("%s/root.key", dir);
-	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
-	DM_AUTO_STR struct dm_str key = dm_str_make(AUTHORITY_PEM_MAX);
 	struct authority_root root;
-	struct dm_err err;
 
-	return dm_read_file(path, &pem, &err) && dm_read_file(key_path, &key, &err) &&
-	       read_pem(c, pem.data, pem.len, &root, &err) && strcmp(root.zone, domain) == 0 &&
-	       root.days_left >= DAYS_SPARE && is_pair(c, &pem, &key);
+	return read_pair(c, dir, "root", &root) && strcmp(root.zone, domain) == 0 &&
+	       root.days_left >= DAYS_SPARE;
 }
 
 /*
@@ -484,16 +492,9 @@ drop_intermediate(const char *dir)
 static void
 drop_unusable(const struct crypto *c, const char *dir)
 {
-	DM_AUTO_FREE char *path = dm_asprintf("%s/intermediate.crt", dir);
-	DM_AUTO_FREE char *key_path = dm_asprintf("%s/intermediate.key", dir);
-	DM_AUTO_STR struct dm_str pem = dm_str_make(AUTHORITY_PEM_MAX);
-	DM_AUTO_STR struct dm_str key = dm_str_make(AUTHORITY_PEM_MAX);
 	struct authority_root read;
-	struct dm_err err;
 
-	if (!dm_read_file(path, &pem, &err) || !dm_read_file(key_path, &key, &err) ||
-	    !read_pem(c, pem.data, pem.len, &read, &err) || read.days_left < 1 ||
-	    !is_pair(c, &pem, &key))
+	if (!read_pair(c, dir, "intermediate", &read) || read.days_left < 1)
 		drop_intermediate(dir);
 }
 
