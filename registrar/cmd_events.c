@@ -31,9 +31,10 @@ add_service(struct dm_str *out, const cJSON *data)
 
 	if (change[0] != '\0')
 		(void)dm_str_addf(out, "%s: %s", state, change);
+	else if (was[0] == '\0' || strcmp(was, state) == 0)
+		(void)dm_str_addf(out, "%s (%s)", state, text_of(data, "reason"));
 	else
-		(void)dm_str_addf(out, "%s%s%s (%s)", was, was[0] != '\0' ? " -> " : "", state,
-		    text_of(data, "reason"));
+		(void)dm_str_addf(out, "%s -> %s (%s)", was, state, text_of(data, "reason"));
 }
 
 static void
