@@ -176,15 +176,16 @@ static void
 stop_with(struct child *child, int signal)
 {
 	pid_t front = child->tty < 0 ? -1 : tcgetpgrp(child->tty);
+	bool wants_terminal = signal == SIGTTIN || signal == SIGTTOU;
 
-	if (front == child->pid) {
+	if (front == child->pid && !wants_terminal) {
 		give_terminal(child->tty, getpgrp());
 		(void)kill(0, SIGTSTP);
 		child_continue(child);
-	} else if (front >= 0 && front == getpgrp()) {
-		/* it wants the terminal, which a shell has given to us since */
+	} else if (front >= 0 && (front == getpgrp() || front == child->pid)) {
+		/* it wanted the terminal, which a shell has given to us since */
 		child_continue(child);
-	} else if (signal == SIGTTIN || signal == SIGTTOU) {
+	} else if (wants_terminal) {
 		/* in the background it wants the terminal: what continues us, continues it */
 		(void)kill(0, SIGTTIN);
 	}

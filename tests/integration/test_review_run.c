@@ -59,21 +59,25 @@ TEST(job_of_a_shell)
 	caddy_mesh(w, "");
 	write_text(fmt(w, "%s/empty", w->dir), "");
 	world_env(w, "PS1", "$ ");
-	t = open_terminal(w, repo, ARGV("bash", "--norc", "-i"));
+	/* -b: it says at once what has become of a job */
+	t = open_terminal(w, repo, ARGV("bash", "--norc", "-b", "-i"));
 	/* the wrapper is stopped as well, as npm would have to be */
 	type(t, fmt(w, "sh -c '%s run -- cat %s; true'\n", w->devmesh, words));
 	wait_processes(w, words, 3);
 	type(t, "one\n");
-	wait_shown(w, t, "one\r\none");
+	wait_shown(w, t, "one");
+	wait_shown(w, t, "one");
 	type(t, "\032");
 	wait_shown(w, t, "Stopped");
-	/* it wants to read, so it cannot go on there */
 	type(t, "bg\n");
 	wait_shown(w, t, "&\r\n");
+	/* it wants to read, so it cannot go on there; only then does the shell's fg continue it */
+	wait_shown(w, t, "Stopped");
 	type(t, "fg\n");
-	wait_shown(w, t, "true'\r\n");
+	wait_shown(w, t, "fg\r\nsh -c");
 	type(t, "two\n");
-	wait_shown(w, t, "two\r\ntwo");
+	wait_shown(w, t, "two");
+	wait_shown(w, t, "two");
 	type(t, "\004");
 	wait_processes(w, words, 0);
 	assert_nothing_left(w, "shop-main");
