@@ -579,6 +579,8 @@ runner_loop(struct runner *r, struct dm_err *err)
 	} else {
 		child_signal(&r->child, SIGKILL);
 	}
+	/* impatience is not to leave half of it behind */
+	runner_hold_signals(r);
 	tear_down(&l);
 	return ok;
 }

@@ -72,8 +72,10 @@ ends_when_signalled(struct world *w, const void *arg)
 
 	(void)w;
 	memcpy(&p, arg, sizeof p);
-	signal_proc(p, SIGINT);
-	nap_us(50000);
+	for (int i = 0; i < 100 && !p->ended; i++) {
+		signal_proc(p, SIGINT); /* also while it cleans up */
+		nap_us(500);
+	}
 	return p->ended;
 }
 
