@@ -53,7 +53,7 @@ HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c
 INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 	$(wildcard tests/integration/test_*.c))
 # Those that look at how soon something happens, or for how long: nothing else is to run then.
-TIMED     := $(foreach t,devmeshd_% faults mend% parallel run% supervise websocket,\
+TIMED     := $(foreach t,devmeshd_chaos devmeshd_load devmeshd_moves,\
 	$(filter $(BUILD)/bin/integration/test_$(t),$(INTEGRATION)))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/%_$(other_os).c,$(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS   := $(FUZZERS:%=$(BUILD)/bin/%)
@@ -75,12 +75,12 @@ down: ## end what `make up` has started
 
 check: ## install what is missing, build, run every test
 	@sh tests/setup.sh check
-	@$(MAKE) --no-print-directory check-run
+	@$(MAKE) --no-print-directory check-run WERROR=1
 
 # ---- building -------------------------------------------------------------------------------
 
-# Another compiler or other flags make everything anew.
-FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DM_CPPFLAGS) $(DM_CFLAGS) $(DM_LDFLAGS) $(LIBS)
+# Another compiler or other flags make everything anew; not WERROR, which leaves the objects as they are.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DM_CPPFLAGS) $(filter-out -Werror,$(DM_CFLAGS)) $(DM_LDFLAGS) $(LIBS)
 $(BUILD)/flags: always
 	@mkdir -p $(BUILD)
 	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' >$@
@@ -201,7 +201,7 @@ check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/
 	-@$(SELF) -k npm-examples $(NPM_BROWSER)
 	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
 	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $$(($(JOBS) + 1)) \
-	--plain -t 900 '$(SELF) tidy' '$(SELF) check-compilers' '$(SELF) lint' '$(SELF) check-format' \
+	--plain -t 900 '$(SELF) tidy' '$(SELF) check-clang' '$(SELF) lint' '$(SELF) check-format' \
 	'$(SELF) check-headers' '$(SELF) check-manuals' '$(SELF) check-shell' '$(SELF) cppcheck' \
 	$(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') --cmocka $(UNIT) \
 	-t 600 tests/browser/check-phone -t 1200 $(filter-out $(TIMED),$(INTEGRATION)) \
@@ -241,14 +241,17 @@ cppcheck: ## static analysis by cppcheck
 	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
 		--suppress=missingIncludeSystem -Iregistrar -Idashboard -D__GNUC__ $(PROGRAM_SRC)
 
-tidy: ## static analysis by clang-tidy
+# How far the analyzer follows a function: clang's own 225000 finds little more in five times the time.
+TIDY_NODES ?= 20000
+tidy: ## static analysis by clang-tidy (TIDY_NODES=225000: deeper)
 	@echo $(PROGRAM_SRC) | tr ' ' '\n' | \
-		xargs -P $(JOBS) -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(filter -D_% -I%,$(DM_CPPFLAGS)) 2>/dev/null' tidy
+		xargs -P $(JOBS) -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(filter -D_% -I%,$(DM_CPPFLAGS)) \
+			-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES) 2>/dev/null' tidy
 
-# Without a warning under both compilers.
-check-compilers:
-	@$(SELF) CC=gcc WERROR=1 BUILD=$(BUILD)/werror-gcc all
-	@$(SELF) CC=clang WERROR=1 BUILD=$(BUILD)/werror-clang all
+# Without a warning also under clang; under CC it is what check-run builds.
+check-clang: $(TEMPLATES_C) $(OPENAPI_C) $(WEB_C)
+	@echo $(C_SOURCES) | tr ' ' '\n' | grep -v '_$(other_os)\.c' | \
+		xargs -P $(JOBS) -n 10 clang $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) -U_FORTIFY_SOURCE -Werror -fsyntax-only
 
 FUZZ_SECONDS ?= 60
 fuzz: $(TEMPLATES_C) $(OPENAPI_C) $(WEB_C) ## run each fuzzer for FUZZ_SECONDS (60), with clang
@@ -312,5 +315,5 @@ help: ## list the targets
 
 always:
 .PHONY: all up down check check-run check-browser check-phone check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
-	cppcheck tidy check-compilers fuzz bench bench-dns bench-page install uninstall clean help always
+	cppcheck tidy check-clang fuzz bench bench-dns bench-page install uninstall clean help always
 .SECONDARY:

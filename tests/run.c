@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,8 +170,20 @@ count(struct suite *s, FILE *log, int status)
 		s->failed = 1;
 }
 
+/* What was waited for has used so far, in seconds of a processor. */
+static double
+processor_time(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_CHILDREN, &u) != 0)
+		return 0;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
 static void
-finish(struct suite *s, int status)
+finish(struct suite *s, int status, double used)
 {
 	FILE *log = fopen(s->log, "re");
 	char *line = NULL;
@@ -181,9 +194,9 @@ finish(struct suite *s, int status)
 	s->done = true;
 	s->pid = 0;
 	count(s, log, status);
-	printf("%s %-28s %3d passed, %d failed, %d skipped  (%.1f s%s)\n",
+	printf("%s %-28s %3d passed, %d failed, %d skipped  (%.1f s, cpu %.1f s%s)\n",
 	    s->failed > 0 ? "FAIL" : "ok  ", s->name, s->passed, s->failed, s->skipped,
-	    (double)(now_ms() - s->started) / 1000, s->why);
+	    (double)(now_ms() - s->started) / 1000, used, s->why);
 	rewind(log);
 	for (long n = 1; s->failed + s->skipped > 0 && getline(&line, &cap, log) >= 0; n++)
 		if (strstr(line, "not ok ") != NULL || strstr(line, "# SKIP") != NULL ||
@@ -205,6 +218,7 @@ watch(struct suite *suite, int suites)
 
 	for (struct suite *s = suite; s < suite + suites; s++) {
 		siginfo_t info = {.si_pid = 0};
+		double before;
 		int status;
 
 		if (s->pid == 0)
@@ -212,9 +226,10 @@ watch(struct suite *suite, int suites)
 		if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 		    info.si_pid != 0) {
 			(void)kill(-s->pid, SIGKILL); /* what it left behind */
+			before = processor_time();
 			if (waitpid(s->pid, &status, 0) != s->pid)
 				die(s->name, strerror(errno));
-			finish(s, status);
+			finish(s, status, processor_time() - before);
 			continue;
 		}
 		running++;

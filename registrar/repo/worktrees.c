@@ -22,6 +22,7 @@
 
 enum {
 	WORKTREES_MAX = 1000,
+	GITDIR_MAX = 4096,
 	ENTRIES_MAX = 200000, /* of a worktree that is measured */
 	DEPTH_MAX = 64,
 	LIST_FDS = 12,	     /* that a list takes at most at a time: git's pipes, files */
@@ -109,18 +110,26 @@ main_path(const char *common_dir)
  * The directory of <common>/worktrees/<name>/gitdir: that file holds the path of the worktree's
  * .git, which is relative to its own directory with worktree.useRelativePaths.
  */
-static void
-add_linked(struct worktree_list *out, const char *common_dir, const char *name)
+static bool
+add_linked(struct worktree_list *out, const char *common_dir, const char *name, struct dm_err *err)
 {
 	DM_AUTO_FREE char *git_dir = dm_asprintf("%s/worktrees/%s", common_dir, name);
-	DM_AUTO_FREE char *line = layout_read_line(git_dir, "gitdir");
+	DM_AUTO_FREE char *path = dm_asprintf("%s/gitdir", git_dir);
 	DM_AUTO_FREE char *dot = NULL;
+	DM_AUTO_STR struct dm_str line = dm_str_make(GITDIR_MAX);
+	struct dm_err why;
 
-	if (line == NULL || line[0] == '\0')
-		return;
-	dot = line[0] == '/' ? dm_strdup(line) : dm_asprintf("%s/%s", git_dir, line);
+	if (!dm_read_file(path, &line, &why)) {
+		/* for want of descriptors it would look like a worktree less */
+		if (dm_is_shortage(why.sys))
+			*err = why;
+		return !dm_is_shortage(why.sys);
+	}
+	line.data[strcspn(line.data, "\r\n")] = '\0';
+	dot = line.data[0] == '/' ? dm_strdup(line.data) : dm_asprintf("%s/%s", git_dir, line.data);
 	if (dm_ends_with(dot, "/.git"))
 		add(out, dm_path_dir(dot), git_dir, common_dir, false);
+	return true;
 }
 
 static int
@@ -139,17 +148,20 @@ list_linked(struct worktree_list *out, const char *common_dir, struct dm_err *er
 	DM_AUTO_FREE char *dir = dm_asprintf("%s/worktrees", common_dir);
 	DIR *d = opendir(dir);
 	const struct dirent *e;
+	bool ok = true;
 	int error;
 
 	if (d == NULL)
 		return errno == ENOENT || errno == ENOTDIR ||
 		       dm_fail_errno(err, errno, "listing the worktrees in %s", dir);
-	while (errno = 0, (e = readdir(d)) != NULL && out->count < WORKTREES_MAX) {
+	while (ok && (errno = 0, (e = readdir(d)) != NULL) && out->count < WORKTREES_MAX) {
 		if (e->d_name[0] != '.')
-			add_linked(out, common_dir, e->d_name);
+			ok = add_linked(out, common_dir, e->d_name, err);
 	}
 	error = e == NULL ? errno : 0;
 	(void)closedir(d);
+	if (!ok)
+		return false;
 	return error == 0 || error == ENOENT ||
 	       dm_fail_errno(err, error, "listing the worktrees in %s", dir);
 }
@@ -166,7 +178,7 @@ worktrees_list(const char *common_dir, struct worktree_list *out, struct dm_err 
 		    "listing the worktrees of %s: it is no git directory", common_dir);
 	if (access(head, F_OK) != 0)
 		return dm_fail_errno(err, errno, "listing the worktrees of %s", common_dir);
-	/* a file that cannot be opened for want of them would look like a worktree less */
+	/* a file that cannot be opened for want of them would look like a branch less */
 	if (!dm_fds_left(LIST_FDS))
 		return dm_fail_errno(err, EMFILE, "listing the worktrees of %s", common_dir);
 	if ((top = main_path(common_dir)) != NULL)

@@ -476,6 +476,13 @@ count_events(struct world *w, struct devmeshd *d, const char *kind, const char *
 }
 
 void
+assert_no_event(struct world *w, struct devmeshd *d, const char *kind, const char *id)
+{
+	if (count_events(w, d, kind, id) > 0)
+		fail_msg("there is an event %s %s:\n%s", kind, id != NULL ? id : "", story(w, d));
+}
+
+void
 assert_no_mends(struct world *w, struct devmeshd *d)
 {
 	pump(w, d);

@@ -78,6 +78,8 @@ const struct happened *wait_mend(struct world *w, struct devmeshd *d, const char
     const char *kind, const char *name, const char *reason);
 /* How many there were until now, taken or not. */
 int count_events(struct world *w, struct devmeshd *d, const char *kind, const char *id);
+/* There were none until now. */
+void assert_no_event(struct world *w, struct devmeshd *d, const char *kind, const char *id);
 /* No event has shown the service in this state. */
 void assert_never(struct world *w, struct devmeshd *d, const char *id, const char *state);
 void wait_state(struct world *w, struct devmeshd *d, const char *id, const char *state);

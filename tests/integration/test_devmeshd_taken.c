@@ -55,7 +55,7 @@ TEST(another_worktrees_server_has_the_port)
 	outlast_grace(w, d);
 	assert_false(p->ended);
 	assert_string_equal(json_str(claim_of(w, "shop-next"), "worktree"), next);
-	assert_int_equal(count_events(w, d, "mend", "shop-next"), 0);
+	assert_no_event(w, d, "mend", "shop-next");
 }
 
 TEST(gc_knows_whose_server_it_is)

@@ -307,8 +307,8 @@ TEST(without_descriptors_nothing_is_concluded)
 	assert_probed(w, p.d, "shop-stays", "up");
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(count_events(w, p.d, kinds[i], "shop-stays"), counts[i]);
-	assert_int_equal(count_events(w, p.d, "worktree-gone", NULL), 0);
-	assert_int_equal(count_events(w, p.d, "service-gone", NULL), 0);
+	assert_no_event(w, p.d, "worktree-gone", NULL);
+	assert_no_event(w, p.d, "service-gone", NULL);
 	assert_null(strstr(daemon_log(w, p.d), "Caddy is "));
 	assert_was_there(w);
 	assert_others_stay(w, &p);
@@ -351,7 +351,7 @@ TEST(a_killed_run_that_is_followed_in_time_stays)
 	outlast_grace(w, p.d);
 	assert_url_answers(w, url, "shop-run");
 	assert_string_equal(json_str(service_of(w, p.d, "shop-run"), "state"), "up");
-	assert_int_equal(count_events(w, p.d, "mend", "shop-run"), 0);
+	assert_no_event(w, p.d, "mend", "shop-run");
 	assert_others_stay(w, &p);
 	signal_proc(run, SIGTERM);
 	assert_ends(w, run, 128 + SIGTERM);

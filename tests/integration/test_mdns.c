@@ -172,6 +172,12 @@ TEST(avahi_comes_and_goes)
 	assert_true(daemon_ask(w, d, "GET", "/api/v1/state", NULL) != NULL);
 }
 
+static bool
+has_noted(struct world *w, const void *daemon)
+{
+	return strstr(daemon_log(w, daemon), "below .local") != NULL;
+}
+
 /* Without D-Bus there is a note, and nothing else is different. */
 TEST(without_avahi)
 {
@@ -185,8 +191,8 @@ TEST(without_avahi)
 	assert_exit(w, DM(w, repo, "share"), 0);
 	d = daemon_start(w);
 	assert_true(daemon_ask(w, d, "GET", "/api/v1/state", NULL) != NULL);
+	assert_true(wait_until(w, has_noted, d, ANSWER_MS));
 	daemon_end(w, d);
-	assert_non_null(strstr(daemon_log(w, d), "below .local"));
 }
 
 int

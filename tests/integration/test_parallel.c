@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #define MANY	   50
-#define PAIRS	   20
-#define ROUNDS	   5
+#define PAIRS	   12
+#define ROUNDS	   2
 #define BYSTANDERS 30
 
 static void

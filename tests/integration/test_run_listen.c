@@ -318,7 +318,7 @@ TEST(only_the_port_that_was_named)
 	assert_non_null(strstr(read_text(w, p->err), fmt(w, "port %d", second)));
 	assert_string_equal(fetch(w, url, NULL).body, "shop-main");
 	end_run(w, p);
-	p = run_bg(w, repo, ARGV("--wait=1", "--port", fmt(w, "%d", second)),
+	p = run_bg(w, repo, ARGV("--wait=5", "--port", fmt(w, "%d", second)),
 	    ARGV(fmt(w, "listen=127.0.0.1,%d", first)));
 	wait_said(w, p, fmt(w, "nothing listens on port %d", second));
 	wait_said(w, p, fmt(w, "127.0.0.1:%d (pid", first));

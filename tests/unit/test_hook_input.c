@@ -29,8 +29,8 @@ what_is_unusable_is_none(void **state)
 {
 	static const char *const texts[] = {"", " \n", "{}",
 	    "{\"hook_type\":1,\"worktree_path\":null,\"branch\":[],\"cwd\":{}}",
-	    "{\"hook_type\":\"a "
-	    "b\",\"worktree_path\":\"relative\",\"branch\":\"x\\ny\",\"cwd\":\"\"}",
+	    ("{\"hook_type\":\"a "
+	     "b\",\"worktree_path\":\"relative\",\"branch\":\"x\\ny\",\"cwd\":\"\"}"),
 	    "{\"hook_event_name\":\"$(x)\",\"worktree_path\":\"\"}"};
 
 	(void)state;
