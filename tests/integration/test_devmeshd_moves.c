@@ -84,15 +84,21 @@ set_facing(struct stage *s, enum facing wanted)
 	s->leaving = old;
 }
 
+/* Hidden it is no checkout any more, or its server would tell that it was only moved. */
 static void
 set_tree(struct stage *s, bool wanted)
 {
+	char *git = fmt(s->w, "%s/.git", s->tree), *away = fmt(s->w, "%s/git-away", s->tree);
+
 	if (s->has_tree == wanted)
 		return;
-	if (wanted)
+	if (wanted) {
 		assert_int_equal(rename(s->hidden, s->tree), 0);
-	else
+		assert_int_equal(rename(away, git), 0);
+	} else {
+		assert_int_equal(rename(git, away), 0);
 		assert_int_equal(rename(s->tree, s->hidden), 0);
+	}
 	s->has_tree = wanted;
 }
 
