@@ -194,8 +194,12 @@ make_room(struct runner *r, struct dm_err *err)
 	       check_listener(old, r->options->force, err);
 }
 
-void
-runner_hold_signals(struct runner *r)
+/*
+ * From here on a signal that ends us must not leave a claim behind, nor the command: it waits until
+ * the loop listens, or until held_signal() is asked.
+ */
+static void
+hold_signals(struct runner *r)
 {
 	sigset_t all;
 
@@ -234,7 +238,7 @@ claim_name(struct runner *r, struct dm_err *err)
 
 	if (!make_room(r, err))
 		return false;
-	runner_hold_signals(r);
+	hold_signals(r);
 	if (!register_service(r->s, &request, &result, err)) {
 		/* devmeshd tries again, until Caddy is there */
 		if ((err->code != DM_UNREACHABLE && err->code != DM_TIMEOUT) ||

@@ -45,7 +45,7 @@ struct runner {
 	struct tee *tee;	/* NULL: it writes to our own streams */
 	int nowhere;	      /* of one that is supervised, and of which nothing is kept; 0: none */
 	struct event *resize; /* the look at the terminal's size; NULL: none */
-	sigset_t mask;	      /* of signals, before they were held back */
+	sigset_t mask;	      /* of signals, before they were held back for the loop */
 	bool adopts;	      /* orphans among the command's processes become our children */
 
 	int listening; /* the service's socket, until the bridge has it; -1: none */
@@ -68,14 +68,7 @@ struct runner {
 	bool said_json; /* where it answers */
 };
 
-/*
- * A signal that ends us must leave neither a claim behind nor the command. Once held back, it waits
- * until the loop listens; after the loop for ever, as what remains is short.
- */
-void runner_hold_signals(struct runner *r);
-
-/* Runs until the command and what it left running have ended. Signals are held back before and
- * after. */
+/* Runs until the command and what it left running have ended. */
 bool runner_loop(struct runner *r, struct dm_err *err) DM_MUST;
 
 /* Has what the command is going to write kept, if it is to be; that it cannot be is no failure. */

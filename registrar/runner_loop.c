@@ -546,18 +546,31 @@ set_up(struct loop *l, struct dm_err *err)
 	return runner_start_bridge(l->r, err);
 }
 
+/* The command has ended: ending us now would leave half of it behind. SIGQUIT is the way out. */
+static void
+hold_wishes(void)
+{
+	static const int wishes[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		(void)sigaddset(&set, wishes[i]);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void
 tear_down(struct loop *l)
 {
-	/* first the bridge: what the errand waits for then ends at once */
-	bridge_free(l->r->bridge);
-	l->r->bridge = NULL;
-	end_errand(l);
-	runner_forget_size(l->r);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		if (l->signals[i] != NULL)
 			event_free(l->signals[i]);
 	}
+	/* then the bridge: what the errand waits for then ends at once */
+	bridge_free(l->r->bridge);
+	l->r->bridge = NULL;
+	end_errand(l);
+	runner_forget_size(l->r);
 	if (l->tick != NULL)
 		event_free(l->tick);
 	if (l->r->base != NULL)
@@ -579,8 +592,7 @@ runner_loop(struct runner *r, struct dm_err *err)
 	} else {
 		child_signal(&r->child, SIGKILL);
 	}
-	/* impatience is not to leave half of it behind */
-	runner_hold_signals(r);
+	hold_wishes();
 	tear_down(&l);
 	return ok;
 }

@@ -72,7 +72,7 @@ ends_when_signalled(struct world *w, const void *arg)
 
 	(void)w;
 	memcpy(&p, arg, sizeof p);
-	for (int i = 0; i < 100 && !p->ended; i++) {
+	for (int i = 0; i < 100; i++) {
 		signal_proc(p, SIGINT); /* also while it cleans up */
 		nap_us(500);
 	}
@@ -91,6 +91,36 @@ TEST(impatience_kills)
 	assert_true(wait_until(w, ends_when_signalled, &p, ANSWER_MS));
 	assert_true(now_ms() - began < 8000);
 	assert_ends(w, p, 128 + SIGKILL);
+	assert_nothing_left(w, "shop-main");
+}
+
+static bool
+ends_by_quit(struct world *w, const void *arg)
+{
+	struct proc *p;
+
+	(void)w;
+	memcpy(&p, arg, sizeof p);
+	signal_proc(p, SIGQUIT);
+	return p->ended;
+}
+
+/* Where Caddy keeps it waiting for a minute, one signal does not wait. */
+TEST(quit_ends_the_clean_up)
+{
+	char *repo = repo_new(w, "shop");
+	struct proc *p;
+
+	caddy_plain(w, bystanders(w, 1));
+	(void)RUN_URL(w, repo, &p, NULL);
+	signal_proc(w->caddy, SIGSTOP);
+	signal_proc(p, SIGTERM);
+	wait_servers(w, 0);
+	assert_true(wait_until(w, ends_by_quit, &p, ANSWER_MS));
+	assert_ends(w, p, 128 + SIGQUIT);
+	signal_proc(w->caddy, SIGCONT);
+	assert_non_null(claim_of(w, "shop-main"));
+	assert_exit(w, DM(w, repo, "gc"), 0);
 	assert_nothing_left(w, "shop-main");
 }
 
@@ -471,6 +501,7 @@ main(void)
 	    WORLD_TEST(ignored_hangup_stays_ignored),
 	    WORLD_TEST(what_ignores_signals_is_killed_in_time),
 	    WORLD_TEST(impatience_kills),
+	    WORLD_TEST(quit_ends_the_clean_up),
 	    WORLD_TEST(one_wish_may_come_twice),
 	    WORLD_TEST(killed_and_then_up),
 	    WORLD_TEST(killed_and_then_run),
