@@ -183,7 +183,7 @@ stop_with(struct child *child, int signal)
 		(void)kill(0, SIGTSTP);
 		child_continue(child);
 	} else if (front >= 0 && (front == getpgrp() || front == child->pid)) {
-		/* it wanted the terminal, which a shell has given to us since */
+		/* it wanted the terminal, which it, or we for it, have been given since */
 		child_continue(child);
 	} else if (wants_terminal) {
 		/* in the background it wants the terminal: what continues us, continues it */

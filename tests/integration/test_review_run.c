@@ -3,6 +3,7 @@
 #include "harness_run.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 TEST(registered_server_of_ones_own_stays_registered)
 {
@@ -78,6 +79,35 @@ TEST(job_of_a_shell)
 	type(t, "two\n");
 	wait_shown(w, t, "two");
 	wait_shown(w, t, "two");
+	type(t, "\004");
+	wait_processes(w, words, 0);
+	assert_nothing_left(w, "shop-main");
+	type(t, "exit\n");
+}
+
+/* A stop from behind, as a process that was late for it gets it: the terminal is its own by now. */
+TEST(job_that_was_stopped_too_late)
+{
+	char *repo = repo_new(w, "shop"), *words = fmt(w, "%s/empty -", w->dir);
+	struct terminal *t;
+	pid_t command;
+
+	caddy_mesh(w, "");
+	write_text(fmt(w, "%s/empty", w->dir), "");
+	world_env(w, "PS1", "$ ");
+	t = open_terminal(w, repo, ARGV("bash", "--norc", "-b", "-i"));
+	type(t, fmt(w, "%s run -- cat %s\n", w->devmesh, words));
+	wait_processes(w, words, 2);
+	type(t, "one\n");
+	wait_shown(w, t, "one");
+	wait_shown(w, t, "one");
+	command = tcgetpgrp(t->fd);
+	assert_true(command > 0);
+	assert_int_equal(kill(-command, SIGTTIN), 0);
+	type(t, "two\n");
+	wait_shown(w, t, "two");
+	wait_shown(w, t, "two");
+	assert_null(strstr(t->text, "Stopped"));
 	type(t, "\004");
 	wait_processes(w, words, 0);
 	assert_nothing_left(w, "shop-main");
@@ -208,6 +238,7 @@ main(void)
 	    WORLD_TEST(registered_server_of_ones_own_stays_registered),
 	    WORLD_TEST(document_of_a_route_of_its_own_follows_commits),
 	    WORLD_TEST(job_of_a_shell),
+	    WORLD_TEST(job_that_was_stopped_too_late),
 	    WORLD_TEST(terminal_that_stops_background_output),
 	    WORLD_TEST(assert_finds_a_server_on_a_socket_of_its_own),
 	    WORLD_TEST(name_is_taken_from_a_server_on_the_socket_itself),
