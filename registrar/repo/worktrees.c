@@ -121,9 +121,10 @@ add_linked(struct worktree_list *out, const char *common_dir, const char *name, 
 
 	if (!dm_read_file(path, &line, &why)) {
 		/* for want of descriptors it would look like a worktree less */
-		if (dm_is_shortage(why.sys))
-			*err = why;
-		return !dm_is_shortage(why.sys);
+		if (!dm_is_shortage(why.sys))
+			return true;
+		*err = why;
+		return dm_wrap(err, "listing the worktrees of %s", common_dir);
 	}
 	line.data[strcspn(line.data, "\r\n")] = '\0';
 	dot = line.data[0] == '/' ? dm_strdup(line.data) : dm_asprintf("%s/%s", git_dir, line.data);
