@@ -75,12 +75,16 @@ down: ## end what `make up` has started
 
 check: ## install what is missing, build, run every test
 	@sh tests/setup.sh check
-	@$(MAKE) --no-print-directory check-run WERROR=1
+	@$(MAKE) --no-print-directory check-run
 
 # ---- building -------------------------------------------------------------------------------
 
-# Another compiler or other flags make everything anew; not WERROR, which leaves the objects as they are.
-FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DM_CPPFLAGS) $(filter-out -Werror,$(DM_CFLAGS)) $(DM_LDFLAGS) $(LIBS)
+# What the compiler says stays beside the object, for check-warnings.
+compile = $(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@ 2>$(@:.o=.warn); \
+	status=$$?; cat $(@:.o=.warn) >&2; exit $$status
+
+# Another compiler or other flags make everything anew.
+FLAGS := $(value compile) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DM_CPPFLAGS) $(DM_CFLAGS) $(DM_LDFLAGS) $(LIBS)
 $(BUILD)/flags: always
 	@mkdir -p $(BUILD)
 	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' >$@
@@ -88,7 +92,7 @@ $(BUILD)/flags: always
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  CC   $<")
-	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(compile)
 
 # What `devmesh setup` writes: "systemd/a-b.conf.in" becomes the string template_a_b_conf.
 $(TEMPLATES_C): $(TEMPLATES) Makefile
@@ -118,7 +122,7 @@ $(WEB_C): $(WEB_FILES) Makefile
 			$${f##*/} $$tag $$tag $$n $$n $$n $$n; done; echo '{0}};') >$@
 
 $(TEMPLATES_C:.c=.o) $(OPENAPI_C:.c=.o) $(WEB_C:.c=.o): %.o: %.c $(BUILD)/flags
-	$(Q)$(CC) $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(compile)
 
 $(LIB): $(LIB_OBJ)
 	@$(if $(V),,echo "  AR   $@")
@@ -196,12 +200,18 @@ check-browser: ## install what is missing, run the tests in a real browser alone
 check-phone: BROWSER = tests/browser/check-phone
 check-phone: check-browser ## the same of those that play a phone
 
+# The tests start python3 a thousand times: the system's own, as pyenv's is a shell script that takes
+# more of the processor than most tests do.
+python_first = mkdir -p $(BUILD)/python; \
+	test ! -x /usr/bin/python3 -o $(OS) != linux || ln -sf /usr/bin/python3 $(BUILD)/python/python3
+
 check-run: all $(UNIT) $(INTEGRATION) $(REPLAYS) $(BUILD)/bin/lint $(BUILD)/bin/run
 	@rm -rf $(BUILD)/check && mkdir -p $(BUILD)/check
 	-@$(SELF) -k npm-examples $(NPM_BROWSER)
-	@DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
+	@$(python_first)
+	@PATH="$(abspath $(BUILD)/python):$$PATH" DEVMESH_BIN=$(abspath $(BUILD)/devmesh) DEVMESHD_BIN=$(abspath $(BUILD)/devmeshd) DEVMESH_LINT=$(abspath $(BUILD)/bin/lint) \
 	DEVMESH_SRC=$(CURDIR) $(BUILD)/bin/run -l $(BUILD)/check -j $$(($(JOBS) + 1)) \
-	--plain -t 900 '$(SELF) tidy' '$(SELF) check-clang' '$(SELF) lint' '$(SELF) check-format' \
+	--plain -t 900 '$(SELF) tidy' '$(SELF) check-warnings' '$(SELF) check-clang' '$(SELF) lint' '$(SELF) check-format' \
 	'$(SELF) check-headers' '$(SELF) check-manuals' '$(SELF) check-shell' '$(SELF) cppcheck' \
 	$(foreach f,$(FUZZERS),'$(BUILD)/bin/$(f) tests/fuzz/corpus/$(f:fuzz_%=%)') --cmocka $(UNIT) \
 	-t 600 tests/browser/check-phone -t 1200 $(filter-out $(TIMED),$(INTEGRATION)) \
@@ -248,9 +258,16 @@ tidy: ## static analysis by clang-tidy (TIDY_NODES=225000: deeper)
 		xargs -P $(JOBS) -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(filter -D_% -I%,$(DM_CPPFLAGS)) \
 			-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES) 2>/dev/null' tidy
 
-# Without a warning also under clang; under CC it is what check-run builds.
+# What the compiler has said of everything that check-run builds, whenever it was built.
+CHECKED := $(LIB_OBJ) $(DAEMON_OBJ) $(HARNESS) $(UNIT:$(BUILD)/bin/%=$(BUILD)/tests/%.o) \
+	$(INTEGRATION:$(BUILD)/bin/%=$(BUILD)/tests/%.o) $(REPLAYS:$(BUILD)/bin/%=$(BUILD)/tests/fuzz/%.o) \
+	$(patsubst %,$(BUILD)/%.o,registrar/main dashboard/main tests/fuzz/replay tests/lint/lint tests/run)
+check-warnings:
+	@said=$$(cat $(CHECKED:.o=.warn)) && echo "$$said" && test -z "$$said"
+
+# Nor a warning under clang.
 check-clang: $(TEMPLATES_C) $(OPENAPI_C) $(WEB_C)
-	@echo $(C_SOURCES) | tr ' ' '\n' | grep -v '_$(other_os)\.c' | \
+	@echo $(filter-out %_$(other_os).c,$(C_SOURCES)) $^ | tr ' ' '\n' | \
 		xargs -P $(JOBS) -n 10 clang $(DM_CPPFLAGS) $(CPPFLAGS) $(DM_CFLAGS) -U_FORTIFY_SOURCE -Werror -fsyntax-only
 
 FUZZ_SECONDS ?= 60
@@ -315,5 +332,5 @@ help: ## list the targets
 
 always:
 .PHONY: all up down check check-run check-browser check-phone check-valgrind npm-examples lint check-format format check-headers check-manuals check-shell \
-	cppcheck tidy check-clang fuzz bench bench-dns bench-page install uninstall clean help always
+	cppcheck tidy check-warnings check-clang fuzz bench bench-dns bench-page install uninstall clean help always
 .SECONDARY:
