@@ -126,8 +126,7 @@ inherit(struct world *w, const char *name)
 static void
 set_environment(struct world *w)
 {
-	/* the system's own first: pyenv's python3, a shell script, costs more than most tests */
-	world_env(w, "PATH", fmt(w, "/usr/bin:/bin:%s", getenv("PATH")));
+	inherit(w, "PATH");
 	inherit(w, "ASAN_OPTIONS");
 	inherit(w, "UBSAN_OPTIONS");
 	inherit(w, "LSAN_OPTIONS");

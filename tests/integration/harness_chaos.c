@@ -7,6 +7,7 @@
 
 enum {
 	OTHER_USER = 65534,
+	SOON_MS = 2000,
 	RIGHT_MS = 6000,     /* two seconds at most on a machine with nothing else to do */
 	PATIENCE_MS = 20000, /* after that nobody waits any more to tell how late it was */
 	NAP_US = 5000,
@@ -256,6 +257,7 @@ chaos_settle(struct chaos *c)
 		    (long long)took, c->said);
 	}
 	c->settles++;
+	c->late += took > (SOON_MS + c->grace_s * 1000) * SLOWER;
 	c->total_ms += took;
 	if (took > c->slowest_ms)
 		c->slowest_ms = took;

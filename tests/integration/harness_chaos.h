@@ -39,8 +39,8 @@ struct chaos {
 	struct proc *bystanders[BYSTANDERS];
 	char files[BYSTANDER_FILES][WORLD_PATH], *files_before;
 	int file_count;
-	char said[8192]; /* what was done in this round */
-	int64_t slowest_ms, total_ms, settles;
+	char said[8192];			     /* what was done in this round */
+	int64_t slowest_ms, total_ms, settles, late; /* late: more than two seconds */
 };
 
 const char *chaos_kind_name(enum service_kind kind);
@@ -55,7 +55,7 @@ void chaos_start_daemon(struct chaos *c);
 /* In a new worktree where the old one is gone. Without Caddy nothing is registered. */
 void chaos_start_service(struct chaos *c, struct service *s);
 
-/* Waits until the picture is right; fails after two seconds and the grace period. */
+/* Waits until the picture is right; fails after six seconds and the grace period. */
 void chaos_settle(struct chaos *c);
 /* NULL: everything is as it has to be; else what is not. */
 const char *chaos_wrong(struct chaos *c);

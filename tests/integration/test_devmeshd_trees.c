@@ -340,7 +340,7 @@ TEST(a_killed_run_goes_with_what_it_has_left)
 
 TEST(a_killed_run_that_is_followed_in_time_stays)
 {
-	struct place p = set_place(w, "2");
+	struct place p = set_place(w, "6");
 	char *wt = worktree_add(w, p.repo, "run"), *url;
 	struct proc *run;
 

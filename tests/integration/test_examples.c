@@ -25,6 +25,13 @@ struct example {
 	bool npm;
 };
 
+/* Debian's servers are scripts of Debian's interpreters, whatever else is first in PATH. */
+static void
+system_first(struct world *w)
+{
+	world_env(w, "PATH", fmt(w, "/usr/bin:/bin:%s", getenv("PATH")));
+}
+
 /* What `make npm-examples` has installed; as real files, since bundlers refuse links outwards. */
 static void
 copy_packages(struct world *w, const char *name, const char *dir)
@@ -139,6 +146,7 @@ TEST(node)
 
 TEST(python)
 {
+	system_first(w);
 	run_example(
 	    w, &(struct example){"python", ARGV("python3", "app.py"), "/a", "/a in ", true, false});
 }
@@ -158,30 +166,35 @@ TEST(next)
 
 TEST(uvicorn)
 {
+	system_first(w);
 	run_example(w, &(struct example){"uvicorn", ARGV("uvicorn", "app:app", "--reload"), "/a",
 			   "/a over https in ", true, false});
 }
 
 TEST(flask)
 {
+	system_first(w);
 	run_example(w, &(struct example){"flask", ARGV("flask", "--debug", "run"), "/",
 			   "/ over https in ", true, false});
 }
 
 TEST(gunicorn)
 {
+	system_first(w);
 	run_example(w, &(struct example){"flask", ARGV("gunicorn", "app:app"), "/",
 			   "/ over https in ", true, false});
 }
 
 TEST(django)
 {
+	system_first(w);
 	run_example(w, &(struct example){"django", ARGV("python3", "manage.py", "runserver"), "/",
 			   "/ over https for " ID ".dev.localhost", true, false});
 }
 
 TEST(puma)
 {
+	system_first(w);
 	run_example(
 	    w, &(struct example){"puma", ARGV("puma"), "/a", "/a over https in ", true, false});
 }

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define MANY	   50
-#define PAIRS	   12
+#define PAIRS	   20
 #define ROUNDS	   2
 #define BYSTANDERS 30
 
