@@ -52,7 +52,7 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/unit
 HARNESS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/integration/harness*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(BUILD)/bin/integration/%, \
 	$(wildcard tests/integration/test_*.c))
-# Those that look at how soon something happens, or for how long: nothing else is to run then.
+# Those that look at how soon something happens, in an order, or at what cost: nothing else is to run then.
 TIMED     := $(foreach t,devmeshd_chaos devmeshd_load devmeshd_moves,\
 	$(filter $(BUILD)/bin/integration/test_$(t),$(INTEGRATION)))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/%_$(other_os).c,$(wildcard tests/fuzz/fuzz_*.c)))
@@ -251,7 +251,8 @@ cppcheck: ## static analysis by cppcheck
 	cppcheck -q --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
 		--suppress=missingIncludeSystem -Iregistrar -Idashboard -D__GNUC__ $(PROGRAM_SRC)
 
-# How far the analyzer follows a function: clang's own 225000 finds little more in five times the time.
+# How far the analyzer follows a function. clang's own 225000 takes six times as long, and has found
+# nothing here that this has not.
 TIDY_NODES ?= 20000
 tidy: ## static analysis by clang-tidy (TIDY_NODES=225000: deeper)
 	@echo $(PROGRAM_SRC) | tr ' ' '\n' | \
